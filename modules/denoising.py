@@ -1,0 +1,69 @@
+"""LightningModules of the experts, one per objective: thin, over one base.
+
+Each trains on its own cluster's batches and nothing else; what an ensemble takes from it is
+`expert()`, the network with the objective and schedule it was trained on.
+"""
+
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from modules.dit import DiT, DiTNetwork
+from modules.expert import Expert
+from modules.objectives import X0, Epsilon, Objective, V, Velocity
+from modules.schedules import Cosine, Linear, Schedule
+from modules.training import Batch, DiffusionModule, Optim
+
+
+class DenoisingExpert(DiffusionModule):
+    """E |network(x_t, t, c) - (a x0 + b eps)|^2, (a, b) being the objective's row."""
+
+    objective: ClassVar[Objective]
+    default_schedule: ClassVar[Schedule]
+
+    def __init__(
+        self,
+        shape: DiT,
+        optim: Optim,
+        schedule: Schedule | None = None,
+        seed: int = 0,
+        text_dropout: float = 0.1,
+    ) -> None:
+        super().__init__(DiTNetwork(shape), optim, seed, text_dropout)
+        self.schedule = self.default_schedule if schedule is None else schedule
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        t, eps, c = self.draw(batch)
+        x_t = self.schedule.noise(batch["x0"], eps, t)
+        target = self.objective.target(self.schedule, batch["x0"], eps, t)
+        loss = F.mse_loss(self.network(x_t, t, c), target)
+        self.log("loss", loss, prog_bar=True)
+        return loss
+
+    def expert(self) -> Expert:
+        return Expert(self.network, self.objective, self.schedule)
+
+
+class FlowMatchingExpert(DenoisingExpert):
+    """Velocity on the linear path.  (HDDM, Eq. 4)"""
+
+    objective, default_schedule = Velocity(), Linear()
+
+
+class DDPMExpert(DenoisingExpert):
+    """Noise under the cosine schedule.  (HDDM, Eq. 3)"""
+
+    objective, default_schedule = Epsilon(), Cosine()
+
+
+class X0Expert(DenoisingExpert):
+    """Clean data under the cosine schedule.  (HDDM, limitation iii)"""
+
+    objective, default_schedule = X0(), Cosine()
+
+
+class VExpert(DenoisingExpert):
+    """v = alpha eps - sigma x0 under the cosine schedule.  (HDDM, limitation iii)"""
+
+    objective, default_schedule = V(), Cosine()

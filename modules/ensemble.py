@@ -1,0 +1,71 @@
+"""K experts as one velocity field: u = sum_k w_k u_k.  (HDDM, Eq. 1)"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from modules.alignment import Alignment, MatchSNR
+from modules.expert import Expert
+from modules.guard import Guard
+from modules.objectives import OFF
+from modules.schedules import Linear, Schedule, expand
+from modules.selection import Selection
+from modules.text import Text
+
+Router = Callable[[Tensor, Tensor, Text | None], Tensor]
+"""(x_t [B, ...], t [B], c) -> p(k | x_t, t, c) [B, K]"""
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The field (x, t, c) -> u of experts under a router and a selection.
+
+    An expert sees only the rows in which its weight is positive, so Top(1) costs one evaluation
+    a sample however many experts there are. Images and video alike: x is [B, ...].
+    """
+
+    experts: Sequence[Expert]
+    router: Router
+    selection: Selection
+    path: Schedule = Linear()
+    alignment: Alignment = MatchSNR()
+    guard: Guard = OFF
+
+    def weights(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
+        """w [B, K] at x [B, ...], t [B]."""
+        return self.selection.weights(self.router(x, t, c), t)
+
+    def __call__(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
+        w = self.weights(x, t, c)
+        u = torch.zeros_like(x)
+        for k, expert in enumerate(self.experts):
+            rows = w[:, k].nonzero().squeeze(1)
+            if len(rows) == 0:
+                continue
+            c_rows = None if c is None else c[rows]
+            u_k = expert.velocity(x[rows], t[rows], c_rows, self.path, self.alignment, self.guard)
+            u.index_add_(0, rows, expand(w[rows, k], u_k) * u_k)
+        return u
+
+
+@contextmanager
+def counting(networks: Sequence[nn.Module]) -> Iterator[Callable[[], int]]:
+    """Counts the rows that pass through `networks` while open, at the networks themselves.
+
+    Yields a function of no arguments: the number of single-sample evaluations so far.
+    """
+    rows = 0
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal rows
+        rows += len(output)
+
+    hooks = [network.register_forward_hook(count) for network in networks]
+    try:
+        yield lambda: rows
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,53 @@
+"""One trained expert, and the one question an ensemble asks it: your velocity on my path?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from modules.alignment import Alignment, MatchSNR
+from modules.guard import Guard
+from modules.objectives import OFF, Objective, Velocity, velocity
+from modules.schedules import Linear, Schedule, expand
+from modules.text import Text
+
+Network = Callable[[Tensor, Tensor, Text | None], Tensor]
+"""(x_t [B, ...], t [B], c) -> y [B, ...]"""
+
+
+@dataclass(frozen=True)
+class Expert:
+    """A network with the objective and schedule it was trained on."""
+
+    network: Network
+    objective: Objective
+    schedule: Schedule
+
+    def denoise(
+        self, x_t: Tensor, t: Tensor, c: Text | None = None, guard: Guard = OFF
+    ) -> tuple[Tensor, Tensor]:
+        """The expert's (x0, eps) at a point of its own schedule, x_t [B, ...], t [B]."""
+        y = self.network(x_t, t, c)
+        x0, eps = self.objective.recover(self.schedule, y, x_t, t, guard)
+        return x0 if guard.x0_clip is None else x0.clamp(-guard.x0_clip, guard.x0_clip), eps
+
+    def velocity(
+        self,
+        x: Tensor,
+        t: Tensor,
+        c: Text | None = None,
+        path: Schedule = Linear(),
+        alignment: Alignment = MatchSNR(),
+        guard: Guard = OFF,
+    ) -> Tensor:
+        """u [B, ...] on `path` at x [B, ...], t [B], whatever the expert predicts.  (HDDM, §2.3)
+
+        A velocity expert on its own path is returned as it is: nothing is converted or guarded.
+        """
+        if isinstance(self.objective, Velocity) and self.schedule == path:
+            return self.network(x, t, c)
+        asked = t if guard.t_max is None else t.clamp(max=guard.t_max)
+        x_expert, t_expert = alignment.ask(path, self.schedule, x, asked)
+        x0, eps = self.denoise(x_expert, t_expert, c, guard)
+        u = velocity(alignment.leave(path, self.schedule), x0, eps, t, guard.difference)
+        return expand(guard.damping(t), u) * u

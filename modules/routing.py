@@ -1,0 +1,79 @@
+"""The router: p(k | x_t, t), or p(k | x_t, t, c) where it reads the caption.
+
+HDDM's Eq. 2 sees no text: as t -> 1 its answer tends to the clusters' prior, whatever the prompt.
+Paris 2.0's router also reads the pooled caption vector. One network serves both.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from modules.dit import DiT, Trunk, linear, normal_linear
+from modules.schedules import Linear, Schedule
+from modules.text import Text
+from modules.training import Batch, DiffusionModule, Optim
+
+
+class RouterNetwork(nn.Module):
+    """(x_t [B, C, H, W], t [B], c) -> logits [B, experts], read off a class token.
+
+    pooled: width of the caption vector added to tau, or None for the text-free router. The trunk
+    itself never reads captions: `shape.text` must be None, else ValueError.
+    """
+
+    def __init__(self, shape: DiT, experts: int, pooled: int | None) -> None:
+        super().__init__()
+        if shape.text is not None:
+            raise ValueError(
+                "a router reads the pooled caption, not tokens: shape.text must be None"
+            )
+        d = shape.size.width
+        self.trunk = Trunk(shape)
+        self.class_token = nn.Parameter(0.02 * torch.randn(1, 1, d))
+        self.head = nn.Sequential(linear(d, d), nn.SiLU(), nn.LayerNorm(d), linear(d, experts))
+        self.pooled = None if pooled is None else normal_linear(pooled, d, std=0.02)
+        if pooled is not None:
+            self.null = nn.Parameter(0.02 * torch.randn(pooled))
+
+    def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
+        tau = self.trunk.embed_time(t)
+        if self.pooled is not None:
+            if c is None:
+                raise ValueError("this router reads captions; Text.null() stands for none")
+            tau = tau + self.pooled(torch.where(c.keep[:, None], c.pooled, self.null))
+        h = self.trunk.embed(x)
+        h = torch.cat([self.class_token.expand(len(h), -1, -1), h], dim=1)
+        return self.head(self.trunk(h, tau, None)[:, 0])
+
+
+class Router(DiffusionModule):
+    """Cross-entropy against the cluster a sample came from.  (HDDM, Eq. 2 and §6.3)
+
+    All clusters are noised on one path: noising a DDPM expert's data on its own schedule, as §6.3
+    may be read, would leak the label through the variance of the input.
+    """
+
+    def __init__(
+        self,
+        shape: DiT,
+        optim: Optim,
+        experts: int,
+        pooled: int | None = None,
+        schedule: Schedule = Linear(),
+        seed: int = 0,
+        text_dropout: float = 0.1,
+    ) -> None:
+        super().__init__(RouterNetwork(shape, experts, pooled), optim, seed, text_dropout)
+        self.schedule = schedule
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        t, eps, c = self.draw(batch)
+        logits = self.network(self.schedule.noise(batch["x0"], eps, t), t, c)
+        loss = F.cross_entropy(logits, batch["cluster"])
+        hits = (logits.argmax(1) == batch["cluster"]).float().mean()
+        self.log_dict({"loss": loss, "accuracy": hits}, prog_bar=True)
+        return loss
+
+    def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
+        """p(k | x_t, t, c) [B, experts].  (HDDM, Eq. 2)"""
+        return self.network(x, t, c).softmax(dim=1)

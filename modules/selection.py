@@ -1,0 +1,96 @@
+"""Which experts are asked, and with what weight: (p, t) -> w.
+
+p [B, K] are the router's probabilities and t [B] the times; w [B, K] sums to 1 over K, and a zero
+means that the expert is not evaluated. A switching schedule is a value like any other.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Selection(Protocol):
+    def weights(self, p: Tensor, t: Tensor) -> Tensor: ...
+
+
+def _keep(p: Tensor, kept: Tensor) -> Tensor:
+    """p restricted to the kept entries and renormalised. The row's maximum is always kept."""
+    w = torch.where(kept, p, torch.zeros_like(p))
+    return w / w.sum(dim=1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class Top:
+    """The k most probable experts, renormalised.  (HDDM, §3.1)
+
+    Raises ValueError if k is not between 1 and the number of experts.
+    """
+
+    k: int
+
+    def weights(self, p: Tensor, t: Tensor) -> Tensor:
+        if not 1 <= self.k <= p.shape[1]:
+            raise ValueError(f"Top({self.k}) needs 1 <= k <= {p.shape[1]}, the number of experts")
+        chosen = p.topk(self.k, dim=1).indices
+        return _keep(p, torch.zeros_like(p, dtype=torch.bool).scatter_(1, chosen, True))
+
+
+@dataclass(frozen=True)
+class Full:
+    """Every expert with the router's probability: the sum of HDDM's Eq. 1 as it stands."""
+
+    def weights(self, p: Tensor, t: Tensor) -> Tensor:
+        return p
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The experts with p >= tau, renormalised; the most probable one where none reaches tau."""
+
+    tau: float
+
+    def weights(self, p: Tensor, t: Tensor) -> Tensor:
+        return _keep(p, (p >= self.tau) | (p == p.amax(dim=1, keepdim=True)))
+
+
+@dataclass(frozen=True)
+class Only:
+    """Expert k alone, whatever the router says."""
+
+    k: int
+
+    def weights(self, p: Tensor, t: Tensor) -> Tensor:
+        if not 0 <= self.k < p.shape[1]:
+            raise ValueError(f"Only({self.k}) names no expert: there are {p.shape[1]}")
+        w = torch.zeros_like(p)
+        w[:, self.k] = 1
+        return w
+
+
+@dataclass(frozen=True)
+class Switch:
+    """`early` while t > at (high noise), `late` once t <= at.  (HDDM, §3.3.3)"""
+
+    at: float
+    early: Selection
+    late: Selection
+
+    def weights(self, p: Tensor, t: Tensor) -> Tensor:
+        is_early = (t > self.at).unsqueeze(1)
+        return torch.where(is_early, self.early.weights(p, t), self.late.weights(p, t))
+
+
+@dataclass(frozen=True)
+class Alternate:
+    """The given selections in turn, one per solver step of a uniform grid of `steps` from t = 1."""
+
+    turns: tuple[Selection, ...]
+    steps: int
+
+    def weights(self, p: Tensor, t: Tensor) -> Tensor:
+        # A step's own time is (steps - i) / steps: rounding recovers i from float32 times.
+        turn = torch.round((1 - t) * self.steps).long() % len(self.turns)
+        each = torch.stack([selection.weights(p, t) for selection in self.turns])  # [turns, B, K]
+        return each[turn, torch.arange(len(p), device=p.device)]

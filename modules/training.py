@@ -1,0 +1,87 @@
+"""What every training shares: the optimiser's recipe, and randomness that is a function of the step."""
+
+from dataclasses import dataclass
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+
+from modules.text import Text
+
+Batch = dict[str, Tensor]
+"""x0 [B, ...], tokens [B, L, D], pooled [B, P], cluster [B], and step, the batch's own number."""
+
+
+@dataclass(frozen=True)
+class Optim:
+    """AdamW with linear warm-up, then constant, or a cosine down to `final_lr` where one is given.
+
+    steps: optimiser steps.  batch: samples a step.  clip: maximum gradient norm.  ema: decay of
+    the averaged weights, which start as a copy at step `ema_start`; None keeps the last weights.
+    """
+
+    steps: int
+    batch: int
+    lr: float
+    warmup: int = 0
+    final_lr: float | None = None
+    weight_decay: float = 0.0
+    clip: float | None = 1.0
+    ema: float | None = None
+    ema_start: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1:
+            raise ValueError(f"{self.steps} steps of batch {self.batch}: both must be positive")
+        if self.ema is not None and self.ema_start >= self.steps:
+            raise ValueError(f"the average starts at step {self.ema_start} of {self.steps}")
+
+    def rate(self, step: int) -> float:
+        """The learning rate's factor at an optimiser step, from 0."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        if self.final_lr is None:
+            return 1.0
+        progress = min(1.0, (step - self.warmup) / max(1, self.steps - self.warmup))
+        floor = self.final_lr / self.lr
+        return floor + (1 - floor) * (1 + np.cos(np.pi * progress)) / 2
+
+    def configure(self, network: nn.Module) -> OptimizerLRScheduler:
+        """The optimiser and schedule, as Lightning takes them."""
+        optimizer = torch.optim.AdamW(
+            network.parameters(), self.lr, weight_decay=self.weight_decay, fused=True
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+
+def generator(seed: int, step: int) -> torch.Generator:
+    """The generator of one training step: the same after a resume as without one."""
+    state = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]))
+
+
+class DiffusionModule(L.LightningModule):
+    """Draws t, eps and dropped captions for a batch as a function of (seed, step) alone."""
+
+    def __init__(self, network: nn.Module, optim: Optim, seed: int, text_dropout: float) -> None:
+        super().__init__()
+        self.network, self.optim = network, optim
+        self.seed, self.text_dropout = seed, text_dropout
+
+    def draw(self, batch: Batch) -> tuple[Tensor, Tensor, Text]:
+        """(t [B] uniform on [0, 1], eps [B, ...], c with captions dropped), drawn on the CPU."""
+        x0 = batch["x0"]
+        g = generator(self.seed, int(batch["step"]))
+        t = torch.rand(len(x0), generator=g).to(x0)
+        eps = torch.randn(x0.shape, generator=g).to(x0)
+        drop = torch.rand(len(x0), generator=g).to(x0.device) < self.text_dropout
+        return t, eps, Text.of(batch["tokens"], batch["pooled"]).dropped(drop)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        return self.optim.configure(self.network)
