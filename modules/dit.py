@@ -8,6 +8,7 @@ order is Eq. 16's, scale, shift, gate, and cross-attention reads the normalised 
 import math
 from dataclasses import dataclass
 from enum import Enum
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +58,8 @@ class DiT:
 
     text: captions read by cross-attention; None for an unconditional network.
     frequencies: width of the sinusoidal time features, of 1000 t.
-    head_std: deviation of the output layer's initial weights; 0.02 after conversion (Eq. 20).
+    text_std, head_std: deviations of the initial text projection and output layer; Eq. 20 has 0.02
+    for both after conversion, §2.5 and §6.2 zero.
     """
 
     size: Size = XL
@@ -67,6 +69,7 @@ class DiT:
     adaln: AdaLN = AdaLN.SINGLE
     text: TextShape | None = TextShape()
     frequencies: int = 256
+    text_std: float = 0.02
     head_std: float = 0.0
 
     def __post_init__(self) -> None:
@@ -184,8 +187,9 @@ class Trunk(nn.Module):
         d = shape.size.width
         self.shape = shape
         self.patches = nn.Conv2d(shape.channels, d, shape.patch, shape.patch)
+        nn.init.constant_(cast(Tensor, self.patches.bias), 0.0)
         nn.init.xavier_uniform_(self.patches.weight.flatten(1))
-        nn.init.zeros_(self.patches.bias)
+        self.positions: Tensor
         self.register_buffer("positions", position_table(shape.image // shape.patch, d))
         self.time = nn.Sequential(
             normal_linear(shape.frequencies, d, std=0.02), nn.SiLU(), normal_linear(d, d, std=0.02)
@@ -221,17 +225,15 @@ class FinalLayer(nn.Module):
         d = shape.size.width
         self.norm = nn.LayerNorm(d, elementwise_affine=False, eps=1e-6)
         self.linear = normal_linear(d, shape.patch**2 * shape.channels, std=shape.head_std)
-        self.table: nn.Parameter | None = None
-        self.modulation: nn.Linear | None = None
-        if shape.adaln is AdaLN.SINGLE:
-            self.table = nn.Parameter(torch.randn(2, d) / d**0.5)
-        else:
-            self.modulation = zero_linear(d, 2 * d)
+        single = shape.adaln is AdaLN.SINGLE
+        self.table = nn.Parameter(torch.randn(2, d) / d**0.5) if single else None
+        self.modulation = None if single else zero_linear(d, 2 * d)
 
     def forward(self, h: Tensor, tau: Tensor) -> Tensor:
-        if self.modulation is None:
+        if self.table is not None:
             two = tau.unsqueeze(1) + self.table
         else:
+            assert self.modulation is not None
             two = self.modulation(F.silu(tau)).unflatten(-1, (2, -1))
         scale, shift = two.unsqueeze(2).unbind(1)
         return self.linear(self.norm(h) * (1 + scale) + shift)
@@ -246,7 +248,7 @@ class DiTNetwork(nn.Module):
         self.trunk = Trunk(shape)
         self.final = FinalLayer(shape)
         if shape.text is not None:
-            self.text = normal_linear(shape.text.width, shape.size.width, std=0.02)
+            self.text = normal_linear(shape.text.width, shape.size.width, shape.text_std)
             self.null = nn.Parameter(0.02 * torch.randn(shape.text.length, shape.text.width))
 
     def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:

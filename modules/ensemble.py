@@ -15,7 +15,7 @@ from modules.schedules import Linear, Schedule, expand
 from modules.selection import Selection
 from modules.text import Text
 
-Router = Callable[[Tensor, Tensor, Text | None], Tensor]
+Posterior = Callable[[Tensor, Tensor, Text | None], Tensor]
 """(x_t [B, ...], t [B], c) -> p(k | x_t, t, c) [B, K]"""
 
 
@@ -25,10 +25,11 @@ class Ensemble:
 
     An expert sees only the rows in which its weight is positive, so Top(1) costs one evaluation
     a sample however many experts there are. Images and video alike: x is [B, ...].
+    Raises ValueError if the router knows another number of experts.
     """
 
     experts: Sequence[Expert]
-    router: Router
+    router: Posterior
     selection: Selection
     path: Schedule = Linear()
     alignment: Alignment = MatchSNR()
@@ -40,6 +41,8 @@ class Ensemble:
 
     def __call__(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         w = self.weights(x, t, c)
+        if w.shape[1] != len(self.experts):
+            raise ValueError(f"weights for {w.shape[1]} experts, but there are {len(self.experts)}")
         u = torch.zeros_like(x)
         for k, expert in enumerate(self.experts):
             rows = w[:, k].nonzero().squeeze(1)
@@ -63,7 +66,7 @@ def counting(networks: Sequence[nn.Module]) -> Iterator[Callable[[], int]]:
         nonlocal rows
         rows += len(output)
 
-    hooks = [network.register_forward_hook(count) for network in networks]
+    hooks = [network.register_forward_hook(count) for network in dict.fromkeys(networks)]
     try:
         yield lambda: rows
     finally:

@@ -46,7 +46,7 @@ class Expert:
         """
         if isinstance(self.objective, Velocity) and self.schedule == path:
             return self.network(x, t, c)
-        asked = t if guard.t_max is None else t.clamp(max=guard.t_max)
+        asked = guard.within(t)
         x_expert, t_expert = alignment.ask(path, self.schedule, x, asked)
         x0, eps = self.denoise(x_expert, t_expert, c, guard)
         u = velocity(alignment.leave(path, self.schedule), x0, eps, t, guard.difference)

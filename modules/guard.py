@@ -27,7 +27,7 @@ class NoDamping:
 class LogisticDamping:
     """s(t) = min(1, 15 / (1 + exp(10 (t - 0.85)))) for t > 0.85, else 1.  (HDDM, §6.2)
 
-    As printed it never acts: on (0.85, 1] the quotient falls from 7.5 to 2.74, so s is 1 throughout.
+    As printed it never acts: the quotient falls from 7.5 to 2.74 on (0.85, 1], so s is always 1.
     """
 
     def __call__(self, t: Tensor) -> Tensor:
@@ -51,14 +51,22 @@ class Guard:
     x0_clip: clamp x0 to [-r, r] (Eq. 28).  alpha_floor: divide by max(alpha, floor) (Eq. 29).
     difference: step h of finite-difference schedule derivatives (Eq. 30); None uses closed forms.
     damping: s(t), which multiplies the velocity.
-    t_max: ask a converted expert no later than this time, where its inversion still holds.
+    t_min, t_max: the times within which a converted expert is asked. X0 loses the noise at t = 0
+    and Epsilon the data at t = 1: a solver that evaluates there needs the bound.
     """
 
     x0_clip: float | None = None
     alpha_floor: float | None = None
     difference: float | None = None
     damping: Damping = NoDamping()
+    t_min: float | None = None
     t_max: float | None = None
+
+    def within(self, t: Tensor) -> Tensor:
+        """t, bounded by t_min and t_max where they are set."""
+        if self.t_min is None and self.t_max is None:
+            return t
+        return t.clamp(self.t_min, self.t_max)
 
     @classmethod
     def paper_6_2(cls) -> "Guard":

@@ -13,7 +13,7 @@ Field = Callable[[Tensor, Tensor, Text | None], Tensor]
 
 @dataclass(frozen=True)
 class Guided:
-    """u = u_null + scale (u_c - u_null); scale 1 is the field itself, asked once.  (Ho and Salimans)
+    """u = u_null + scale (u_c - u_null); scale 1 is the field, asked once.  (Ho and Salimans)
 
     An ensemble under guidance routes each half by what that half reads: the null half of a
     text-aware router sees no caption either. Raises ValueError if guided without captions.

@@ -35,7 +35,7 @@ class Objective(ABC):
     def recover(
         self, schedule: Schedule, y: Tensor, x_t: Tensor, t: Tensor, guard: Guard = OFF
     ) -> tuple[Tensor, Tensor]:
-        """(x0, eps) from a prediction y [B, ...] at x_t and t [B]: Cramer's rule on the 2x2 system."""
+        """(x0, eps) from a prediction y [B, ...] at x_t and t [B], by Cramer's rule."""
         a, b = (expand(entry, y) for entry in self.row(schedule, t))
         alpha, sigma = expand(schedule.alpha(t), y), expand(schedule.sigma(t), y)
         determinant = expand(self.determinant(schedule, t), y)
@@ -66,7 +66,7 @@ class Epsilon(Objective):
     def recover(
         self, schedule: Schedule, y: Tensor, x_t: Tensor, t: Tensor, guard: Guard = OFF
     ) -> tuple[Tensor, Tensor]:
-        """x0 = (x_t - sigma eps) / alpha, alpha floored if the guard says so.  (HDDM, Eqs. 5, 29)"""
+        """x0 = (x_t - sigma eps) / alpha, alpha floored if so guarded.  (HDDM, Eqs. 5, 29)"""
         alpha = schedule.alpha(t)
         if guard.alpha_floor is not None:
             alpha = alpha.clamp(min=guard.alpha_floor)

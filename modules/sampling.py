@@ -4,6 +4,7 @@
 schedule, as native DDPM sampling does. Every solver takes a decreasing grid of times [N + 1].
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -33,14 +34,14 @@ def _at(time: Tensor, x: Tensor) -> Tensor:
 
 def euler(u: Field, x: Tensor, grid: Tensor) -> Tensor:
     """x_{t - dt} = x_t - u dt.  (HDDM, §2.3)  First order."""
-    for t, s in zip(grid[:-1], grid[1:], strict=True):
+    for t, s in itertools.pairwise(grid):
         x = x + (s - t).to(x) * u(x, _at(t, x))
     return x
 
 
 def heun(u: Field, x: Tensor, grid: Tensor) -> Tensor:
     """The trapezoidal rule with an Euler predictor. Second order, two evaluations a step."""
-    for t, s in zip(grid[:-1], grid[1:], strict=True):
+    for t, s in itertools.pairwise(grid):
         dt = (s - t).to(x)
         first = u(x, _at(t, x))
         x = x + dt / 2 * (first + u(x + dt * first, _at(s, x)))
@@ -48,8 +49,8 @@ def heun(u: Field, x: Tensor, grid: Tensor) -> Tensor:
 
 
 def ddim(denoise: Denoiser, schedule: AlphaSigma, x: Tensor, grid: Tensor) -> Tensor:
-    """x_s = alpha_s x0 + sigma_s eps, deterministic.  (Song, Meng and Ermon 2021, Eq. 12, eta = 0)"""
-    for t, s in zip(grid[:-1], grid[1:], strict=True):
+    """x_s = alpha_s x0 + sigma_s eps, deterministic.  (Song et al. 2021, Eq. 12, eta = 0)"""
+    for t, s in itertools.pairwise(grid):
         x0, eps = denoise(x, _at(t, x))
         x = schedule.alpha(s.to(x)) * x0 + schedule.sigma(s.to(x)) * eps
     return x
@@ -62,11 +63,11 @@ def ancestral(
     grid: Tensor,
     fresh: Callable[[int], Tensor],
 ) -> Tensor:
-    """DDPM's sampler: the posterior q(x_s | x_t, x0) at the predicted x0.  (Ho et al. 2020, Eq. 6-7)
+    """DDPM's sampler: the posterior q(x_s | x_t, x0) at the predicted x0.  (Ho et al. 2020, Eq. 7)
 
     fresh(i) is the standard normal noise of step i, shaped as x: the caller owns its seeds.
     """
-    for i, (t, s) in enumerate(zip(grid[:-1], grid[1:], strict=True)):
+    for i, (t, s) in enumerate(itertools.pairwise(grid)):
         x0, eps = denoise(x, _at(t, x))
         alpha_t, sigma_t = schedule.alpha(t), schedule.sigma(t)
         alpha_s, sigma_s = schedule.alpha(s), schedule.sigma(s)

@@ -20,7 +20,7 @@ def expand(value: Tensor, like: Tensor) -> Tensor:
 
 
 class Schedule(ABC):
-    """alpha, sigma and what follows from them. Every method maps times of any shape to that shape."""
+    """alpha, sigma and what follows from them, elementwise on times of any shape."""
 
     @abstractmethod
     def alpha(self, t: Tensor) -> Tensor: ...

@@ -10,6 +10,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+EDGE = 1e-6
+"""A grid time meant to equal a boundary may be rounded to its other side by less than this."""
+
 
 class Selection(Protocol):
     def weights(self, p: Tensor, t: Tensor) -> Tensor: ...
@@ -52,7 +55,8 @@ class Threshold:
     tau: float
 
     def weights(self, p: Tensor, t: Tensor) -> Tensor:
-        return _keep(p, (p >= self.tau) | (p == p.amax(dim=1, keepdim=True)))
+        most_probable = torch.zeros_like(p, dtype=torch.bool).scatter_(1, p.argmax(1, True), True)
+        return _keep(p, (p >= self.tau) | most_probable)
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class Switch:
     late: Selection
 
     def weights(self, p: Tensor, t: Tensor) -> Tensor:
-        is_early = (t > self.at).unsqueeze(1)
+        is_early = (t > self.at + EDGE).unsqueeze(1)
         return torch.where(is_early, self.early.weights(p, t), self.late.weights(p, t))
 
 

@@ -1,4 +1,4 @@
-"""What every training shares: the optimiser's recipe, and randomness that is a function of the step."""
+"""What every training shares: the optimiser's recipe, and draws that depend on the step alone."""
 
 from dataclasses import dataclass
 

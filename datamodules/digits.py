@@ -1,0 +1,76 @@
+"""scikit-learn's handwritten digits with captions: 1,797 real pictures of 8x8, no download.
+
+Three disjoint splits: `train` for experts, routers and clusters; `judge` for the classifier that
+scores them; `heldout`, which no training stage ever reads.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+CAPTIONS = (
+    "a handwritten {}",
+    "the digit {}",
+    "a {} written by hand",
+    "a scan of the number {}",
+)
+SHUFFLE = 20261121
+"""The file lists digits writer by writer; one fixed shuffle spreads the writers over the splits."""
+
+
+class Split(Enum):
+    TRAIN = "train"
+    JUDGE = "judge"
+    HELDOUT = "heldout"
+
+
+@dataclass(frozen=True)
+class Records:
+    """keys [N], images [N, C, H, W] float32 in [-1, 1], labels [N] int64, captions [N]."""
+
+    keys: list[str]
+    images: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    captions: list[str]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True)
+class Digits:
+    """How many of the 1,797 digits each split holds. ValueError if they are not that many."""
+
+    train: int = 800
+    judge: int = 597
+    heldout: int = 400
+
+    classes = len(WORDS)
+    image = 8
+    channels = 1
+
+    def __post_init__(self) -> None:
+        sizes = (self.train, self.judge, self.heldout)
+        if min(sizes) < 1 or sum(sizes) > 1797:
+            raise ValueError(f"splits of {sizes} digits: each needs one, and there are 1797 in all")
+
+    def read(self, split: Split) -> Records:
+        """One split. Keys name the digit's place in scikit-learn's file."""
+        digits = load_digits()
+        order = np.random.default_rng(SHUFFLE).permutation(len(digits.target))
+        start = {Split.TRAIN: 0, Split.JUDGE: self.train, Split.HELDOUT: self.train + self.judge}
+        size = {Split.TRAIN: self.train, Split.JUDGE: self.judge, Split.HELDOUT: self.heldout}
+        chosen = order[start[split] : start[split] + size[split]]
+        labels = digits.target[chosen].astype(np.int64)
+        return Records(
+            keys=[f"digit-{i:04d}" for i in chosen],
+            images=(digits.images[chosen, None] / 8 - 1).astype(np.float32),
+            labels=labels,
+            captions=[
+                CAPTIONS[i % 4].format(WORDS[k]) for i, k in zip(chosen, labels, strict=True)
+            ],
+        )

@@ -1,0 +1,118 @@
+"""Batches of cached latents from the shards of one cluster, or of all: a LightningDataModule.
+
+The order is a function of (seed, epoch) and the batch number alone, so a resumed run reads on
+exactly where the killed one stood, without replaying what it had read.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from datamodules.shards import Shard, read_index, read_shard
+
+Arrays = dict[str, Tensor]
+
+
+class BatchStream(IterableDataset[Arrays]):
+    """Endless epochs over shards, as whole batches numbered from `first` to `last` (excluded).
+
+    Shards are shuffled, then samples within windows of consecutive shards of at least `window`
+    samples, the memory's bound. A window equal to the last one read is not read again.
+    """
+
+    def __init__(
+        self, shards: Sequence[Shard], batch: int, seed: int, first: int, last: int, window: int
+    ) -> None:
+        self.shards, self.batch, self.seed = list(shards), batch, seed
+        self.first, self.last, self.window = first, last, window
+        self.total = sum(shard.samples for shard in self.shards)
+        if self.total == 0:
+            raise ValueError("no samples in the shards to train on")
+        self._held: tuple[frozenset[Path], Arrays] | None = None
+
+    def _load(self, shards: list[Shard]) -> Arrays:
+        """The window's samples, in the order of the shards' names whatever order they came in."""
+        names = frozenset(shard.path for shard in shards)
+        if self._held is None or self._held[0] != names:
+            read = [read_shard(shard) for shard in sorted(shards, key=lambda s: s.path)]
+            joined = {key: np.concatenate([arrays[key] for arrays in read]) for key in read[0]}
+            self._held = names, {key: torch.from_numpy(array) for key, array in joined.items()}
+        return self._held[1]
+
+    def _windows(self, epoch: int) -> Iterator[list[Shard]]:
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.shards))
+        window: list[Shard] = []
+        for i in order:
+            window.append(self.shards[i])
+            if sum(shard.samples for shard in window) >= self.window:
+                yield window
+                window = []
+        if window:
+            yield window
+
+    def _pieces(self, position: int) -> Iterator[tuple[list[Shard], Tensor]]:
+        """Windows and the order of their samples, from the position-th sample of the stream on."""
+        epoch, skip = divmod(position, self.total)
+        while True:
+            for number, window in enumerate(self._windows(epoch)):
+                size = sum(shard.samples for shard in window)
+                if skip >= size:
+                    skip -= size
+                    continue
+                rng = np.random.default_rng([self.seed, epoch, number])
+                yield window, torch.from_numpy(rng.permutation(size)[skip:])
+                skip = 0
+            epoch += 1
+
+    def __iter__(self) -> Iterator[Arrays]:
+        pieces = self._pieces(self.first * self.batch)
+        window, rows = next(pieces)
+        for step in range(self.first, self.last):
+            parts: list[Arrays] = []
+            missing = self.batch
+            while missing:
+                if len(rows) == 0:
+                    window, rows = next(pieces)
+                taken, rows = rows[:missing], rows[missing:]
+                parts.append({key: x[taken] for key, x in self._load(window).items()})
+                missing -= len(taken)
+            joined = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+            yield {**joined, "step": torch.tensor(step)}
+
+
+class Latents(L.LightningDataModule):
+    """Training batches from the given cluster folders, and from no other file.
+
+    accumulate: batches to an optimiser step, needed to find the place to resume from.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        batch: int,
+        steps: int,
+        seed: int,
+        window: int = 100_000,
+        accumulate: int = 1,
+    ) -> None:
+        super().__init__()
+        self.folders, self.batch, self.steps, self.seed = list(folders), batch, steps, seed
+        self.window, self.accumulate = window, accumulate
+
+    def train_dataloader(self) -> DataLoader[Arrays]:
+        step = self.trainer.global_step if self.trainer is not None else 0
+        shards = [shard for folder in self.folders for shard in read_index(folder)]
+        stream = BatchStream(
+            shards,
+            self.batch,
+            self.seed,
+            first=step * self.accumulate,
+            last=self.steps * self.accumulate,
+            window=self.window,
+        )
+        return DataLoader(stream, batch_size=None)

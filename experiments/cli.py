@@ -1,0 +1,113 @@
+"""The command line of every table script: a scale, its dials, seeds, workers and the store."""
+
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from datamodules.shards import ShardError
+from experiments import report, stages
+from experiments.recipes import ScaleError
+from experiments.scales import SCALES, Scale
+from experiments.store import Context, Store, StoreError
+from modules.checkpoint import CheckpointError
+
+BAD_INPUT = (ValueError, OSError, ShardError, StoreError, ScaleError, CheckpointError)
+"""What a person can mend: said in one line. Anything else is a bug and keeps its traceback."""
+
+
+class UsageError(RuntimeError):
+    """A command line that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, read."""
+
+    scale_name: str
+    scale: Scale
+    seeds: int
+    workers: int
+    store: Path
+    results: Path
+    tensorboard: bool
+    device: str
+    debug: bool
+
+
+def _take_scale(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The value of --scale, and the other arguments: the scale fixes every dial's default."""
+    name, rest = "small", list(arguments)
+    for i, argument in enumerate(rest):
+        if argument == "--scale" or argument.startswith("--scale="):
+            end = i + 1 if "=" in argument else i + 2
+            name = argument.partition("=")[2] or " ".join(rest[i + 1 : end])
+            del rest[i:end]
+            break
+    if name not in SCALES:
+        raise UsageError(f"unknown scale {name!r}: choose from {', '.join(SCALES)}")
+    return name, rest
+
+
+def parse(table: report.Table, arguments: Sequence[str]) -> Options:
+    """Read a command line. UsageError for an unknown scale or option, or a bad value."""
+    name, rest = _take_scale(arguments)
+    parser = ArgumentParser(
+        prog=f"{table.name} [--scale {{{','.join(SCALES)}}}]",
+        description=f"{table.title}  Dials below are those of scale {name}.",
+        exit_on_error=False,
+    )
+    parser.add_argument("--scale", type=Scale, default=SCALES[name])
+    parser.add_argument("--seeds", type=int, default=3, help="training seeds 0 … n - 1")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes at once")
+    parser.add_argument("--store", type=Path, default=Path("store"), help="folder of artifacts")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
+    parser.add_argument("--tensorboard", type=bool, default=False, help="also log to TensorBoard")
+    parser.add_argument("--device", type=str, default="auto", help="Lightning's accelerator")
+    parser.add_argument("--debug", type=bool, default=False, help="show tracebacks")
+    try:
+        found = parser.instantiate_classes(parser.parse_args(rest))
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise UsageError(" ".join(str(error).split())) from error
+    if min(found.seeds, found.workers) < 1:
+        raise UsageError("--seeds and --workers must be at least 1")
+    return Options(scale_name=name, **vars(found))
+
+
+def run(table: report.Table, options: Options) -> str:
+    """Make whatever the table lacks, write it, and return its markdown."""
+    store = Store(options.store)
+    context = Context(store, tensorboard=options.tensorboard, device=options.device)
+    scores = [row.score for seed in range(options.seeds) for row in table.rows(options.scale, seed)]
+    stages.ensure(scores, context, options.workers)
+    results = report.Results(table, options.scale, options.seeds, store)
+    return report.write(results, options.scale_name, options.results)
+
+
+def main(table: report.Table, arguments: Sequence[str] | None = None) -> int:
+    """A table script: 0 when the table is written, 2 for a bad command line, 1 for bad input."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        options = parse(table, arguments)
+    except UsageError as error:
+        return _say(table, str(error), 2)
+    try:
+        print(run(table, options))
+    except KeyboardInterrupt:
+        return _say(table, "interrupted; the same command goes on from here", 130)
+    except BrokenProcessPool:
+        return _say(table, "a worker process was killed; the same command goes on from here", 1)
+    except BAD_INPUT as error:
+        if options.debug:
+            raise
+        return _say(table, " ".join(str(error).split()), 1)
+    return 0
+
+
+def _say(table: report.Table, message: str, status: int) -> int:
+    print(f"{table.name}: {message}", file=sys.stderr)
+    return status

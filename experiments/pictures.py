@@ -1,0 +1,45 @@
+"""Grids of samples: the same prompts and noise down each column, one strategy a row."""
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from experiments.report import Row
+from experiments.store import Store
+
+
+def sample_grid(rows: Sequence[Row], store: Store, path: Path) -> None:
+    """One picture a class and row, for the first held-out caption of each class."""
+    captions, labels = rows[0].score.sample.prompts()
+    columns = [int(np.flatnonzero(labels == k)[0]) for k in np.unique(labels)]
+    figure, axes = plt.subplots(
+        len(rows),
+        len(columns),
+        figsize=(1.0 * len(columns) + 2.2, 1.0 * len(rows) + 0.6),
+        squeeze=False,
+        gridspec_kw={"wspace": 0.06, "hspace": 0.06},
+    )
+    for i, row in enumerate(rows):
+        images = row.score.sample.images(store)
+        for j, column in enumerate(columns):
+            axis = axes[i, j]
+            axis.imshow(images[column, 0], cmap="gray_r", vmin=-1, vmax=1)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            if i == 0:
+                axis.set_title(captions[column].replace(" ", "\n", 1), fontsize=7)
+        name = "\n".join(value for value in row.names.values() if value)
+        axes[i, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight")
+    plt.close(figure)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_bytes(buffer.getvalue())
+    os.replace(part, path)

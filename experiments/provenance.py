@@ -1,0 +1,63 @@
+"""Who made an artifact: commit, command, machine, packages, time."""
+
+import functools
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).parent.parent
+CODE = ("experiments", "modules", "datamodules", "metrics", "requirements.lock")
+"""What a number depends on. Committing results or a README makes no new code."""
+PACKAGES = ("torch", "lightning", "numpy", "scipy", "scikit-learn", "webdataset", "open_clip_torch")
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()
+
+
+@functools.cache
+def commit() -> str:
+    """The last commit that touched the code, `+dirty` if the tree differs from it."""
+    found = _git("log", "-1", "--format=%h", "--abbrev=12", "--", *CODE)
+    dirty = _git("status", "--porcelain", "--", *CODE)
+    return (found + ("+dirty" if dirty else "")) or "unknown"
+
+
+def command() -> str:
+    """The command line as a person would type it."""
+    main = sys.modules["__main__"].__spec__
+    name = f"python -m {main.name}" if main is not None else Path(sys.argv[0]).name
+    return " ".join([name, *sys.argv[1:]])
+
+
+def device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def provenance(seconds: float) -> dict[str, Any]:
+    """Everything about a making that its config does not say."""
+    return {
+        "commit": commit(),
+        "command": command(),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 2),
+        "host": platform.node(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "device": device(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+    }

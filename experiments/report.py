@@ -1,0 +1,193 @@
+"""Rows and the paper's numbers -> results/<scale>/<table>.{csv,md,json}.
+
+The .csv and .md hold nothing that another run on the same machine would not reproduce to the last
+digit; wall times and the like go into the .json. Written aside and renamed: whole or absent.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from experiments.evaluation import Score
+from experiments.provenance import provenance
+from experiments.scales import Scale
+from experiments.statistics import Estimate, estimate
+from experiments.store import Stage, Store
+
+MISSING = "—"
+
+
+@dataclass(frozen=True)
+class Column:
+    """key: of the score.  factor: what it is shown times.  digits: after the point."""
+
+    key: str
+    title: str
+    digits: int
+    factor: float = 1.0
+
+    def show(self, found: Estimate) -> str:
+        """mean ± half-width of the 95 % interval; what is missing shows as missing."""
+        if found.mean is None:
+            return MISSING
+        mean = f"{found.mean:.{self.digits}f}"
+        return mean if found.half_width is None else f"{mean} ± {found.half_width:.{self.digits}f}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What names the row, the paper's number if the paper has this row, and the score to make."""
+
+    names: Mapping[str, str]
+    paper: float | None
+    score: Score
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a paper. rows(scale, seed) gives the same rows in the same order for every seed.
+
+    baseline: index of the row that the others are compared with, paired by seed.
+    notes: what the reader must know, below the table.
+    """
+
+    name: str
+    title: str
+    paper_column: str
+    columns: Sequence[Column]
+    rows: Callable[[Scale, int], list[Row]]
+    baseline: int = 0
+    notes: Sequence[str] = ()
+    picture: Callable[[Sequence[Row], Store, Path], None] | None = None
+
+
+class Results:
+    """A table's scores, read from the store."""
+
+    def __init__(self, table: Table, scale: Scale, seeds: int, store: Store) -> None:
+        self.table, self.seeds, self.store = table, seeds, store
+        self.rows = [table.rows(scale, seed) for seed in range(seeds)]  # [seeds][rows]
+        self.scores = [[row.score.read(store) for row in rows] for rows in self.rows]
+
+    def values(self, row: int, key: str) -> list[float]:
+        return [scores[row][key] for scores in self.scores]
+
+    def against_baseline(self, row: int, key: str) -> Estimate:
+        """The row's value less the baseline's, seed by seed."""
+        base = self.values(self.table.baseline, key)
+        pairs = zip(self.values(row, key), base, strict=True)
+        return estimate([ours - theirs for ours, theirs in pairs])
+
+    def stages(self) -> list[Stage]:
+        """Every stage behind the table, inputs first, each once."""
+        found: dict[str, Stage] = {}
+
+        def visit(stage: Stage) -> None:
+            for item in stage.inputs():
+                visit(item)
+            found.setdefault(stage.key, stage)
+
+        for rows in self.rows:
+            for row in rows:
+                visit(row.score)
+        return list(found.values())
+
+    def frame(self) -> pd.DataFrame:
+        """One line a row: names, the paper's number, means with interval ends, n."""
+        lines = []
+        for i, row in enumerate(self.rows[0]):
+            line: dict[str, object] = {**row.names, self.table.paper_column: row.paper}
+            for column in self.table.columns:
+                found = estimate([column.factor * v for v in self.values(i, column.key)])
+                line[column.title] = found.mean
+                line[f"{column.title} low"] = found.low
+                line[f"{column.title} high"] = found.high
+            lines.append({**line, "n seeds": self.seeds})
+        return pd.DataFrame(lines)
+
+    def commits(self) -> list[str]:
+        return sorted({self.store.provenance(stage)["commit"] for stage in self.stages()})
+
+
+def _markdown(results: Results, scale_name: str) -> str:
+    table, first = results.table, results.rows[0]
+    key = table.columns[0]
+    against = f"{key.title}, difference to {' '.join(first[table.baseline].names.values())}"
+    titles = [*first[0].names, table.paper_column, *(c.title for c in table.columns), against]
+    lines = [f"# {table.title}", "", _line(titles), _line(["---"] * len(titles))]
+    for i, row in enumerate(first):
+        cells = [
+            column.show(estimate([column.factor * v for v in results.values(i, column.key)]))
+            for column in table.columns
+        ]
+        difference = key.show(results.against_baseline(i, key.key)) if i != table.baseline else ""
+        paper = MISSING if row.paper is None else f"{row.paper:.2f}"
+        lines.append(_line([*row.names.values(), paper, *cells, difference]))
+    return "\n".join([*lines, "", *_footer(results, scale_name)]) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _footer(results: Results, scale_name: str) -> list[str]:
+    n = results.seeds
+    interval = (
+        f"mean ± half-width of the 95 % interval over n = {n} training seeds (Student's t); "
+        "differences are paired by seed"
+        if n > 1
+        else "n = 1 training seed, so no interval can be given"
+    )
+    keys = ", ".join(row.score.key for rows in results.rows for row in rows)
+    return [
+        *(
+            ["**Scale smoke tests the plumbing. Its values mean nothing.**", ""]
+            * (scale_name == "smoke")
+        ),
+        *(line for note in results.table.notes for line in (f"- {note}",)),
+        f"- Scale `{scale_name}`; {interval}.",
+        f"- Seeds: {', '.join(map(str, range(n)))}. Code: {', '.join(results.commits())}.",
+        f"- Score keys, by seed then row: {keys}.",
+    ]
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text)
+    os.replace(part, path)
+
+
+def write(results: Results, scale_name: str, folder: Path) -> str:
+    """Write the table's files into `folder`/<scale>/ and return the markdown."""
+    folder = folder / scale_name
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    table, markdown = results.table, _markdown(results, scale_name)
+    if table.picture is not None:
+        table.picture(results.rows[0], results.store, folder / "figures" / f"{table.name}.png")
+    made = {f"{s.kind}/{s.key}": results.store.provenance(s) for s in results.stages()}
+    detail = {
+        "table": table.name,
+        "scale": scale_name,
+        "seeds": results.seeds,
+        "rows": [
+            {
+                **row.names,
+                table.paper_column: row.paper,
+                "keys": [rows[i].score.key for rows in results.rows],
+                "scores": [scores[i] for scores in results.scores],
+            }
+            for i, row in enumerate(results.rows[0])
+        ],
+        "seconds": {name: entry["seconds"] for name, entry in made.items()},
+        "commits": results.commits(),
+        "machines": sorted({f"{e['machine']}, {e['device']}" for e in made.values()}),
+        "packages": provenance(0)["packages"],
+    }
+    _write(folder / f"{table.name}.json", json.dumps(detail, indent=1, ensure_ascii=False) + "\n")
+    _write(folder / f"{table.name}.csv", results.frame().to_csv(index=False))
+    _write(folder / f"{table.name}.md", markdown)
+    return markdown

@@ -1,0 +1,108 @@
+"""The four scales, smoke to paper, as one aligned table, and the errors of asking for another."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from datamodules.digits import Digits
+from modules.dit import XS, B, Size
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Every dial of an image table. Each is an option of every script: --scale.steps 3000.
+
+    Args:
+        source: the pictures; none where this version cannot read them yet.
+        clusters: K, the number of clusters and experts.
+        fine: fine centroids of the first stage of k-means.
+        per_shard: samples in a webdataset shard.
+        size: width, depth and heads of the experts and of the monolith.
+        router: width, depth and heads of the router.
+        patch: side of a token in pixels of the latent.
+        text_std: deviation of the text projection's initial weights.
+        steps: optimiser steps of the monolith and of each expert.
+        batch: the monolith's batch; an expert's is batch / clusters, so that FLOPs are equal.
+        lr: learning rate of the monolith and the experts.
+        warmup: steps of linear warm-up.
+        final_lr: learning rate that a cosine falls to; none keeps it constant.
+        ema: decay of the averaged weights.
+        ema_start: step at which the average starts.
+        text_dropout: share of captions replaced by the null embedding.
+        router_steps: optimiser steps of the router.
+        router_batch: batch of the router.
+        router_lr: learning rate of the router.
+        router_final_lr: learning rate that the router's cosine falls to.
+        judge_steps: optimiser steps of the classifier that scores.
+        samples: pictures sampled for each row of a table.
+        sample_batch: pictures sampled at once.
+        solver_steps: Euler steps.
+        guidance: scale of classifier-free guidance; 1 is none.
+    """
+
+    source: Digits | None
+    clusters: int
+    fine: int
+    per_shard: int
+    size: Size
+    router: Size
+    patch: int
+    text_std: float
+    steps: int
+    batch: int
+    lr: float
+    warmup: int
+    final_lr: float | None
+    ema: float
+    ema_start: int
+    text_dropout: float
+    router_steps: int
+    router_batch: int
+    router_lr: float
+    router_final_lr: float
+    judge_steps: int
+    samples: int
+    sample_batch: int
+    solver_steps: int
+    guidance: float
+
+    def __post_init__(self) -> None:
+        if self.clusters < 1 or self.batch % self.clusters:
+            raise ValueError(f"batch {self.batch} does not divide among {self.clusters} experts")
+        if min(self.samples, self.sample_batch, self.solver_steps, self.per_shard) < 1:
+            raise ValueError("samples, sample_batch, solver_steps and per_shard must be positive")
+
+
+_NAMES = ("smoke", "small", "paper")
+_TABLE: dict[str, tuple[Any, ...]] = {
+    #                   smoke                small            paper: §6.1-6.3, DiT-B/2 of §3.2
+    "source":          (Digits(64, 64, 32),  Digits(),        None),
+    "clusters":        (8,                   8,               8),
+    "fine":            (16,                  64,              1024),
+    "per_shard":       (8,                   100,             10_000),
+    "size":            (Size(16, 2, 2),      XS,              B),
+    "router":          (Size(16, 1, 2),      Size(64, 2, 4),  B),
+    "patch":           (4,                   4,               2),
+    "text_std":        (0.125,               0.125,           0.02),
+    "steps":           (12,                  1500,            500_000),
+    "batch":           (64,                  256,             256),
+    "lr":              (4e-3,                6e-3,            1e-4),
+    "warmup":          (2,                   50,              5_000),
+    "final_lr":        (2e-4,                2e-4,            None),
+    "ema":             (0.5,                 0.99,            0.9999),
+    "ema_start":       (2,                   100,             0),
+    "text_dropout":    (0.1,                 0.1,             0.1),
+    "router_steps":    (12,                  600,             380_000),  # 25 epochs of 3.9M
+    "router_batch":    (32,                  256,             256),
+    "router_lr":       (1e-3,                1e-3,            5e-5),
+    "router_final_lr": (1e-5,                1e-5,            5e-7),
+    "judge_steps":     (30,                  600,             0),
+    "samples":         (20,                  400,             50_000),
+    "sample_batch":    (20,                  200,             64),
+    "solver_steps":    (3,                   25,              50),
+    "guidance":        (1.0,                 1.0,             7.5),
+}  # fmt: skip
+
+SCALES = {
+    name: Scale(**{dial: values[i] for dial, values in _TABLE.items()})
+    for i, name in enumerate(_NAMES)
+}

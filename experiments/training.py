@@ -1,0 +1,96 @@
+"""One training run under Lightning: EMA, checkpoints, logs, bars, and going on after a kill."""
+
+import logging
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+
+import lightning as L
+import pandas as pd
+from lightning.pytorch.callbacks import (
+    Callback,
+    EMAWeightAveraging,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from datamodules.latents import Latents
+from experiments.store import Context
+from modules.checkpoint import CheckpointError, save_weights
+from modules.training import DiffusionModule
+
+SAVES = 5
+"""Checkpoints in a run: what a kill can cost is one part in this many of the steps."""
+
+
+def _callbacks(module: DiffusionModule, folder: Path, context: Context) -> list[Callback]:
+    optim = module.optim
+    callbacks: list[Callback] = [
+        ModelCheckpoint(
+            folder,
+            filename="last",
+            every_n_train_steps=max(1, min(5_000, optim.steps // SAVES)),
+            enable_version_counter=False,
+        )
+    ]
+    if optim.ema is not None:
+        callbacks.append(
+            EMAWeightAveraging(decay=optim.ema, update_starting_at_step=optim.ema_start)
+        )
+    if context.bar is not None:
+        callbacks.append(
+            TQDMProgressBar(refresh_rate=20, process_position=context.bar, leave=False)
+        )
+    return callbacks
+
+
+def _loggers(folder: Path, context: Context) -> list[Logger]:
+    part = len(list(folder.glob("log-*")))
+    loggers: list[Logger] = [CSVLogger(folder, name="", version=f"log-{part}")]
+    if context.tensorboard:
+        root = context.store.root / "tensorboard"
+        loggers.append(TensorBoardLogger(root, name=folder.name, version=""))
+    return loggers
+
+
+def _join_logs(folder: Path) -> None:
+    """log.csv from the logs of every part of the run; a step trained twice counts once."""
+    parts = sorted(folder.glob("log-*/metrics.csv"), key=lambda path: int(path.parent.name[4:]))
+    if parts:
+        log = pd.concat([pd.read_csv(path) for path in parts])
+        log.drop_duplicates("step", keep="last").to_csv(folder / "log.csv", index=False)
+
+
+def fit(module: DiffusionModule, data: Latents, folder: Path, context: Context) -> None:
+    """Train `module` and leave weights.safetensors (averaged, if so asked) and log.csv in `folder`.
+
+    A checkpoint found in `folder` is gone on from, bit for bit. Raises CheckpointError if it is
+    damaged.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
+    last = folder / "last.ckpt"
+    if last.exists() and not zipfile.is_zipfile(last):
+        raise CheckpointError(f"{last} is damaged; delete it to train from the start")
+    optim = module.optim
+    trainer = L.Trainer(
+        max_steps=optim.steps,
+        max_epochs=-1,
+        accelerator=context.device,
+        devices=1,
+        gradient_clip_val=optim.clip,
+        callbacks=_callbacks(module, folder, context),
+        logger=_loggers(folder, context),
+        log_every_n_steps=min(50, optim.steps),
+        enable_progress_bar=context.bar is not None,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(module, data, ckpt_path=last if last.exists() else None)
+    save_weights(module.network, folder / "weights.safetensors")
+    _join_logs(folder)
+    last.unlink(missing_ok=True)
+    sys.stderr.flush()

@@ -1,0 +1,25 @@
+"""How much the samples of one prompt differ, and whether they show what it named."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
+
+
+def within_groups(features: NDArray[np.floating], groups: NDArray[np.int64]) -> float:
+    """Mean pairwise Euclidean distance of features [N, F] inside a group, averaged over groups.
+
+    Groups of one row say nothing and are left out; ValueError if all are.
+    """
+    spreads = [
+        pdist(features[groups == group]).mean()
+        for group in np.unique(groups)
+        if (groups == group).sum() > 1
+    ]
+    if not spreads:
+        raise ValueError("diversity needs a prompt with two samples")
+    return float(np.mean(spreads))
+
+
+def agreement(predicted: NDArray[np.int64], named: NDArray[np.int64]) -> float:
+    """The share of pictures [N] whose recognised class is the one that the prompt named."""
+    return float((predicted == named).mean())

@@ -1,0 +1,42 @@
+"""Weights on disk: safetensors, loaded strictly, every differing key named."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+
+class CheckpointError(RuntimeError):
+    """Weights that cannot be read, or are another network's. Names the file and the keys."""
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """All parameters and buffers of `network`, as safetensors."""
+    save_file({k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}, path)
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Load `path` into `network`.
+
+    Raises CheckpointError if the file is damaged, or if any key is missing, unused or of another
+    shape; nothing is loaded then.
+    """
+    try:
+        found = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot read the weights {path}: {error}") from error
+    wanted = network.state_dict()
+    differing = {
+        "missing": sorted(wanted.keys() - found.keys()),
+        "unused": sorted(found.keys() - wanted.keys()),
+        "of another shape": sorted(
+            f"{key} {list(found[key].shape)} for {list(wanted[key].shape)}"
+            for key in wanted.keys() & found.keys()
+            if wanted[key].shape != found[key].shape
+        ),
+    }
+    if any(differing.values()):
+        said = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in differing.items() if keys)
+        raise CheckpointError(f"{path} holds another architecture: {said}")
+    network.load_state_dict(found)
