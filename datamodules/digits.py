@@ -1,44 +1,27 @@
-"""scikit-learn's handwritten digits with captions: 1,797 real pictures of 8x8, no download.
-
-Three disjoint splits: `train` for experts, routers and clusters; `judge` for the classifier that
-scores them; `heldout`, which no training stage ever reads.
-"""
+"""scikit-learn's handwritten digits with captions: 1,797 real pictures of 8x8, no download."""
 
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.datasets import load_digits
+
+from datamodules.sources import Records, Split
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CAPTIONS = (
-    "a handwritten {}",
-    "the digit {}",
-    "a {} written by hand",
-    "a scan of the number {}",
+    "a handwritten {word}",
+    "the digit {word}",
+    "{article} {word} written by hand",
+    "a scan of the number {word}",
 )
 SHUFFLE = 20261121
 """The file lists digits writer by writer; one fixed shuffle spreads the writers over the splits."""
 
 
-class Split(Enum):
-    TRAIN = "train"
-    JUDGE = "judge"
-    HELDOUT = "heldout"
-
-
-@dataclass(frozen=True)
-class Records:
-    """keys [N], images [N, C, H, W] float32 in [-1, 1], labels [N] int64, captions [N]."""
-
-    keys: list[str]
-    images: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    captions: list[str]
-
-    def __len__(self) -> int:
-        return len(self.keys)
+def caption(index: int, word: str) -> str:
+    """The caption of the index-th digit of the file: one of four phrasings in turn."""
+    article = "an" if word == "eight" else "a"
+    return CAPTIONS[index % len(CAPTIONS)].format(article=article, word=word)
 
 
 @dataclass(frozen=True)
@@ -70,7 +53,5 @@ class Digits:
             keys=[f"digit-{i:04d}" for i in chosen],
             images=(digits.images[chosen, None] / 8 - 1).astype(np.float32),
             labels=labels,
-            captions=[
-                CAPTIONS[i % 4].format(WORDS[k]) for i, k in zip(chosen, labels, strict=True)
-            ],
+            captions=[caption(i, WORDS[k]) for i, k in zip(chosen, labels, strict=True)],
         )

@@ -13,7 +13,7 @@ from datamodules.shards import ShardError
 from experiments import report, stages
 from experiments.recipes import ScaleError
 from experiments.scales import SCALES, Scale
-from experiments.store import Context, Store, StoreError
+from experiments.store import Context, Device, Store, StoreError
 from modules.checkpoint import CheckpointError
 
 BAD_INPUT = (ValueError, OSError, ShardError, StoreError, ScaleError, CheckpointError)
@@ -35,7 +35,7 @@ class Options:
     store: Path
     results: Path
     tensorboard: bool
-    device: str
+    device: Device
     debug: bool
 
 
@@ -56,9 +56,11 @@ def _take_scale(arguments: Sequence[str]) -> tuple[str, list[str]]:
 def parse(table: report.Table, arguments: Sequence[str]) -> Options:
     """Read a command line. UsageError for an unknown scale or option, or a bad value."""
     name, rest = _take_scale(arguments)
+    scales = ",".join(SCALES)
     parser = ArgumentParser(
-        prog=f"{table.name} [--scale {{{','.join(SCALES)}}}]",
-        description=f"{table.title}  Dials below are those of scale {name}.",
+        prog=table.name,
+        usage=f"%(prog)s [--scale {{{scales}}}] [--seeds N] [--workers N] [--scale.DIAL VALUE …]",
+        description=f"{table.title}. The dials' defaults are those of scale {name}.",
         exit_on_error=False,
     )
     parser.add_argument("--scale", type=Scale, default=SCALES[name])
@@ -67,7 +69,7 @@ def parse(table: report.Table, arguments: Sequence[str]) -> Options:
     parser.add_argument("--store", type=Path, default=Path("store"), help="folder of artifacts")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
     parser.add_argument("--tensorboard", type=bool, default=False, help="also log to TensorBoard")
-    parser.add_argument("--device", type=str, default="auto", help="Lightning's accelerator")
+    parser.add_argument("--device", type=Device, default="auto", help="where to train and sample")
     parser.add_argument("--debug", type=bool, default=False, help="show tracebacks")
     try:
         found = parser.instantiate_classes(parser.parse_args(rest))
@@ -83,9 +85,10 @@ def run(table: report.Table, options: Options) -> str:
     store = Store(options.store)
     context = Context(store, tensorboard=options.tensorboard, device=options.device)
     scores = [row.score for seed in range(options.seeds) for row in table.rows(options.scale, seed)]
+    folder = report.open_folder(options.results, options.scale_name, options.scale)
     stages.ensure(scores, context, options.workers)
-    results = report.Results(table, options.scale, options.seeds, store)
-    return report.write(results, options.scale_name, options.results)
+    results = report.Results(table, options.scale_name, options.scale, options.seeds, store)
+    return report.write(results, folder)
 
 
 def main(table: report.Table, arguments: Sequence[str] | None = None) -> int:

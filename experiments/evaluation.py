@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from datamodules.digits import Digits, Split
+from datamodules.sources import Source, Split
 from experiments.stages import SAMPLING, Shards, TrainExpert, TrainRouter, run_seed
 from experiments.store import Context, Stage, Store
 from metrics.diversity import agreement, within_groups
@@ -33,7 +33,7 @@ from modules.text import Text
 class Judge(Stage):
     """weights.safetensors of the classifier, and judge.json: how far it can be trusted."""
 
-    source: Digits
+    source: Source
     steps: int
     seed: int = 0
 
@@ -48,8 +48,11 @@ class Judge(Stage):
         heldout, train = self.source.read(Split.HELDOUT), self.source.read(Split.TRAIN)
         features, classes = judged(judge, heldout.images)
         floor = frechet_distance(judged(judge, train.images)[0], features)
-        found = {"accuracy": agreement(classes, heldout.labels), "training_set_distance": floor}
+        found = {"accuracy": agreement(classes, heldout.labels), "training_fid": floor}
         (folder / "judge.json").write_text(json.dumps(found) + "\n")
+
+    def read(self, store: Store) -> dict[str, float]:
+        return json.loads((store.path(self) / "judge.json").read_text())
 
     def load(self, store: Store) -> DigitJudge:
         judge = DigitJudge(self.source.classes)
@@ -95,7 +98,7 @@ class Sample(Stage):
     def make(self, folder: Path, context: Context) -> None:
         tokens, pooled = map(torch.from_numpy, self.shards.text.encode(self.prompts()[0]))
         c = Text.of(tokens, pooled)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = context.torch_device
         field, networks = self._load(context.store, device)
         bar = tqdm(
             range(0, self.n, self.batch),

@@ -21,6 +21,8 @@ from tqdm import tqdm
 
 Item = TypeVar("Item")
 
+LOG_EVERY = 5.0
+"""Seconds between two lines of progress where there is no terminal to draw a bar on."""
 slot: int | None = None
 """In a worker: its row of progress bars, from 1. None where bars make no sense."""
 
@@ -69,40 +71,66 @@ def map(work: Callable[[Item], object], tasks: Sequence[Task[Item]], workers: in
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # inherited by the workers, before they import torch
     size = min(workers, len(tasks))
-    layout = "{desc} {percentage:3.0f}% |{bar}| {elapsed} elapsed, {remaining} left"
-    total = sum(task.cost for task in tasks)
-    with (
-        tqdm(total=total, bar_format=layout, mininterval=0.1 if bars else 15) as bar,
-        ProcessPoolExecutor(size, spawn, _start_worker, (slots, lock, bars)) as pool,
-    ):
+    progress = Progress(len(tasks), sum(task.cost for task in tasks), bars)
+    with ProcessPoolExecutor(size, spawn, _start_worker, (slots, lock, bars)) as pool:
         try:
-            _run(pool, work, tasks, bar)
+            _run(pool, work, tasks, progress)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for child in multiprocessing.active_children():
                 child.terminate()
             raise
+        finally:
+            progress.close()
+
+
+class Progress:
+    """How far the whole is and how long it will take: a bar on a terminal, lines in a log."""
+
+    def __init__(self, count: int, total: float, bars: bool) -> None:
+        self.count, self.total, self.spent, self.done = count, total, 0.0, 0
+        self.started = self.said = time.monotonic()
+        layout = "{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"
+        self.bar = tqdm(total=total, bar_format=layout, disable=not bars, leave=False)
+        self.bar.set_description_str(f"0/{count} stages")
+
+    def finished(self, label: str, cost: float) -> None:
+        self.done, self.spent = self.done + 1, self.spent + cost
+        self.bar.set_description_str(f"{self.done}/{self.count} stages", refresh=False)
+        self.bar.update(cost)
+        now = time.monotonic()
+        if self.bar.disable and (now - self.said > LOG_EVERY or self.done == self.count):
+            self.said, elapsed = now, now - self.started
+            line = f"[{self.done}/{self.count}] {label}; {tqdm.format_interval(elapsed)} elapsed"
+            if self.spent > self.total / 50:  # earlier, start-up would swamp the estimate
+                left = elapsed * (self.total / self.spent - 1)
+                line += f", about {tqdm.format_interval(left)} left"
+            print(line, file=sys.stderr)
+
+    def tick(self) -> None:
+        self.bar.refresh()
+
+    def close(self) -> None:
+        self.bar.close()
 
 
 def _run(
     pool: ProcessPoolExecutor,
     work: Callable[[Item], object],
     tasks: Sequence[Task[Item]],
-    bar: "tqdm[Any]",
+    progress: Progress,
 ) -> None:
     waiting = sorted(tasks, key=lambda task: task.cost, reverse=True)
     unfinished = {task.key for task in tasks}
-    running: dict[Future[object], tuple[Task[Item], float]] = {}
+    running: dict[Future[object], Task[Item]] = {}
     while unfinished:
         for task in [task for task in waiting if not task.needs & unfinished]:
-            running[pool.submit(work, task.item)] = task, time.monotonic()
+            running[pool.submit(work, task.item)] = task
             waiting.remove(task)
         finished, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
         for future in finished:
-            task, _ = running.pop(future)
+            task = running.pop(future)
             future.result()
             unfinished.remove(task.key)
-            bar.update(task.cost)
-        done = len(tasks) - len(unfinished)
-        bar.set_description_str(f"{done}/{len(tasks)} stages", refresh=False)
-        bar.refresh() if sys.stderr.isatty() else None
+            progress.finished(task.label, task.cost)
+        progress.tick()

@@ -2,6 +2,7 @@
 
 import io
 import os
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,10 +14,14 @@ import numpy as np
 
 from experiments.report import Row
 from experiments.store import Store
+from metrics.embedded import judged
 
 
 def sample_grid(rows: Sequence[Row], store: Store, path: Path) -> None:
-    """One picture a class and row, for the first held-out caption of each class."""
+    """One picture a class and row, for the first held-out caption of each class.
+
+    A red frame is a picture in which the judge reads another digit than the caption names.
+    """
     captions, labels = rows[0].score.sample.prompts()
     columns = [int(np.flatnonzero(labels == k)[0]) for k in np.unique(labels)]
     figure, axes = plt.subplots(
@@ -24,19 +29,29 @@ def sample_grid(rows: Sequence[Row], store: Store, path: Path) -> None:
         len(columns),
         figsize=(1.0 * len(columns) + 2.2, 1.0 * len(rows) + 0.6),
         squeeze=False,
-        gridspec_kw={"wspace": 0.06, "hspace": 0.06},
+        gridspec_kw={"wspace": 0.08, "hspace": 0.06},
     )
     for i, row in enumerate(rows):
         images = row.score.sample.images(store)
+        _, read = judged(row.score.judge.load(store), images)
         for j, column in enumerate(columns):
             axis = axes[i, j]
             axis.imshow(images[column, 0], cmap="gray_r", vmin=-1, vmax=1)
             axis.set_xticks([])
             axis.set_yticks([])
+            if read[column] != labels[column]:
+                plt.setp(axis.spines.values(), color="red", linewidth=2)
             if i == 0:
-                axis.set_title(captions[column].replace(" ", "\n", 1), fontsize=7)
+                axis.set_title(textwrap.fill(captions[column], 12), fontsize=8)
         name = "\n".join(value for value in row.names.values() if value)
         axes[i, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    figure.text(
+        0.9,
+        0.06,
+        "red: the judge reads another digit than the caption names",
+        ha="right",
+        fontsize=8,
+    )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight")
     plt.close(figure)

@@ -4,17 +4,19 @@ The .csv and .md hold nothing that another run on the same machine would not rep
 digit; wall times and the like go into the .json. Written aside and renamed: whole or absent.
 """
 
+import functools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from experiments.evaluation import Score
 from experiments.provenance import provenance
-from experiments.scales import Scale
+from experiments.scales import Scale, changed
 from experiments.statistics import Estimate, estimate
 from experiments.store import Stage, Store
 
@@ -31,11 +33,13 @@ class Column:
     factor: float = 1.0
 
     def show(self, found: Estimate) -> str:
-        """mean ± half-width of the 95 % interval; what is missing shows as missing."""
+        """mean ± half-width of the 95 % interval, the mean alone where no value differs."""
         if found.mean is None:
             return MISSING
         mean = f"{found.mean:.{self.digits}f}"
-        return mean if found.half_width is None else f"{mean} ± {found.half_width:.{self.digits}f}"
+        if not found.half_width:
+            return mean
+        return f"{mean} ± {found.half_width:.{self.digits}f}"
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,11 @@ class Table:
 class Results:
     """A table's scores, read from the store."""
 
-    def __init__(self, table: Table, scale: Scale, seeds: int, store: Store) -> None:
+    def __init__(
+        self, table: Table, scale_name: str, scale: Scale, seeds: int, store: Store
+    ) -> None:
         self.table, self.seeds, self.store = table, seeds, store
+        self.scale_name, self.changed = scale_name, changed(scale_name, scale)
         self.rows = [table.rows(scale, seed) for seed in range(seeds)]  # [seeds][rows]
         self.scores = [[row.score.read(store) for row in rows] for rows in self.rows]
 
@@ -82,19 +89,22 @@ class Results:
         pairs = zip(self.values(row, key), base, strict=True)
         return estimate([ours - theirs for ours, theirs in pairs])
 
-    def stages(self) -> list[Stage]:
-        """Every stage behind the table, inputs first, each once."""
-        found: dict[str, Stage] = {}
+    @functools.cached_property
+    def provenance(self) -> dict[str, dict[str, Any]]:
+        """What made each stage behind the table, inputs first, by its name in the store."""
+        found: dict[str, dict[str, Any]] = {}
 
         def visit(stage: Stage) -> None:
-            for item in stage.inputs():
-                visit(item)
-            found.setdefault(stage.key, stage)
+            name = f"{stage.kind}/{stage.key}"
+            if name not in found:
+                for item in stage.inputs():
+                    visit(item)
+                found[name] = self.store.provenance(stage)
 
         for rows in self.rows:
             for row in rows:
                 visit(row.score)
-        return list(found.values())
+        return found
 
     def frame(self) -> pd.DataFrame:
         """One line a row: names, the paper's number, means with interval ends, n."""
@@ -110,10 +120,10 @@ class Results:
         return pd.DataFrame(lines)
 
     def commits(self) -> list[str]:
-        return sorted({self.store.provenance(stage)["commit"] for stage in self.stages()})
+        return sorted({made["commit"] for made in self.provenance.values()})
 
 
-def _markdown(results: Results, scale_name: str) -> str:
+def _markdown(results: Results) -> str:
     table, first = results.table, results.rows[0]
     key = table.columns[0]
     against = f"{key.title}, difference to {' '.join(first[table.baseline].names.values())}"
@@ -127,15 +137,15 @@ def _markdown(results: Results, scale_name: str) -> str:
         difference = key.show(results.against_baseline(i, key.key)) if i != table.baseline else ""
         paper = MISSING if row.paper is None else f"{row.paper:.2f}"
         lines.append(_line([*row.names.values(), paper, *cells, difference]))
-    return "\n".join([*lines, "", *_footer(results, scale_name)]) + "\n"
+    return "\n".join([*lines, "", *_footer(results)]) + "\n"
 
 
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _footer(results: Results, scale_name: str) -> list[str]:
-    n = results.seeds
+def _footer(results: Results) -> list[str]:
+    n, judge = results.seeds, results.rows[0][0].score.judge.read(results.store)
     interval = (
         f"mean ± half-width of the 95 % interval over n = {n} training seeds (Student's t); "
         "differences are paired by seed"
@@ -143,13 +153,14 @@ def _footer(results: Results, scale_name: str) -> list[str]:
         else "n = 1 training seed, so no interval can be given"
     )
     keys = ", ".join(row.score.key for rows in results.rows for row in rows)
+    plumbing = "**Scale smoke tests the plumbing. Its values mean nothing.**"
+    dials = ", ".join(f"{dial} = {value}" for dial, value in results.changed.items())
     return [
-        *(
-            ["**Scale smoke tests the plumbing. Its values mean nothing.**", ""]
-            * (scale_name == "smoke")
-        ),
-        *(line for note in results.table.notes for line in (f"- {note}",)),
-        f"- Scale `{scale_name}`; {interval}.",
+        *([plumbing, ""] if results.scale_name == "smoke" else []),
+        *(f"- {note}" for note in results.table.notes),
+        f"- The judge reads {judge['accuracy']:.1%} of the held-out pictures rightly; to them the "
+        f"training pictures themselves are at FID (digit features) {judge['training_fid']:.2f}.",
+        f"- Scale `{results.scale_name}`{f' with {dials}' if dials else ''}; {interval}.",
         f"- Seeds: {', '.join(map(str, range(n)))}. Code: {', '.join(results.commits())}.",
         f"- Score keys, by seed then row: {keys}.",
     ]
@@ -161,17 +172,22 @@ def _write(path: Path, text: str) -> None:
     os.replace(part, path)
 
 
-def write(results: Results, scale_name: str, folder: Path) -> str:
-    """Write the table's files into `folder`/<scale>/ and return the markdown."""
-    folder = folder / scale_name
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    table, markdown = results.table, _markdown(results, scale_name)
+def open_folder(results: Path, scale_name: str, scale: Scale) -> Path:
+    """results/<scale>, made now; results/<scale>-changed for a scale with a dial turned."""
+    name = f"{scale_name}-changed" if changed(scale_name, scale) else scale_name
+    (results / name / "figures").mkdir(parents=True, exist_ok=True)
+    return results / name
+
+
+def write(results: Results, folder: Path) -> str:
+    """Write the table's files into `folder` and return the markdown."""
+    table, markdown = results.table, _markdown(results)
     if table.picture is not None:
         table.picture(results.rows[0], results.store, folder / "figures" / f"{table.name}.png")
-    made = {f"{s.kind}/{s.key}": results.store.provenance(s) for s in results.stages()}
     detail = {
         "table": table.name,
-        "scale": scale_name,
+        "scale": results.scale_name,
+        "changed": {dial: str(value) for dial, value in results.changed.items()},
         "seeds": results.seeds,
         "rows": [
             {
@@ -182,9 +198,9 @@ def write(results: Results, scale_name: str, folder: Path) -> str:
             }
             for i, row in enumerate(results.rows[0])
         ],
-        "seconds": {name: entry["seconds"] for name, entry in made.items()},
+        "seconds": {name: entry["seconds"] for name, entry in results.provenance.items()},
         "commits": results.commits(),
-        "machines": sorted({f"{e['machine']}, {e['device']}" for e in made.values()}),
+        "machines": sorted({f"{e['machine']}, {e['device']}" for e in results.provenance.values()}),
         "packages": provenance(0)["packages"],
     }
     _write(folder / f"{table.name}.json", json.dumps(detail, indent=1, ensure_ascii=False) + "\n")

@@ -1,5 +1,6 @@
 """The four scales, smoke to paper, as one aligned table, and the errors of asking for another."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +103,17 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "guidance":        (1.0,                 1.0,             7.5),
 }  # fmt: skip
 
-SCALES = {
+SCALES: dict[str, Scale] = {
     name: Scale(**{dial: values[i] for dial, values in _TABLE.items()})
     for i, name in enumerate(_NAMES)
 }
+
+
+def changed(name: str, scale: Scale) -> dict[str, object]:
+    """The dials of `scale` that differ from those of the named one."""
+    dials = [field.name for field in dataclasses.fields(Scale)]
+    return {
+        dial: getattr(scale, dial)
+        for dial in dials
+        if getattr(scale, dial) != getattr(SCALES[name], dial)
+    }

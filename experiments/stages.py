@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 from datamodules.clusters import partition
-from datamodules.digits import Digits, Split
 from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
 from datamodules.latents import Latents
 from datamodules.shards import write_cluster
+from datamodules.sources import Source, Split
 from experiments import launch
 from experiments.store import Context, Stage, Store
 from experiments.training import fit
@@ -36,7 +36,7 @@ EXPERT, ROUTER, SAMPLING = range(3)
 class Features(Stage):
     """features.npy [N, F]: the training split's semantic features."""
 
-    source: Digits
+    source: Source
     encoder: PixelFeatures
 
     def make(self, folder: Path, context: Context) -> None:
@@ -70,7 +70,7 @@ class Shards(Stage):
     per_shard: int
 
     @property
-    def source(self) -> Digits:
+    def source(self) -> Source:
         return self.clusters.features.source
 
     def make(self, folder: Path, context: Context) -> None:

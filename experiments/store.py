@@ -17,9 +17,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
+
+import torch
 
 from experiments.provenance import provenance
+
+Device = Literal["auto", "cpu", "cuda"]
 
 
 class StoreError(RuntimeError):
@@ -53,13 +57,19 @@ class Context:
     """What a run may change without changing a result: none of it enters a key.
 
     bar: the row of this process's progress bars, None for no bars. tensorboard: write its logs
-    too, under the store's `tensorboard/`. device: Lightning's accelerator, or "auto".
+    too, under the store's `tensorboard/`. device: "cpu", "cuda", or "auto" for what there is.
     """
 
     store: "Store"
     bar: int | None = None
     tensorboard: bool = False
-    device: str = "auto"
+    device: Device = "auto"
+
+    @property
+    def torch_device(self) -> torch.device:
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(self.device)
 
 
 @dataclasses.dataclass(frozen=True)

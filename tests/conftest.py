@@ -1,5 +1,49 @@
 """One thread a test process: the suite is small matrices, and parallel runs share their cores."""
 
+import multiprocessing
+import os
+import resource
+import signal
+from contextlib import contextmanager
+
+import pytest
 import torch
 
+from experiments.store import Context, Store
+
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An empty store."""
+    return Store(tmp_path / "store")
+
+
+def make(store, stage):
+    """`stage` made in this process; its inputs must be there."""
+    return store.make(stage, Context(store, device="cpu"))
+
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed(store, stage):
+    """Make `stage` in a forked process that must end in SIGKILL, by a `die` planted beforehand."""
+    child = multiprocessing.get_context("fork").Process(target=make, args=(store, stage))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    assert not store.has(stage)
+
+
+@contextmanager
+def full_disk(limit):
+    """No file may grow past `limit` bytes: writes fail as they do on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,0 +1,26 @@
+"""Copies the committed tables into the README, between their markers: no number is typed there."""
+
+import re
+from pathlib import Path
+
+from experiments.provenance import ROOT
+
+
+def table_lines(markdown: str) -> str:
+    """The lines of a results file that are the table itself."""
+    return "\n".join(line for line in markdown.splitlines() if line.startswith("|"))
+
+
+def filled(readme: str, results: Path) -> str:
+    """`readme` with the table of results/NAME.md in each block <!-- results NAME --> … end."""
+
+    def block(found: re.Match[str]) -> str:
+        table = table_lines((results / f"{found[1]}.md").read_text())
+        return f"<!-- results {found[1]} -->\n{table}\n<!-- end -->"
+
+    return re.sub(r"<!-- results (\S+) -->.*?<!-- end -->", block, readme, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    path = ROOT / "README.md"
+    path.write_text(filled(path.read_text(), ROOT / "results"))
