@@ -107,7 +107,8 @@ def main(table: report.Table, arguments: Sequence[str] | None = None) -> int:
     except BAD_INPUT as error:
         if options.debug:
             raise
-        return _say(table, " ".join(str(error).split()), 1)
+        said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        return _say(table, " ".join(said.split()), 1)
     return 0
 
 

@@ -132,7 +132,7 @@ class TrainExpert(Stage):
     def make(self, folder: Path, context: Context) -> None:
         folders = self.shards.folders(context.store, self.clusters)
         module = self.build()
-        fit(module, latents(folders, self.optim, module.seed), folder, context)
+        fit(module, latents(folders, self.optim, module.seed), folder, self.label, context)
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class TrainRouter(Stage):
     def make(self, folder: Path, context: Context) -> None:
         folders = self.shards.folders(context.store, range(self.shards.clusters.k))
         module = self.build()
-        fit(module, latents(folders, self.optim, module.seed), folder, context)
+        fit(module, latents(folders, self.optim, module.seed), folder, self.label, context)
 
 
 def latents(folders: Sequence[Path], optim: Optim, seed: int) -> Latents:

@@ -48,7 +48,8 @@ def canonical(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         fields = {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
         form = {"is": type(value).__name__, **fields}
-        return {**form, "version": value.version} if isinstance(value, Stage) else form
+        version = getattr(type(value), "version", None)
+        return form if version is None else {**form, "version": version}
     raise TypeError(f"{value!r} of type {type(value).__name__} has no canonical form")
 
 

@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import (
     ModelCheckpoint,
     TQDMProgressBar,
 )
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from datamodules.latents import Latents
@@ -25,7 +26,33 @@ SAVES = 5
 """Checkpoints in a run: what a kill can cost is one part in this many of the steps."""
 
 
-def _callbacks(module: DiffusionModule, folder: Path, context: Context) -> list[Callback]:
+class StageBar(TQDMProgressBar):
+    """Lightning's bar on this process's own row, named after the stage, gone when it is done."""
+
+    def __init__(self, label: str, row: int) -> None:
+        super().__init__(refresh_rate=20)
+        self.label, self.row = label, row
+
+    def init_train_tqdm(self) -> Tqdm:
+        return Tqdm(
+            desc=self.label, position=self.row, leave=False, dynamic_ncols=True, file=sys.stderr
+        )
+
+    def on_train_epoch_start(self, trainer: L.Trainer, *_: object) -> None:
+        super().on_train_epoch_start(trainer)
+        self.train_progress_bar.set_description(self.label)
+
+    def get_metrics(
+        self, trainer: L.Trainer, pl_module: L.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics
+
+
+def _callbacks(
+    module: DiffusionModule, folder: Path, label: str, context: Context
+) -> list[Callback]:
     optim = module.optim
     callbacks: list[Callback] = [
         ModelCheckpoint(
@@ -40,9 +67,7 @@ def _callbacks(module: DiffusionModule, folder: Path, context: Context) -> list[
             EMAWeightAveraging(decay=optim.ema, update_starting_at_step=optim.ema_start)
         )
     if context.bar is not None:
-        callbacks.append(
-            TQDMProgressBar(refresh_rate=20, process_position=context.bar, leave=False)
-        )
+        callbacks.append(StageBar(label, context.bar))
     return callbacks
 
 
@@ -63,7 +88,7 @@ def _join_logs(folder: Path) -> None:
         log.drop_duplicates("step", keep="last").to_csv(folder / "log.csv", index=False)
 
 
-def fit(module: DiffusionModule, data: Latents, folder: Path, context: Context) -> None:
+def fit(module: DiffusionModule, data: Latents, folder: Path, label: str, context: Context) -> None:
     """Train `module` and leave weights.safetensors (averaged, if so asked) and log.csv in `folder`.
 
     A checkpoint found in `folder` is gone on from, bit for bit. Raises CheckpointError if it is
@@ -82,7 +107,7 @@ def fit(module: DiffusionModule, data: Latents, folder: Path, context: Context) 
         accelerator=context.device,
         devices=1,
         gradient_clip_val=optim.clip,
-        callbacks=_callbacks(module, folder, context),
+        callbacks=_callbacks(module, folder, label, context),
         logger=_loggers(folder, context),
         log_every_n_steps=min(50, optim.steps),
         enable_progress_bar=context.bar is not None,
@@ -93,4 +118,3 @@ def fit(module: DiffusionModule, data: Latents, folder: Path, context: Context) 
     save_weights(module.network, folder / "weights.safetensors")
     _join_logs(folder)
     last.unlink(missing_ok=True)
-    sys.stderr.flush()
