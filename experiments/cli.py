@@ -107,9 +107,14 @@ def main(table: report.Table, arguments: Sequence[str] | None = None) -> int:
     except BAD_INPUT as error:
         if options.debug:
             raise
-        said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        return _say(table, " ".join(said.split()), 1)
+        return _say(table, " ".join(_reason(error).split()), 1)
     return 0
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _say(table: report.Table, message: str, status: int) -> int:

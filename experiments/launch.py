@@ -74,7 +74,7 @@ def map(work: Callable[[Item], object], tasks: Sequence[Task[Item]], workers: in
     progress = Progress(len(tasks), sum(task.cost for task in tasks), bars)
     with ProcessPoolExecutor(size, spawn, _start_worker, (slots, lock, bars)) as pool:
         try:
-            _run(pool, work, tasks, progress)
+            _run(pool, work, tasks, size, progress)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for child in multiprocessing.active_children():
@@ -118,13 +118,15 @@ def _run(
     pool: ProcessPoolExecutor,
     work: Callable[[Item], object],
     tasks: Sequence[Task[Item]],
+    size: int,
     progress: Progress,
 ) -> None:
     waiting = sorted(tasks, key=lambda task: task.cost, reverse=True)
     unfinished = {task.key for task in tasks}
     running: dict[Future[object], Task[Item]] = {}
     while unfinished:
-        for task in [task for task in waiting if not task.needs & unfinished]:
+        ready = [task for task in waiting if not task.needs & unfinished]
+        for task in ready[: size - len(running)]:
             running[pool.submit(work, task.item)] = task
             waiting.remove(task)
         finished, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)

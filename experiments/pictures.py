@@ -1,10 +1,8 @@
 """Grids of samples: the same prompts and noise down each column, one strategy a row."""
 
 import io
-import os
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib
 
@@ -17,8 +15,8 @@ from experiments.store import Store
 from metrics.embedded import judged
 
 
-def sample_grid(rows: Sequence[Row], store: Store, path: Path) -> None:
-    """One picture a class and row, for the first held-out caption of each class.
+def sample_grid(rows: Sequence[Row], store: Store) -> bytes:
+    """A PNG: one picture a class and row, for the first held-out caption of each class.
 
     A red frame is a picture in which the judge reads another digit than the caption names.
     """
@@ -55,6 +53,4 @@ def sample_grid(rows: Sequence[Row], store: Store, path: Path) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight")
     plt.close(figure)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(buffer.getvalue())
-    os.replace(part, path)
+    return buffer.getvalue()

@@ -9,8 +9,9 @@ from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
 from experiments.evaluation import Judge, Sample, Score
 from experiments.scales import Scale
 from experiments.stages import Clusters, Features, Shards, TrainExpert, TrainRouter
+from modules.blocks import AdaLN
 from modules.denoising import DenoisingExpert
-from modules.dit import AdaLN, DiT, TextShape
+from modules.dit import DiT, TextShape
 from modules.selection import Selection
 from modules.training import Optim
 

@@ -56,7 +56,7 @@ class Table:
     """A table of a paper. rows(scale, seed) gives the same rows in the same order for every seed.
 
     baseline: index of the row that the others are compared with, paired by seed.
-    notes: what the reader must know, below the table.
+    notes: what the reader must know, below the table. picture: a PNG of the first seed's rows.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Table:
     rows: Callable[[Scale, int], list[Row]]
     baseline: int = 0
     notes: Sequence[str] = ()
-    picture: Callable[[Sequence[Row], Store, Path], None] | None = None
+    picture: Callable[[Sequence[Row], Store], bytes] | None = None
 
 
 class Results:
@@ -80,14 +80,20 @@ class Results:
         self.rows = [table.rows(scale, seed) for seed in range(seeds)]  # [seeds][rows]
         self.scores = [[row.score.read(store) for row in rows] for rows in self.rows]
 
-    def values(self, row: int, key: str) -> list[float]:
-        return [scores[row][key] for scores in self.scores]
+    def values(self, row: int, column: Column) -> list[float | None]:
+        """The row's number in a column's unit, by seed; None where the score lacks it."""
+        found = [scores[row].get(column.key) for scores in self.scores]
+        return [None if value is None else column.factor * value for value in found]
 
-    def against_baseline(self, row: int, key: str) -> Estimate:
-        """The row's value less the baseline's, seed by seed."""
-        base = self.values(self.table.baseline, key)
-        pairs = zip(self.values(row, key), base, strict=True)
-        return estimate([ours - theirs for ours, theirs in pairs])
+    def mean(self, row: int, column: Column) -> Estimate:
+        return estimate([value for value in self.values(row, column) if value is not None])
+
+    def against_baseline(self, row: int, column: Column) -> Estimate:
+        """The row's number less the baseline's, seed by seed, where both are there."""
+        base = self.values(self.table.baseline, column)
+        pairs = zip(self.values(row, column), base, strict=True)
+        both = [(a, b) for a, b in pairs if a is not None and b is not None]
+        return estimate([a - b for a, b in both])
 
     @functools.cached_property
     def provenance(self) -> dict[str, dict[str, Any]]:
@@ -112,7 +118,7 @@ class Results:
         for i, row in enumerate(self.rows[0]):
             line: dict[str, object] = {**row.names, self.table.paper_column: row.paper}
             for column in self.table.columns:
-                found = estimate([column.factor * v for v in self.values(i, column.key)])
+                found = self.mean(i, column)
                 line[column.title] = found.mean
                 line[f"{column.title} low"] = found.low
                 line[f"{column.title} high"] = found.high
@@ -130,11 +136,8 @@ def _markdown(results: Results) -> str:
     titles = [*first[0].names, table.paper_column, *(c.title for c in table.columns), against]
     lines = [f"# {table.title}", "", _line(titles), _line(["---"] * len(titles))]
     for i, row in enumerate(first):
-        cells = [
-            column.show(estimate([column.factor * v for v in results.values(i, column.key)]))
-            for column in table.columns
-        ]
-        difference = key.show(results.against_baseline(i, key.key)) if i != table.baseline else ""
+        cells = [column.show(results.mean(i, column)) for column in table.columns]
+        difference = key.show(results.against_baseline(i, key)) if i != table.baseline else ""
         paper = MISSING if row.paper is None else f"{row.paper:.2f}"
         lines.append(_line([*row.names.values(), paper, *cells, difference]))
     return "\n".join([*lines, "", *_footer(results)]) + "\n"
@@ -166,10 +169,14 @@ def _footer(results: Results) -> list[str]:
     ]
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file aside and rename it: it is whole or as it was, and nothing else is left."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text)
-    os.replace(part, path)
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def open_folder(results: Path, scale_name: str, scale: Scale) -> Path:
@@ -183,7 +190,8 @@ def write(results: Results, folder: Path) -> str:
     """Write the table's files into `folder` and return the markdown."""
     table, markdown = results.table, _markdown(results)
     if table.picture is not None:
-        table.picture(results.rows[0], results.store, folder / "figures" / f"{table.name}.png")
+        picture = table.picture(results.rows[0], results.store)
+        write_whole(folder / "figures" / f"{table.name}.png", picture)
     detail = {
         "table": table.name,
         "scale": results.scale_name,
@@ -203,7 +211,11 @@ def write(results: Results, folder: Path) -> str:
         "machines": sorted({f"{e['machine']}, {e['device']}" for e in results.provenance.values()}),
         "packages": provenance(0)["packages"],
     }
-    _write(folder / f"{table.name}.json", json.dumps(detail, indent=1, ensure_ascii=False) + "\n")
-    _write(folder / f"{table.name}.csv", results.frame().to_csv(index=False))
-    _write(folder / f"{table.name}.md", markdown)
+    texts = {
+        "json": json.dumps(detail, indent=1, ensure_ascii=False) + "\n",
+        "csv": results.frame().to_csv(index=False),
+        "md": markdown,
+    }
+    for ending, text in texts.items():
+        write_whole(folder / f"{table.name}.{ending}", text.encode())
     return markdown

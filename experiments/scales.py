@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from datamodules.digits import Digits
-from modules.dit import XS, B, Size
+from modules.blocks import Size
+from modules.dit import XS, B
 
 
 @dataclass(frozen=True)

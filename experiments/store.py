@@ -134,8 +134,8 @@ class Store:
             config = json.loads((self.path(stage) / "config.json").read_text())
         except FileNotFoundError:
             return False
-        except ValueError as error:
-            raise StoreError(f"{self.path(stage)}/config.json is damaged: {error}") from error
+        except (OSError, ValueError) as error:
+            raise StoreError(f"cannot read {self.path(stage)}/config.json: {error}") from error
         if config != stage.config:
             raise StoreError(f"{self.path(stage)} was made from another config")
         return True
@@ -152,10 +152,8 @@ class Store:
             with self._working(stage) as folder:
                 self._fill(stage, folder, context)
         except OSError as error:
-            if error.filename is None and error.errno is None:
-                raise
-            reason = error.strerror or str(error)
-            raise StoreError(f"cannot write {error.filename or self.root}: {reason}") from error
+            where = f"{stage.kind}/{stage.key} in the store {self.root}"
+            raise StoreError(f"cannot make {where}: {error}") from error
         return self.path(stage)
 
     def _fill(self, stage: Stage, folder: Path, context: Context) -> None:
@@ -173,8 +171,7 @@ class Store:
             folder.rename(target)
         except OSError:
             if not self.has(stage):
-                raise
-            shutil.rmtree(folder)  # another process was first: its copy stays
+                raise  # otherwise another process was first: its copy stays
 
     @contextmanager
     def _working(self, stage: Stage) -> Iterator[Path]:
@@ -183,13 +180,15 @@ class Store:
         making.mkdir(parents=True, exist_ok=True)
         shared = making / f"{stage.kind}-{stage.key}"
         with open(f"{shared}.lock", "w") as lock:
-            folder = shared
+            folder, locked = shared, True
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                folder = shared.with_name(f"{shared.name}.{os.getpid()}")
+                folder, locked = shared.with_name(f"{shared.name}.{os.getpid()}"), False
             if folder.exists() and not stage.resumes:
                 shutil.rmtree(folder)
             folder.mkdir(exist_ok=True)
             yield folder
-            Path(lock.name).unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)  # still there if another was first
+            if locked:
+                Path(lock.name).unlink(missing_ok=True)

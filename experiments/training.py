@@ -4,6 +4,7 @@ import logging
 import sys
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import lightning as L
@@ -88,6 +89,15 @@ def _join_logs(folder: Path) -> None:
         log.drop_duplicates("step", keep="last").to_csv(folder / "log.csv", index=False)
 
 
+def _damaged(checkpoint: Path) -> bool:
+    """Whether any part of the archive fails its checksum."""
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            return archive.testzip() is not None
+    except (zipfile.BadZipFile, EOFError, zlib.error):
+        return True
+
+
 def fit(module: DiffusionModule, data: Latents, folder: Path, label: str, context: Context) -> None:
     """Train `module` and leave weights.safetensors (averaged, if so asked) and log.csv in `folder`.
 
@@ -98,16 +108,17 @@ def fit(module: DiffusionModule, data: Latents, folder: Path, label: str, contex
     warnings.filterwarnings("ignore", module="lightning")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
     last = folder / "last.ckpt"
-    if last.exists() and not zipfile.is_zipfile(last):
+    if last.exists() and _damaged(last):
         raise CheckpointError(f"{last} is damaged; delete it to train from the start")
     optim = module.optim
+    callbacks = _callbacks(module, folder, label, context)
     trainer = L.Trainer(
         max_steps=optim.steps,
         max_epochs=-1,
         accelerator=context.device,
         devices=1,
         gradient_clip_val=optim.clip,
-        callbacks=_callbacks(module, folder, label, context),
+        callbacks=callbacks,
         logger=_loggers(folder, context),
         log_every_n_steps=min(50, optim.steps),
         enable_progress_bar=context.bar is not None,
@@ -115,6 +126,10 @@ def fit(module: DiffusionModule, data: Latents, folder: Path, label: str, contex
         use_distributed_sampler=False,
     )
     trainer.fit(module, data, ckpt_path=last if last.exists() else None)
+    for callback in callbacks:
+        if isinstance(callback, EMAWeightAveraging):
+            # Lightning does so itself unless a resumed run had no step left to take.
+            callback.on_train_end(trainer, module)
     save_weights(module.network, folder / "weights.safetensors")
     _join_logs(folder)
     last.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 
@@ -12,8 +12,9 @@ class CheckpointError(RuntimeError):
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
-    """All parameters and buffers of `network`, as safetensors."""
-    save_file({k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}, path)
+    """All parameters and buffers of `network`, as safetensors. OSError if it cannot write."""
+    tensors = {name: x.detach().cpu().contiguous() for name, x in network.state_dict().items()}
+    path.write_bytes(save(tensors))  # safetensors' own writer reports a full disk as no OSError
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

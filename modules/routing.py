@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modules.dit import DiT, Trunk, linear, normal_linear
+from modules.blocks import linear, normal_linear
+from modules.dit import DiT, Trunk
 from modules.schedules import Linear, Schedule
 from modules.text import Text
 from modules.training import Batch, DiffusionModule, Optim

@@ -1,5 +1,6 @@
 """What every training shares: the optimiser's recipe, and draws that depend on the step alone."""
 
+import math
 from dataclasses import dataclass
 
 import lightning as L
@@ -46,7 +47,7 @@ class Optim:
             return 1.0
         progress = min(1.0, (step - self.warmup) / max(1, self.steps - self.warmup))
         floor = self.final_lr / self.lr
-        return floor + (1 - floor) * (1 + np.cos(np.pi * progress)) / 2
+        return floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2
 
     def configure(self, network: nn.Module) -> OptimizerLRScheduler:
         """The optimiser and schedule, as Lightning takes them."""

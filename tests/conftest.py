@@ -38,6 +38,18 @@ def killed(store, stage):
     assert not store.has(stage)
 
 
+def killed_at(store, stage, place, name, step=None):
+    """Make `stage` in a process that dies at `place.name`: at once, or at optimiser step `step`."""
+    real = getattr(place, name)
+
+    def step_or_die(self, batch, index):
+        return die() if int(batch["step"]) == step else real(self, batch, index)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(place, name, die if step is None else step_or_die)
+        killed(store, stage)
+
+
 @contextmanager
 def full_disk(limit):
     """No file may grow past `limit` bytes: writes fail as they do on a full disk."""

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from modules.blocks import AdaLN, Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
-from modules.dit import AdaLN, DiT, Size, TextShape
+from modules.dit import DiT, TextShape
 from modules.objectives import X0, Epsilon, V, Velocity
 from modules.routing import Router
 from modules.schedules import Cosine, Linear

@@ -6,18 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from modules.dit import (
-    XL,
-    AdaLN,
-    Attention,
-    B,
-    Block,
-    DiT,
-    DiTNetwork,
-    Size,
-    TextShape,
-    count_parameters,
-)  # fmt: skip
+from modules.blocks import AdaLN, Attention, Block, Size
+from modules.dit import XL, B, DiT, DiTNetwork, TextShape, count_parameters  # fmt: skip
 from modules.routing import RouterNetwork
 from modules.text import Text
 

@@ -149,6 +149,21 @@ def test_an_expert_without_weight_is_never_asked():
         Ensemble(present, router(), Full())(x, t, None)
 
 
+def test_a_router_of_another_number_of_experts_is_refused():
+    """kills: dropping the weights of experts that are not there."""
+    x, t = points(n=4)
+    with pytest.raises(ValueError, match="weights for 4 experts, but there are 3"):
+        Ensemble(experts()[:3], router(), Full())(x, t)
+
+
+def test_a_shared_network_is_counted_once():
+    """kills: one hook for each expert that holds the same network."""
+    network = nn.Linear(3, 3)
+    with counting([network, network]) as count:
+        network(torch.zeros(7, 3))
+        assert count() == 7
+
+
 def test_images_and_videos_are_dispatched_alike():
     """kills: weights broadcast over the last axis instead of the batch."""
     x, t = randn(6, 2, 3, 4, 4), torch.linspace(0.1, 0.9, 6, dtype=torch.float64)

@@ -177,3 +177,12 @@ def test_t_max_asks_no_later_and_leaves_at_the_paths_own_time():
     at = math.pi / 2 * t[:, None]
     expected = math.pi / 2 * (torch.cos(at) * eps - torch.sin(at) * x)
     torch.testing.assert_close(found, expected)
+
+
+def test_t_min_keeps_an_x0_expert_finite_at_the_data():
+    """kills: t_min ignored: X0 cannot tell the noise at t = 0, where Heun's last stage asks."""
+    t, x = torch.zeros(3, dtype=torch.float64), randn(3, 2)
+    expert_of_half = Expert(lambda x, t, c: x / 2, X0(), Linear())
+    assert not expert_of_half.velocity(x, t).isfinite().all()
+    found = expert_of_half.velocity(x, t, guard=Guard(t_min=0.01))
+    torch.testing.assert_close(found, (x - 0.99 * x / 2) / 0.01 - x / 2)

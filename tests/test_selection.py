@@ -89,7 +89,7 @@ def test_threshold_keeps_what_reaches_tau(tau):
     expected /= expected.sum(1, keepdims=True)
     if tau == 0.6:
         assert 0 < empty.sum() < len(p)
-        expected[0] = 3 * [1 / 3] + [0]  # a tie below tau: all of the most probable
+        expected[0] = [1, 0, 0, 0]  # a tie below tau: one expert, not all that tie
     np.testing.assert_allclose(Threshold(tau).weights(p, t).numpy(), expected, rtol=1e-12)
 
 
@@ -101,6 +101,17 @@ def test_switch_is_late_at_its_own_time(at, dtype):
     p = torch.full((5, 2), 0.5, dtype=dtype)
     w = Switch(at, early=Only(0), late=Only(1)).weights(p, t)
     assert w.argmax(1).tolist() == [0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("steps", [10, 20, 25, 50, 75, 100])
+def test_switch_treats_a_grid_time_as_the_number_it_stands_for(steps, dtype):
+    """kills: an exact comparison, which rounding of the grid sends to either side by dtype."""
+    t = uniform(steps)[:-1].to(dtype)
+    p = torch.full((steps, 2), 0.5, dtype=dtype)
+    for late_steps in range(1, steps):
+        w = Switch(late_steps / steps, early=Only(0), late=Only(1)).weights(p, t)
+        assert w[:, 1].sum() == late_steps
 
 
 def test_switch_selects_row_by_row():

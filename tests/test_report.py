@@ -1,0 +1,250 @@
+"""Reports: intervals against tables of Student's t, and a small table written out by hand."""
+
+import csv
+import json
+import math
+import os
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from conftest import full_disk, make
+from scipy.stats import ttest_1samp
+
+from experiments import pictures, report
+from experiments.report import Column, Results, Row, Table
+from experiments.scales import SCALES
+from experiments.statistics import Estimate, estimate
+from experiments.store import Stage, Store
+
+T_2 = 4.302652729911275  # Student's t at 0.975 with 2 degrees of freedom, from a printed table
+PAPER = (29.64, 22.6, None)
+NAMES = ("Alone", "Pair", "All")
+FID = ((9.0, 12.0, 12.0), (10.0, 12.0, 14.0), (5.0, 5.0, 5.0))
+HITS = ((0.5, 0.5, 0.5), (0.25, 0.5, 0.75), (1.0, 1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Judge(Stage):
+    """Reads a one where the first pixel is bright, else a zero."""
+
+    def make(self, folder, context):
+        (folder / "judge").touch()
+
+    def read(self, store):
+        return {"accuracy": 0.975, "training_fid": 1.25}
+
+    def load(self, store):
+        return SimpleNamespace(
+            features=lambda x: x.flatten(1),
+            head=lambda h: torch.stack([0.5 - h[:, 0], h[:, 0] - 0.5], 1),
+        )
+
+
+@dataclass(frozen=True)
+class Given(Stage):
+    """A score typed by hand; a negative one is left out."""
+
+    fid: float
+    hits: float
+    judge: Judge = Judge()
+
+    def make(self, folder, context):
+        found = {"fid": self.fid, **({} if self.hits < 0 else {"hits": self.hits})}
+        (folder / "score.json").write_text(json.dumps(found))
+
+    def read(self, store):
+        return json.loads((store.path(self) / "score.json").read_text())
+
+
+def rows(scale, seed):
+    given = [Given(fid[seed], hits[seed]) for fid, hits in zip(FID, HITS, strict=True)]
+    return [Row({"Strategy": NAMES[i]}, PAPER[i], given[i]) for i in range(3)]
+
+
+COLUMNS = [Column("fid", "FID", 2), Column("hits", "Hits, %", 1, factor=100)]
+TABLE = Table("table9", "Table 9. By hand", "Paper", COLUMNS, rows, notes=["A note."])
+
+
+def fill(store, rows, seeds):
+    for seed in range(seeds):
+        for row in rows(None, seed):
+            make(store, row.score.judge)
+            make(store, row.score)
+    return store
+
+
+@pytest.fixture
+def filled(store):
+    return fill(store, rows, 3)
+
+
+def write(store, folder, table=TABLE, seeds=3, scale="small"):
+    folder = report.open_folder(folder, scale, SCALES[scale])
+    report.write(Results(table, scale, SCALES[scale], seeds, store), folder)
+    return folder
+
+
+def cells(folder):
+    """The markdown table: {first cell: the other cells}, titles included."""
+    lines = [line for line in (folder / "table9.md").read_text().split("\n") if line[:1] == "|"]
+    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {name: rest for name, *rest in found}
+
+
+@pytest.mark.parametrize(("n", "t"), [(2, 12.706205), (3, 4.302653), (5, 2.776445), (10, 2.262157)])
+def test_the_interval_is_students(n, t):
+    """kills: 1.96 for t, n for n - 1 in the deviation or the degrees of freedom, one-sided 95 %."""
+    values = np.random.default_rng(n).normal(3, 2, n)
+    mean = sum(values) / n
+    half = t * math.sqrt(sum((v - mean) ** 2 for v in values) / (n - 1) / n)
+    found = estimate(list(values))
+    assert (found.mean, found.half_width, found.n) == pytest.approx((mean, half, n), rel=1e-6)
+    theirs = ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx(tuple(theirs), rel=1e-9)
+
+
+def test_one_value_has_no_interval_and_none_has_no_mean():
+    """kills: an interval of width 0 or nan for one seed; a missing score written as 0.0."""
+    assert estimate([2.5]) == Estimate(2.5, None, 1)
+    assert estimate([]) == Estimate(None, None, 0)
+    ends = [(found.low, found.high) for found in map(estimate, ([], [2.5]))]
+    assert ends == [(None, None)] * 2
+
+
+SHOWN = [
+    (Estimate(None, None, 0), 2, "—"),
+    (Estimate(0.0, None, 1), 2, "0.00"),
+    (Estimate(12.345, None, 1), 1, "12.3"),
+    (Estimate(12.0, 4.968, 3), 2, "12.00 ± 4.97"),
+    (Estimate(24.0, 0.0, 3), 0, "24"),
+]
+
+
+@pytest.mark.parametrize(("found", "digits", "shown"), SHOWN)
+def test_a_column_shows_mean_and_half_width(found, digits, shown):
+    """kills: a missing value shown as 0 or nan, digits ignored, a zero taken for missing."""
+    assert Column("x", "X", digits).show(found) == shown
+
+
+def test_the_table_is_the_one_worked_out_by_hand(filled, tmp_path):
+    """kills: rows or seeds mixed up, a factor forgotten, unpaired differences, another baseline."""
+    folder = write(filled, tmp_path)
+    found = cells(folder)
+    half = T_2 * 2 / math.sqrt(3)  # of 10, 12, 14; in percent, of 25, 50, 75, 12.5 times that
+    base = T_2 * math.sqrt(3) / math.sqrt(3)  # of 9, 12, 12
+    assert found["Alone"] == ["29.64", f"11.00 ± {base:.2f}", "50.0", ""]
+    paired = T_2 * 1 / math.sqrt(3)  # of 1, 0, 2
+    pair = [f"12.00 ± {half:.2f}", f"50.0 ± {12.5 * half:.1f}", f"1.00 ± {paired:.2f}"]
+    assert found["Pair"] == ["22.60", *pair]
+    assert found["All"] == ["—", "5.00", "100.0", f"-6.00 ± {base:.2f}"]
+    with open(folder / "table9.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["Strategy"] for line in lines] == list(NAMES)
+    assert [line["Paper"] for line in lines] == ["29.64", "22.6", ""]
+    assert [float(line["Hits, %"]) for line in lines] == [50, 50, 100]
+    ends = [float(lines[1][f"FID {end}"]) for end in ("low", "high")]
+    assert ends == pytest.approx([12 - half, 12 + half], rel=1e-9)
+    assert {line["n seeds"] for line in lines} == {"3"}
+
+
+def test_differences_are_shown_in_the_columns_own_unit(filled, tmp_path):
+    """kills: a difference of shares beside a column of percentages."""
+    found = cells(write(filled, tmp_path, replace(TABLE, columns=COLUMNS[::-1])))
+    assert found["All"][-1] == "50.0"
+
+
+def test_one_seed_gives_no_interval(filled, tmp_path):
+    """kills: a ± for a single seed."""
+    folder = write(filled, tmp_path, seeds=1)
+    assert cells(folder)["Pair"] == ["22.60", "10.00", "25.0", "1.00"]
+    assert "no interval" in (folder / "table9.md").read_text()
+
+
+def test_a_missing_number_renders_as_missing(store, tmp_path):
+    """kills: a score that a row lacks shown as 0 or nan, or ending the whole report."""
+
+    def some(scale, seed):
+        given = {"A": Given(4.0 + seed, 0.5), "B": Given(4.0 + seed, -1)}
+        return [Row({"Strategy": name}, None, score) for name, score in given.items()]
+
+    fill(store, some, 2)
+    folder = write(store, tmp_path, replace(TABLE, rows=some), seeds=2)
+    assert cells(folder)["A"][2] == "50.0"
+    assert cells(folder)["B"][2] == "—"
+    assert (folder / "table9.csv").read_text().split("\n")[2].split(",")[5:8] == ["", "", ""]
+
+
+def test_the_footer_says_what_made_the_table(filled, tmp_path):
+    """kills: keys, seeds, scale or commit left out; smoke's numbers shown without a warning."""
+    folders = [write(filled, tmp_path, scale=scale) for scale in ("small", "smoke")]
+    text, smoke = [(folder / "table9.md").read_text() for folder in folders]
+    commit = filled.provenance(Judge())["commit"]
+    assert all(part in text for part in ("`small`", "0, 1, 2", "A note.", "97.5%", "1.25", commit))
+    assert all(row.score.key in text for seed in range(3) for row in rows(None, seed))
+    assert "mean nothing" not in text
+    assert "mean nothing" in smoke
+
+
+def test_wall_times_are_in_the_json_alone(filled, tmp_path):
+    """kills: times, hosts or dates in the files that anyone must be able to make again."""
+    one = write(filled, tmp_path / "one")
+    for path in filled.root.rglob("provenance.json"):
+        made = json.loads(path.read_text())
+        path.write_text(json.dumps({**made, "seconds": 1234.5, "host": "h", "made": "now"}))
+    two = write(Store(filled.root), tmp_path / "two")
+    for name in ("table9.md", "table9.csv"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+        assert "seconds" not in (one / name).read_text()
+    stages = {f"given/{row.score.key}" for seed in range(3) for row in rows(None, seed)}
+    seconds = json.loads((two / "table9.json").read_text())["seconds"]
+    assert seconds == dict.fromkeys({f"judge/{Judge().key}", *stages}, 1234.5)
+
+
+@pytest.mark.parametrize("how", ["refused", "full"])
+def test_files_are_whole_or_absent(filled, tmp_path, monkeypatch, how):
+    """kills: writing in place, so that a failure leaves half a table where a whole one was."""
+    folder = write(filled, tmp_path, seeds=1)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    if how == "refused":
+        monkeypatch.setattr(os, "replace", lambda a, b: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(OSError), full_disk(100 if how == "full" else 10**9):  # noqa: PT011
+        write(filled, tmp_path)
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path for path in folder.rglob("*") if path.is_file()} == set(before)
+
+
+def test_the_picture_shows_one_sample_a_class_and_row(store, tmp_path):
+    """kills: another sample under a caption, rows swapped, a misread picture without its frame, or
+    a picture that differs run by run."""
+    labels, captions = np.array([1, 0, 0, 1]), ["one a", "zero a", "zero b", "one b"]
+
+    def draw(name, *changes, pixel=3):
+        def row(i):
+            images = np.full((4, 1, 8, 8), -1.0, dtype=np.float32)
+            images[:, 0, 0, 0] = labels
+            for which, j in changes:
+                if which == i:
+                    images[j, 0, pixel, pixel] = 1 - images[j, 0, pixel, pixel]
+            sample = SimpleNamespace(prompts=lambda: (captions, labels), images=lambda _: images)
+            score = SimpleNamespace(sample=sample, judge=Judge())
+            return Row({"Strategy": f"row {i}"}, None, score)
+
+        pictures.sample_grid([row(0), row(1)], store, tmp_path / name)
+        return (tmp_path / name).read_bytes()
+
+    def red(name):
+        picture = plt.imread(tmp_path / name)
+        return int((np.ptp(picture[..., :3], axis=2) > 0.5).sum())
+
+    blank = draw("a.png")
+    assert blank == draw("b.png") == draw("c.png", (0, 2), (1, 3), pixel=0)
+    shown = {draw("d.png", change) for change in [(0, 0), (0, 1), (1, 0), (1, 1)]}
+    assert len(shown | {blank}) == 5
+    assert red("a.png") == red("d.png") == 0
+    draw("e.png", (1, 0), pixel=0)
+    draw("f.png", (1, 0), (0, 1), pixel=0)
+    assert red("f.png") == 2 * red("e.png") > 0
