@@ -39,6 +39,7 @@ class BatchStream(IterableDataset[Arrays]):
         """The window's samples, in the order of the shards' names whatever order they came in."""
         names = frozenset(shard.path for shard in shards)
         if self._held is None or self._held[0] != names:
+            self._held = None  # so that the old window is not held beside the new
             read = [read_shard(shard) for shard in sorted(shards, key=lambda s: s.path)]
             joined = {key: np.concatenate([arrays[key] for arrays in read]) for key in read[0]}
             self._held = names, {key: torch.from_numpy(array) for key, array in joined.items()}
@@ -64,7 +65,7 @@ class BatchStream(IterableDataset[Arrays]):
                 if skip >= size:
                     skip -= size
                     continue
-                rng = np.random.default_rng([self.seed, epoch, number])
+                rng = np.random.default_rng([self.seed, epoch, 1 + number])
                 yield window, torch.from_numpy(rng.permutation(size)[skip:])
                 skip = 0
             epoch += 1

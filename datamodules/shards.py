@@ -5,6 +5,7 @@ samples, its size and its SHA-256, so that a damaged shard is named rather than 
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import webdataset as wds
 from numpy.typing import NDArray
+from webdataset.tariterators import group_by_keys, tar_file_expander
 
 Sample = dict[str, Any]
 """__key__, latent.npy, tokens.npy, pooled.npy, caption.txt"""
@@ -40,7 +42,7 @@ def write_cluster(folder: Path, cluster: int, samples: Sequence[Sample], per_sha
     for start in range(0, len(samples), per_shard):
         path = folder / f"{start // per_shard:06d}.tar"
         part = samples[start : start + per_shard]
-        with wds.TarWriter(str(path), mtime=0) as writer:
+        with open(path, "wb") as file, wds.TarWriter(file, mtime=0) as writer:
             for sample in part:
                 writer.write(sample)
         shards.append(
@@ -68,7 +70,8 @@ def read_index(folder: Path) -> list[Shard]:
         raise ShardError(f"cannot read the shard index {path}: {error}") from error
 
 
-def _check(shard: Shard) -> None:
+def _content(shard: Shard) -> bytes:
+    """The shard's bytes, once they are known to be those that were written."""
     try:
         content = shard.path.read_bytes()
     except OSError as error:
@@ -77,13 +80,14 @@ def _check(shard: Shard) -> None:
         raise ShardError(f"shard {shard.path} is truncated: {len(content)} of {shard.bytes} bytes")
     if hashlib.sha256(content).hexdigest() != shard.sha256:
         raise ShardError(f"shard {shard.path} is corrupt: its SHA-256 is not the index's")
+    return content
 
 
 def read_shard(shard: Shard) -> dict[str, NDArray[Any]]:
     """x0 [N, ...], tokens [N, L, D], pooled [N, P] and cluster [N] of one shard, in its order."""
-    _check(shard)
-    dataset = wds.WebDataset(str(shard.path), shardshuffle=False, empty_check=False).decode()
-    samples = list(dataset)
+    # From the checked bytes rather than by name: webdataset takes a name for a URL or a pattern.
+    source = {"url": str(shard.path), "stream": io.BytesIO(_content(shard))}
+    samples = list(wds.decode()(group_by_keys(tar_file_expander([source]))))
     if len(samples) != shard.samples:
         raise ShardError(f"shard {shard.path} holds {len(samples)} of {shard.samples} samples")
     arrays = {name: np.stack([s[file] for s in samples]) for name, file in ARRAYS.items()}
