@@ -162,6 +162,7 @@ class Store:
         started = time.time()
         stage.make(folder, context)
         made = provenance(time.time() - started)
+        made["seed"] = getattr(stage, "seed", None)
         made["inputs"] = [f"{item.kind}/{item.key}" for item in stage.inputs()]
         (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
         (folder / "config.json").write_text(json.dumps(stage.config, indent=1) + "\n")

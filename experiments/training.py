@@ -6,9 +6,11 @@ import warnings
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import pandas as pd
+import torch
 from lightning.pytorch.callbacks import (
     Callback,
     EMAWeightAveraging,
@@ -17,6 +19,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.plugins import TorchCheckpointIO
 
 from datamodules.latents import Latents
 from experiments.store import Context
@@ -25,6 +28,21 @@ from modules.training import DiffusionModule
 
 SAVES = 5
 """Checkpoints in a run: what a kill can cost is one part in this many of the steps."""
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Checkpoints written beside their place and renamed: a kill leaves the last one as it was.
+
+    Lightning's own writer goes through the system's temporary folder, and moving from there to
+    another file system is a copy, which a kill can cut short.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        part = Path(f"{path}.part")
+        torch.save(checkpoint, part)
+        part.replace(path)
 
 
 class StageBar(TQDMProgressBar):
@@ -119,6 +137,7 @@ def fit(module: DiffusionModule, data: Latents, folder: Path, label: str, contex
         devices=1,
         gradient_clip_val=optim.clip,
         callbacks=callbacks,
+        plugins=[WholeCheckpointIO()],
         logger=_loggers(folder, context),
         log_every_n_steps=min(50, optim.steps),
         enable_progress_bar=context.bar is not None,

@@ -20,7 +20,8 @@ class Optim:
     """AdamW with linear warm-up, then constant, or a cosine down to `final_lr` where one is given.
 
     steps: optimiser steps.  batch: samples a step.  clip: maximum gradient norm.  ema: decay of
-    the averaged weights, which start as a copy at step `ema_start`; None keeps the last weights.
+    the averaged weights, None for the last ones; the average starts as a copy of the weights after
+    the step of index `ema_start`.
     """
 
     steps: int

@@ -1,6 +1,7 @@
 """Reports: intervals against tables of Student's t, and a small table written out by hand."""
 
 import csv
+import io
 import json
 import math
 import os
@@ -217,12 +218,12 @@ def test_files_are_whole_or_absent(filled, tmp_path, monkeypatch, how):
     assert {path for path in folder.rglob("*") if path.is_file()} == set(before)
 
 
-def test_the_picture_shows_one_sample_a_class_and_row(store, tmp_path):
+def test_the_picture_shows_one_sample_a_class_and_row(store):
     """kills: another sample under a caption, rows swapped, a misread picture without its frame, or
     a picture that differs run by run."""
     labels, captions = np.array([1, 0, 0, 1]), ["one a", "zero a", "zero b", "one b"]
 
-    def draw(name, *changes, pixel=3):
+    def draw(*changes, pixel=3):
         def row(i):
             images = np.full((4, 1, 8, 8), -1.0, dtype=np.float32)
             images[:, 0, 0, 0] = labels
@@ -233,18 +234,15 @@ def test_the_picture_shows_one_sample_a_class_and_row(store, tmp_path):
             score = SimpleNamespace(sample=sample, judge=Judge())
             return Row({"Strategy": f"row {i}"}, None, score)
 
-        pictures.sample_grid([row(0), row(1)], store, tmp_path / name)
-        return (tmp_path / name).read_bytes()
+        return pictures.sample_grid([row(0), row(1)], store)
 
-    def red(name):
-        picture = plt.imread(tmp_path / name)
-        return int((np.ptp(picture[..., :3], axis=2) > 0.5).sum())
+    def red(picture):
+        pixels = plt.imread(io.BytesIO(picture))[..., :3]
+        return int((np.ptp(pixels, axis=2) > 0.5).sum())
 
-    blank = draw("a.png")
-    assert blank == draw("b.png") == draw("c.png", (0, 2), (1, 3), pixel=0)
-    shown = {draw("d.png", change) for change in [(0, 0), (0, 1), (1, 0), (1, 1)]}
+    blank = draw()
+    assert blank == draw() == draw((0, 2), (1, 3), pixel=0)
+    shown = {draw(change) for change in [(0, 0), (0, 1), (1, 0), (1, 1)]}
     assert len(shown | {blank}) == 5
-    assert red("a.png") == red("d.png") == 0
-    draw("e.png", (1, 0), pixel=0)
-    draw("f.png", (1, 0), (0, 1), pixel=0)
-    assert red("f.png") == 2 * red("e.png") > 0
+    assert [red(picture) for picture in (blank, *shown)] == [0] * 5
+    assert red(draw((1, 0), (0, 1), pixel=0)) == 2 * red(draw((1, 0), pixel=0)) > 0
