@@ -1,7 +1,7 @@
 # Every number in results/ has a target here. `make help` lists them.
 SCALE   ?= small
 SEEDS   ?= 3
-WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
+WORKERS ?=
 STORE   ?= store
 RESULTS ?= results
 ARGS    ?=
@@ -10,7 +10,8 @@ PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 RUN     := $(BIN)/python -m
-DIALS    = --scale $(SCALE) --seeds $(SEEDS) --workers $(WORKERS) --store $(STORE) --results $(RESULTS) $(ARGS)
+DIALS    = --scale "$(SCALE)" --seeds "$(SEEDS)" $(if $(WORKERS),--workers "$(WORKERS)") \
+           --store "$(STORE)" --results "$(RESULTS)" $(ARGS)
 TABLES  := table1
 
 .DEFAULT_GOAL := help

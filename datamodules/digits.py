@@ -38,8 +38,8 @@ class Digits:
 
     def __post_init__(self) -> None:
         sizes = (self.train, self.judge, self.heldout)
-        if min(sizes) < 1 or sum(sizes) > 1797:
-            raise ValueError(f"splits of {sizes} digits: each needs one, and there are 1797 in all")
+        if min(sizes) < 2 or sum(sizes) > 1797:
+            raise ValueError(f"splits of {sizes} digits: each needs two, and there are 1797 in all")
 
     def read(self, split: Split) -> Records:
         """One split. Keys name the digit's place in scikit-learn's file."""

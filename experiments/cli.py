@@ -11,13 +11,14 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.shards import ShardError
 from experiments import report, stages
+from experiments.provenance import commit
 from experiments.recipes import ScaleError
 from experiments.scales import SCALES, Scale
 from experiments.store import Context, Device, Store, StoreError
 from modules.checkpoint import CheckpointError
 
 BAD_INPUT = (ValueError, OSError, ShardError, StoreError, ScaleError, CheckpointError)
-"""What a person can mend: said in one line. Anything else is a bug and keeps its traceback."""
+"""What a person can mend, said in one line (--debug true shows where). The rest is a bug."""
 
 
 class UsageError(RuntimeError):
@@ -37,6 +38,11 @@ class Options:
     tensorboard: bool
     device: Device
     debug: bool
+
+
+def _cores() -> int:
+    """The cores that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _take_scale(arguments: Sequence[str]) -> tuple[str, list[str]]:
@@ -65,7 +71,7 @@ def parse(table: report.Table, arguments: Sequence[str]) -> Options:
     )
     parser.add_argument("--scale", type=Scale, default=SCALES[name])
     parser.add_argument("--seeds", type=int, default=3, help="training seeds 0 … n - 1")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes at once")
+    parser.add_argument("--workers", type=int, default=_cores(), help="processes at once")
     parser.add_argument("--store", type=Path, default=Path("store"), help="folder of artifacts")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
     parser.add_argument("--tensorboard", type=bool, default=False, help="also log to TensorBoard")
@@ -88,6 +94,12 @@ def run(table: report.Table, options: Options) -> str:
     folder = report.open_folder(options.results, options.scale_name, options.scale)
     stages.ensure(scores, context, options.workers)
     results = report.Results(table, options.scale_name, options.scale, options.seeds, store)
+    if stale := [made for made in results.commits() if made != commit()]:
+        print(
+            f"{table.name}: part of this was made by other code ({', '.join(stale)}); "
+            "an empty store makes all of it anew",
+            file=sys.stderr,
+        )
     return report.write(results, folder)
 
 

@@ -20,7 +20,7 @@ def sample_grid(rows: Sequence[Row], store: Store) -> bytes:
 
     A red frame is a picture in which the judge reads another digit than the caption names.
     """
-    captions, labels = rows[0].score.sample.prompts()
+    captions, labels = rows[0].score.pictures.prompts()
     columns = [int(np.flatnonzero(labels == k)[0]) for k in np.unique(labels)]
     figure, axes = plt.subplots(
         len(rows),
@@ -30,7 +30,7 @@ def sample_grid(rows: Sequence[Row], store: Store) -> bytes:
         gridspec_kw={"wspace": 0.08, "hspace": 0.06},
     )
     for i, row in enumerate(rows):
-        images = row.score.sample.images(store)
+        images = row.score.pictures.images(store)
         _, read = judged(row.score.judge.load(store), images)
         for j, column in enumerate(columns):
             axis = axes[i, j]

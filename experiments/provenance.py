@@ -43,12 +43,12 @@ def command() -> str:
     return " ".join([name, *sys.argv[1:]])
 
 
-def device() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+def packages() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
-def provenance(seconds: float) -> dict[str, Any]:
-    """Everything about a making that its config does not say."""
+def provenance(seconds: float, device: torch.device) -> dict[str, Any]:
+    """Everything about a making that its config does not say; seconds are the last process's."""
     return {
         "commit": commit(),
         "command": command(),
@@ -56,8 +56,8 @@ def provenance(seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         "host": platform.node(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "device": device(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": packages(),
     }

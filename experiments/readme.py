@@ -1,5 +1,6 @@
 """Copies the committed tables into the README, between their markers: no number is typed there."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -7,8 +8,10 @@ from experiments.provenance import ROOT
 
 
 def table_lines(markdown: str) -> str:
-    """The lines of a results file that are the table itself."""
-    return "\n".join(line for line in markdown.splitlines() if line.startswith("|"))
+    """The lines of a results file that are its first table."""
+    lines = markdown.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("|"))
+    return "\n".join(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
 
 
 def filled(readme: str, results: Path) -> str:

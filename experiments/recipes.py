@@ -6,12 +6,14 @@ Two tables that name the same expert share it, since a stage is known by its con
 from collections.abc import Sequence
 
 from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
-from experiments.evaluation import Judge, Sample, Score
+from experiments.evaluation import Judge, Real, Score
+from experiments.samples import Sample
 from experiments.scales import Scale
 from experiments.stages import Clusters, Features, Shards, TrainExpert, TrainRouter
 from modules.blocks import AdaLN
 from modules.denoising import DenoisingExpert
 from modules.dit import DiT, TextShape
+from modules.schedules import Linear
 from modules.selection import Selection
 from modules.training import Optim
 
@@ -72,7 +74,7 @@ def _train(
         shards=data,
         clusters=clusters,
         module=module,
-        schedule=None,
+        schedule=module.default_schedule,
         network=_network(scale, data),
         optim=_optim(scale, batch),
         text_dropout=scale.text_dropout,
@@ -87,32 +89,38 @@ def router(scale: Scale, reads_text: bool, seed: int) -> TrainRouter:
     return TrainRouter(
         shards=data,
         reads_text=reads_text,
+        schedule=Linear(),
         network=DiT(
             scale.router, source.image, source.channels, scale.patch, AdaLN.ZERO, text=None
         ),
         optim=Optim(
             steps=scale.router_steps,
             batch=scale.router_batch,
+            accumulate=scale.router_accumulate,
             lr=scale.router_lr,
             final_lr=scale.router_final_lr,
             weight_decay=ROUTER_WEIGHT_DECAY,
         ),
-        text_dropout=scale.text_dropout,
+        text_dropout=scale.text_dropout if reads_text else 0.0,
         seed=seed,
     )
+
+
+def real(scale: Scale, seed: int) -> Score:
+    """The score of training pictures that show what the prompts name: the data's own."""
+    source = shards(scale).source
+    return Score(Real(source, scale.samples, seed), Judge(source, scale.judge_steps))
 
 
 def score(
     scale: Scale,
     experts: Sequence[TrainExpert],
     routed_by: TrainRouter | None,
-    selection: Selection | None,
+    selection: Selection,
     seed: int,
 ) -> Score:
-    """The score of samples drawn from experts under a router and a selection."""
-    data = shards(scale)
+    """The score of samples drawn from experts under a router, if need be, and a selection."""
     sample = Sample(
-        shards=data,
         experts=tuple(experts),
         router=routed_by,
         selection=selection,
@@ -122,4 +130,4 @@ def score(
         guidance=scale.guidance,
         seed=seed,
     )
-    return Score(sample, Judge(data.source, scale.judge_steps))
+    return Score(sample, Judge(sample.shards.source, scale.judge_steps))

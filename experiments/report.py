@@ -5,6 +5,7 @@ digit; wall times and the like go into the .json. Written aside and renamed: who
 """
 
 import functools
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from experiments.evaluation import Score
-from experiments.provenance import provenance
+from experiments.provenance import packages
 from experiments.scales import Scale, changed
 from experiments.statistics import Estimate, estimate
 from experiments.store import Stage, Store
@@ -25,19 +26,23 @@ MISSING = "—"
 
 @dataclass(frozen=True)
 class Column:
-    """key: of the score.  factor: what it is shown times.  digits: after the point."""
+    """key: of the score.  factor: what it is shown times.  digits: after the point.
+
+    counted: a number that is counted rather than estimated, with no interval where all agree.
+    """
 
     key: str
     title: str
     digits: int
     factor: float = 1.0
+    counted: bool = False
 
     def show(self, found: Estimate) -> str:
-        """mean ± half-width of the 95 % interval, the mean alone where no value differs."""
+        """mean ± half-width of the 95 % interval, where there is one."""
         if found.mean is None:
             return MISSING
         mean = f"{found.mean:.{self.digits}f}"
-        if not found.half_width:
+        if found.half_width is None or (self.counted and found.half_width == 0):
             return mean
         return f"{mean} ± {found.half_width:.{self.digits}f}"
 
@@ -122,6 +127,9 @@ class Results:
                 line[column.title] = found.mean
                 line[f"{column.title} low"] = found.low
                 line[f"{column.title} high"] = found.high
+                against = self.against_baseline(i, column)
+                line[f"{column.title} difference"] = against.mean
+                line[f"{column.title} difference half-width"] = against.half_width
             lines.append({**line, "n seeds": self.seeds})
         return pd.DataFrame(lines)
 
@@ -131,16 +139,29 @@ class Results:
 
 def _markdown(results: Results) -> str:
     table, first = results.table, results.rows[0]
-    key = table.columns[0]
-    against = f"{key.title}, difference to {' '.join(first[table.baseline].names.values())}"
-    titles = [*first[0].names, table.paper_column, *(c.title for c in table.columns), against]
-    lines = [f"# {table.title}", "", _line(titles), _line(["---"] * len(titles))]
+    paper = [MISSING if row.paper is None else f"{row.paper:.2f}" for row in first]
+    lines = [f"# {table.title}", "", *_header([table.paper_column, *_titles(table.columns)], first)]
     for i, row in enumerate(first):
         cells = [column.show(results.mean(i, column)) for column in table.columns]
-        difference = key.show(results.against_baseline(i, key)) if i != table.baseline else ""
-        paper = MISSING if row.paper is None else f"{row.paper:.2f}"
-        lines.append(_line([*row.names.values(), paper, *cells, difference]))
+        lines.append(_line([*row.names.values(), paper[i], *cells]))
+    measured = [column for column in table.columns if not column.counted]
+    baseline = " ".join(filter(None, first[table.baseline].names.values()))
+    lines += ["", f"Difference to {baseline}, paired by seed:", ""]
+    lines += _header(_titles(measured), first)
+    for i, row in enumerate(first):
+        if i != table.baseline:
+            cells = [column.show(results.against_baseline(i, column)) for column in measured]
+            lines.append(_line([*row.names.values(), *cells]))
     return "\n".join([*lines, "", *_footer(results)]) + "\n"
+
+
+def _titles(columns: Sequence[Column]) -> list[str]:
+    return [column.title for column in columns]
+
+
+def _header(titles: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    cells = [*rows[0].names, *titles]
+    return [_line(cells), _line(["---"] * len(cells))]
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -150,10 +171,10 @@ def _line(cells: Sequence[str]) -> str:
 def _footer(results: Results) -> list[str]:
     n, judge = results.seeds, results.rows[0][0].score.judge.read(results.store)
     interval = (
-        f"mean ± half-width of the 95 % interval over n = {n} training seeds (Student's t); "
-        "differences are paired by seed"
+        f"mean ± half-width of the 95 % interval (Student's t) over n = {n} seeds, each of which "
+        "trains and samples anew; data split, clusters, text encoder and judge are the same for all"
         if n > 1
-        else "n = 1 training seed, so no interval can be given"
+        else "n = 1 seed, so no interval can be given"
     )
     keys = ", ".join(row.score.key for rows in results.rows for row in rows)
     plumbing = "**Scale smoke tests the plumbing. Its values mean nothing.**"
@@ -161,8 +182,7 @@ def _footer(results: Results) -> list[str]:
     return [
         *([plumbing, ""] if results.scale_name == "smoke" else []),
         *(f"- {note}" for note in results.table.notes),
-        f"- The judge reads {judge['accuracy']:.1%} of the held-out pictures rightly; to them the "
-        f"training pictures themselves are at FID (digit features) {judge['training_fid']:.2f}.",
+        f"- The judge reads {judge['accuracy']:.1%} of the held-out pictures rightly.",
         f"- Scale `{results.scale_name}`{f' with {dials}' if dials else ''}; {interval}.",
         f"- Seeds: {', '.join(map(str, range(n)))}. Code: {', '.join(results.commits())}.",
         f"- Score keys, by seed then row: {keys}.",
@@ -180,8 +200,10 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def open_folder(results: Path, scale_name: str, scale: Scale) -> Path:
-    """results/<scale>, made now; results/<scale>-changed for a scale with a dial turned."""
-    name = f"{scale_name}-changed" if changed(scale_name, scale) else scale_name
+    """results/<scale>, made now; results/<scale>-<digest> for a scale with dials turned."""
+    dials = changed(scale_name, scale)
+    digest = hashlib.sha256(repr(sorted(dials.items())).encode()).hexdigest()[:6]
+    name = f"{scale_name}-{digest}" if dials else scale_name
     (results / name / "figures").mkdir(parents=True, exist_ok=True)
     return results / name
 
@@ -209,7 +231,7 @@ def write(results: Results, folder: Path) -> str:
         "seconds": {name: entry["seconds"] for name, entry in results.provenance.items()},
         "commits": results.commits(),
         "machines": sorted({f"{e['machine']}, {e['device']}" for e in results.provenance.values()}),
-        "packages": provenance(0)["packages"],
+        "packages": packages(),
     }
     texts = {
         "json": json.dumps(detail, indent=1, ensure_ascii=False) + "\n",

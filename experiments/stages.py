@@ -22,6 +22,7 @@ from datamodules.sources import Source, Split
 from experiments import launch
 from experiments.store import Context, Stage, Store
 from experiments.training import fit
+from modules.checkpoint import load_weights
 from modules.denoising import DenoisingExpert
 from modules.dit import DiT
 from modules.routing import Router
@@ -106,17 +107,20 @@ class TrainExpert(Stage):
     shards: Shards
     clusters: tuple[int, ...]
     module: type[DenoisingExpert]
-    schedule: Schedule | None
+    schedule: Schedule
     network: DiT
     optim: Optim
     text_dropout: float
     seed: int
 
     @property
-    def label(self) -> str:
+    def name(self) -> str:
         whole = len(self.clusters) == self.shards.clusters.k
-        who = "monolith" if whole else f"expert {','.join(str(k) for k in self.clusters)}"
-        return f"{self.module.__name__} {who}, seed {self.seed}"
+        return "monolith" if whole else f"expert {','.join(str(k) for k in self.clusters)}"
+
+    @property
+    def label(self) -> str:
+        return f"{self.module.__name__} {self.name}, seed {self.seed}"
 
     @property
     def cost(self) -> float:
@@ -134,6 +138,12 @@ class TrainExpert(Stage):
         module = self.build()
         fit(module, latents(folders, self.optim, module.seed), folder, self.label, context)
 
+    def load(self, store: Store) -> DenoisingExpert:
+        """The trained module, ready to be asked. CheckpointError if its weights do not fit."""
+        module = self.build()
+        load_weights(module.network, store.path(self) / "weights.safetensors")
+        return module.eval()
+
 
 @dataclass(frozen=True)
 class TrainRouter(Stage):
@@ -142,6 +152,7 @@ class TrainRouter(Stage):
     resumes: ClassVar[bool] = True
     shards: Shards
     reads_text: bool
+    schedule: Schedule
     network: DiT
     optim: Optim
     text_dropout: float
@@ -166,6 +177,7 @@ class TrainRouter(Stage):
                 self.optim,
                 experts=self.shards.clusters.k,
                 pooled=pooled,
+                schedule=self.schedule,
                 seed=seed,
                 text_dropout=self.text_dropout,
             )
@@ -175,14 +187,20 @@ class TrainRouter(Stage):
         module = self.build()
         fit(module, latents(folders, self.optim, module.seed), folder, self.label, context)
 
+    def load(self, store: Store) -> Router:
+        """The trained module, ready to be asked. CheckpointError if its weights do not fit."""
+        module = self.build()
+        load_weights(module.network, store.path(self) / "weights.safetensors")
+        return module.eval()
+
 
 def latents(folders: Sequence[Path], optim: Optim, seed: int) -> Latents:
-    return Latents(folders, optim.batch, optim.steps, seed)
+    return Latents(folders, optim.batch, optim.steps, seed, accumulate=optim.accumulate)
 
 
 def training_cost(optim: Optim) -> float:
     """Seconds on one core at `small`, about: an overhead a step, and a time a sample."""
-    return optim.steps * (0.006 + 0.0002 * optim.batch)
+    return optim.steps * optim.accumulate * (0.006 + 0.0002 * optim.batch)
 
 
 def run_seed(seed: int, role: int, *who: int) -> int:
@@ -196,14 +214,21 @@ def make(stage: Stage, context: Context) -> Path:
 
 
 def ensure(targets: Sequence[Stage], context: Context, workers: int) -> None:
-    """Make every target and all it is made from, unless the store has it, in worker processes."""
+    """Make every target and all it is made from, unless the store has it, in worker processes.
+
+    What a complete artifact was made from is made again too if it is gone: the table cites it.
+    """
     missing: dict[str, Stage] = {}
 
+    seen: set[str] = set()
+
     def visit(stage: Stage) -> None:
-        if stage.key not in missing and not context.store.has(stage):
-            missing[stage.key] = stage
+        if stage.key not in seen:
+            seen.add(stage.key)
             for item in stage.inputs():
                 visit(item)
+            if not context.store.has(stage):
+                missing[stage.key] = stage
 
     for target in targets:
         visit(target)

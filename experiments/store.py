@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from experiments.provenance import provenance
+from experiments.provenance import commit, provenance
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -33,29 +33,35 @@ class StoreError(RuntimeError):
 def canonical(value: Any) -> Any:
     """`value` as JSON with one form only; TypeError for what has none.
 
-    A dataclass becomes its name, its version if it has one, and all its fields: defaults count.
+    A dataclass becomes its name, its version if it has one, and all its fields: defaults count. A
+    class becomes its name and the frozen values it holds, as an expert's objective.
     """
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, Enum):
-        return {"enum": f"{type(value).__name__}.{value.name}"}
+        return {"enum": f"{_name(type(value))}.{value.name}"}
     if isinstance(value, type):
-        return {"class": value.__name__}
+        values = {k: canonical(v) for k, v in vars(value).items() if dataclasses.is_dataclass(v)}
+        return {"class": _name(value), **values}
     if isinstance(value, tuple):
         return [canonical(item) for item in value]
     if dataclasses.is_dataclass(value):
         fields = {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        form = {"is": type(value).__name__, **fields}
+        form = {"is": _name(type(value)), **fields}
         version = getattr(type(value), "version", None)
         return form if version is None else {**form, "version": version}
     raise TypeError(f"{value!r} of type {type(value).__name__} has no canonical form")
 
 
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What a run may change without changing a result: none of it enters a key.
+    """What a run may change without a change of key. A device changes a result's last digits.
 
     bar: the row of this process's progress bars, None for no bars. tensorboard: write its logs
     too, under the store's `tensorboard/`. device: "cpu", "cuda", or "auto" for what there is.
@@ -119,6 +125,24 @@ class Stage:
         return tuple(x for x in flat if isinstance(x, Stage))
 
 
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The contents of an artifact's file. StoreError, naming it, if it is damaged."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot read {path}: {error}") from error
+
+
 class Store:
     """A folder of artifacts, `<root>/<stage>/<key>/`, safe for processes that race."""
 
@@ -131,18 +155,19 @@ class Store:
     def has(self, stage: Stage) -> bool:
         """Whether the artifact is complete. StoreError if another config sits at its key."""
         try:
-            config = json.loads((self.path(stage) / "config.json").read_text())
+            self.path(stage).stat()
         except FileNotFoundError:
             return False
-        except (OSError, ValueError) as error:
-            raise StoreError(f"cannot read {self.path(stage)}/config.json: {error}") from error
+        except OSError as error:
+            raise StoreError(f"cannot read the store {self.root}: {error}") from error
+        config = read_json(self.path(stage) / "config.json")
         if config != stage.config:
             raise StoreError(f"{self.path(stage)} was made from another config")
         return True
 
     def provenance(self, stage: Stage) -> dict[str, Any]:
         """What made the artifact: commit, command, host, packages, seconds, upstream keys."""
-        return json.loads((self.path(stage) / "provenance.json").read_text())
+        return read_json(self.path(stage) / "provenance.json")
 
     def make(self, stage: Stage, context: Context) -> Path:
         """The artifact's folder, made now unless it is there. Its inputs must be there."""
@@ -159,9 +184,9 @@ class Store:
     def _fill(self, stage: Stage, folder: Path, context: Context) -> None:
         if self.has(stage):
             return  # made by another process while this one waited to begin
-        started = time.time()
+        started, _ = time.time(), commit()  # the code that runs, whatever is committed meanwhile
         stage.make(folder, context)
-        made = provenance(time.time() - started)
+        made = provenance(time.time() - started, context.torch_device)
         made["seed"] = getattr(stage, "seed", None)
         made["inputs"] = [f"{item.kind}/{item.key}" for item in stage.inputs()]
         (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
@@ -186,6 +211,9 @@ class Store:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 folder, locked = shared.with_name(f"{shared.name}.{os.getpid()}"), False
+            for private in making.glob(f"{shared.name}.[0-9]*"):
+                if not _alive(int(private.suffix[1:])):
+                    shutil.rmtree(private, ignore_errors=True)
             if folder.exists() and not stage.resumes:
                 shutil.rmtree(folder)
             folder.mkdir(exist_ok=True)

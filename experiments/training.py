@@ -133,7 +133,8 @@ def fit(module: DiffusionModule, data: Latents, folder: Path, label: str, contex
     trainer = L.Trainer(
         max_steps=optim.steps,
         max_epochs=-1,
-        accelerator=context.device,
+        accelerator=context.torch_device.type,
+        accumulate_grad_batches=optim.accumulate,
         devices=1,
         gradient_clip_val=optim.clip,
         callbacks=callbacks,

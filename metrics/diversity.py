@@ -1,8 +1,8 @@
-"""How much the samples of one prompt differ, and whether they show what it named."""
+"""How samples differ: among those of a prompt, from the training set, from what was named."""
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import cdist, pdist
 
 
 def within_groups(features: NDArray[np.floating], groups: NDArray[np.int64]) -> float:
@@ -18,6 +18,12 @@ def within_groups(features: NDArray[np.floating], groups: NDArray[np.int64]) -> 
     if not spreads:
         raise ValueError("diversity needs a prompt with two samples")
     return float(np.mean(spreads))
+
+
+def nearest(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """The median over a [N, ...] of the Euclidean distance to the nearest of b [M, ...]."""
+    distances = cdist(a.reshape(len(a), -1), b.reshape(len(b), -1))
+    return float(np.median(distances.min(axis=1)))
 
 
 def agreement(predicted: NDArray[np.int64], named: NDArray[np.int64]) -> float:

@@ -20,6 +20,16 @@ Posterior = Callable[[Tensor, Tensor, Text | None], Tensor]
 
 
 @dataclass(frozen=True)
+class Uniform:
+    """p = 1 / K whatever is asked: the posterior where a selection needs no router."""
+
+    experts: int
+
+    def __call__(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
+        return x.new_full((len(x), self.experts), 1 / self.experts)
+
+
+@dataclass(frozen=True)
 class Ensemble:
     """The field (x, t, c) -> u of experts under a router and a selection.
 

@@ -15,6 +15,10 @@ Network = Callable[[Tensor, Tensor, Text | None], Tensor]
 """(x_t [B, ...], t [B], c) -> y [B, ...]"""
 
 
+SINGULAR = 1e-5
+"""A determinant below this makes an error of 1e-5 in the prediction one of order 1."""
+
+
 @dataclass(frozen=True)
 class Expert:
     """A network with the objective and schedule it was trained on."""
@@ -26,7 +30,18 @@ class Expert:
     def denoise(
         self, x_t: Tensor, t: Tensor, c: Text | None = None, guard: Guard = OFF
     ) -> tuple[Tensor, Tensor]:
-        """The expert's (x0, eps) at a point of its own schedule, x_t [B, ...], t [B]."""
+        """The expert's (x0, eps) at a point of its own schedule, x_t [B, ...], t [B].
+
+        Raises ValueError where the prediction does not determine them and no guard helps: noise
+        alone at t = 1, data alone at t = 0.
+        """
+        t = guard.within(t)
+        margin = self.objective.determinant(self.schedule, t).abs().min()
+        if margin < SINGULAR and guard.alpha_floor is None:
+            raise ValueError(
+                f"{self.objective} on {self.schedule} cannot be inverted at every t asked: "
+                "give Guard a t_max, a t_min or an alpha_floor"
+            )
         y = self.network(x_t, t, c)
         x0, eps = self.objective.recover(self.schedule, y, x_t, t, guard)
         return x0 if guard.x0_clip is None else x0.clamp(-guard.x0_clip, guard.x0_clip), eps
@@ -46,8 +61,7 @@ class Expert:
         """
         if isinstance(self.objective, Velocity) and self.schedule == path:
             return self.network(x, t, c)
-        asked = guard.within(t)
-        x_expert, t_expert = alignment.ask(path, self.schedule, x, asked)
+        x_expert, t_expert = alignment.ask(path, self.schedule, x, t)
         x0, eps = self.denoise(x_expert, t_expert, c, guard)
         u = velocity(alignment.leave(path, self.schedule), x0, eps, t, guard.difference)
         return expand(guard.damping(t), u) * u

@@ -51,8 +51,8 @@ class Guard:
     x0_clip: clamp x0 to [-r, r] (Eq. 28).  alpha_floor: divide by max(alpha, floor) (Eq. 29).
     difference: step h of finite-difference schedule derivatives (Eq. 30); None uses closed forms.
     damping: s(t), which multiplies the velocity.
-    t_min, t_max: the times within which a converted expert is asked. X0 loses the noise at t = 0
-    and Epsilon the data at t = 1: a solver that evaluates there needs the bound.
+    t_min, t_max: the times of its own schedule within which a converted expert is asked. X0 loses
+    the noise at t = 0 and Epsilon the data at t = 1: a solver that evaluates there needs a bound.
     """
 
     x0_clip: float | None = None

@@ -25,6 +25,9 @@ class Text:
     def __getitem__(self, rows: Tensor | slice) -> "Text":
         return Text(self.tokens[rows], self.pooled[rows], self.keep[rows])
 
+    def to(self, device: torch.device) -> "Text":
+        return Text(self.tokens.to(device), self.pooled.to(device), self.keep.to(device))
+
     def dropped(self, drop: Tensor) -> "Text":
         """The same captions, those with drop [B] True replaced by the null embedding."""
         return Text(self.tokens, self.pooled, self.keep & ~drop)

@@ -19,9 +19,9 @@ Batch = dict[str, Tensor]
 class Optim:
     """AdamW with linear warm-up, then constant, or a cosine down to `final_lr` where one is given.
 
-    steps: optimiser steps.  batch: samples a step.  clip: maximum gradient norm.  ema: decay of
-    the averaged weights, None for the last ones; the average starts as a copy of the weights after
-    the step of index `ema_start`.
+    steps: optimiser steps, each of `accumulate` batches of `batch` samples.  clip: maximum gradient
+    norm.  ema: decay of the averaged weights, None for the last ones; the average starts as a copy
+    of the weights after the step of index `ema_start`.
     """
 
     steps: int
@@ -30,6 +30,7 @@ class Optim:
     warmup: int = 0
     final_lr: float | None = None
     weight_decay: float = 0.0
+    accumulate: int = 1
     clip: float | None = 1.0
     ema: float | None = None
     ema_start: int = 0
