@@ -30,10 +30,10 @@ class Optim:
     warmup: int = 0
     final_lr: float | None = None
     weight_decay: float = 0.0
-    accumulate: int = 1
     clip: float | None = 1.0
     ema: float | None = None
     ema_start: int = 0
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:

@@ -180,9 +180,23 @@ def test_t_max_asks_no_later_and_leaves_at_the_paths_own_time():
 
 
 def test_t_min_keeps_an_x0_expert_finite_at_the_data():
-    """kills: t_min ignored: X0 cannot tell the noise at t = 0, where Heun's last stage asks."""
+    """kills: t_min ignored, or NaN returned: X0 cannot tell the noise at t = 0, where Heun asks."""
     t, x = torch.zeros(3, dtype=torch.float64), randn(3, 2)
     expert_of_half = Expert(lambda x, t, c: x / 2, X0(), Linear())
-    assert not expert_of_half.velocity(x, t).isfinite().all()
+    with pytest.raises(ValueError, match="cannot be inverted"):
+        expert_of_half.velocity(x, t)
     found = expert_of_half.velocity(x, t, guard=Guard(t_min=0.01))
     torch.testing.assert_close(found, (x - 0.99 * x / 2) / 0.01 - x / 2)
+
+
+@pytest.mark.parametrize("schedule", [Linear(), Cosine()])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_noise_alone_is_refused_to_an_epsilon_expert(schedule, dtype):
+    """kills: the first step of every grid dividing by alpha = 0, or by cosine's rounded -4e-8."""
+    t, x = torch.ones(3, dtype=dtype), randn(3, 2).to(dtype)
+    half = Expert(lambda x, t, c: x / 2, Epsilon(), schedule)
+    with pytest.raises(ValueError, match="t_max"):
+        half.velocity(x, t)
+    for guard in (Guard(t_max=0.99), Guard(alpha_floor=0.01)):
+        assert half.velocity(x, t, guard=guard).abs().max() < 200
+        assert half.denoise(x, t, guard=guard)[0].isfinite().all()

@@ -36,7 +36,7 @@ class Judge(Stage):
         (folder / "judge").touch()
 
     def read(self, store):
-        return {"accuracy": 0.975, "training_fid": 1.25}
+        return {"accuracy": 0.975}
 
     def load(self, store):
         return SimpleNamespace(
@@ -90,10 +90,15 @@ def write(store, folder, table=TABLE, seeds=3, scale="small"):
 
 
 def cells(folder):
-    """The markdown table: {first cell: the other cells}, titles included."""
-    lines = [line for line in (folder / "table9.md").read_text().split("\n") if line[:1] == "|"]
-    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return {name: rest for name, *rest in found}
+    """The two markdown tables, values and differences: {first cell: the other cells}."""
+    tables = [{}, {}]
+    parts = (folder / "table9.md").read_text().split("paired by seed:")
+    for table, part in zip(tables, parts, strict=True):
+        for line in part.split("\n"):
+            if line[:1] == "|":
+                name, *rest = [cell.strip() for cell in line.strip("|").split("|")]
+                table[name] = rest
+    return tables
 
 
 @pytest.mark.parametrize(("n", "t"), [(2, 12.706205), (3, 4.302653), (5, 2.776445), (10, 2.262157)])
@@ -121,7 +126,7 @@ SHOWN = [
     (Estimate(0.0, None, 1), 2, "0.00"),
     (Estimate(12.345, None, 1), 1, "12.3"),
     (Estimate(12.0, 4.968, 3), 2, "12.00 ± 4.97"),
-    (Estimate(24.0, 0.0, 3), 0, "24"),
+    (Estimate(24.0, 0.0, 3), 0, "24 ± 0"),
 ]
 
 
@@ -131,17 +136,27 @@ def test_a_column_shows_mean_and_half_width(found, digits, shown):
     assert Column("x", "X", digits).show(found) == shown
 
 
+def test_a_counted_number_is_shown_with_an_interval_only_where_counts_differ():
+    """kills: ± 0 beside an exact count, or the spread of differing counts hidden."""
+    counted = Column("x", "X", 0, counted=True)
+    assert counted.show(Estimate(24.0, 0.0, 3)) == "24"
+    assert counted.show(Estimate(24.0, 1.0, 3)) == "24 ± 1"
+
+
 def test_the_table_is_the_one_worked_out_by_hand(filled, tmp_path):
     """kills: rows or seeds mixed up, a factor forgotten, unpaired differences, another baseline."""
     folder = write(filled, tmp_path)
-    found = cells(folder)
+    found, differences = cells(folder)
     half = T_2 * 2 / math.sqrt(3)  # of 10, 12, 14; in percent, of 25, 50, 75, 12.5 times that
     base = T_2 * math.sqrt(3) / math.sqrt(3)  # of 9, 12, 12
-    assert found["Alone"] == ["29.64", f"11.00 ± {base:.2f}", "50.0", ""]
     paired = T_2 * 1 / math.sqrt(3)  # of 1, 0, 2
-    pair = [f"12.00 ± {half:.2f}", f"50.0 ± {12.5 * half:.1f}", f"1.00 ± {paired:.2f}"]
-    assert found["Pair"] == ["22.60", *pair]
-    assert found["All"] == ["—", "5.00", "100.0", f"-6.00 ± {base:.2f}"]
+    hits = f"{12.5 * half:.1f}"
+    assert found["Alone"] == ["29.64", f"11.00 ± {base:.2f}", "50.0 ± 0.0"]
+    assert found["Pair"] == ["22.60", f"12.00 ± {half:.2f}", f"50.0 ± {hits}"]
+    assert found["All"] == ["—", "5.00 ± 0.00", "100.0 ± 0.0"]
+    assert "Alone" not in differences
+    assert differences["Pair"] == [f"1.00 ± {paired:.2f}", f"0.0 ± {hits}"]
+    assert differences["All"] == [f"-6.00 ± {base:.2f}", "50.0 ± 0.0"]
     with open(folder / "table9.csv", newline="") as file:
         lines = list(csv.DictReader(file))
     assert [line["Strategy"] for line in lines] == list(NAMES)
@@ -149,19 +164,17 @@ def test_the_table_is_the_one_worked_out_by_hand(filled, tmp_path):
     assert [float(line["Hits, %"]) for line in lines] == [50, 50, 100]
     ends = [float(lines[1][f"FID {end}"]) for end in ("low", "high")]
     assert ends == pytest.approx([12 - half, 12 + half], rel=1e-9)
+    assert float(lines[1]["FID difference half-width"]) == pytest.approx(paired, rel=1e-9)
     assert {line["n seeds"] for line in lines} == {"3"}
-
-
-def test_differences_are_shown_in_the_columns_own_unit(filled, tmp_path):
-    """kills: a difference of shares beside a column of percentages."""
-    found = cells(write(filled, tmp_path, replace(TABLE, columns=COLUMNS[::-1])))
-    assert found["All"][-1] == "50.0"
 
 
 def test_one_seed_gives_no_interval(filled, tmp_path):
     """kills: a ± for a single seed."""
     folder = write(filled, tmp_path, seeds=1)
-    assert cells(folder)["Pair"] == ["22.60", "10.00", "25.0", "1.00"]
+    assert [table["Pair"] for table in cells(folder)] == [
+        ["22.60", "10.00", "25.0"],
+        ["1.00", "-25.0"],
+    ]
     assert "no interval" in (folder / "table9.md").read_text()
 
 
@@ -174,9 +187,10 @@ def test_a_missing_number_renders_as_missing(store, tmp_path):
 
     fill(store, some, 2)
     folder = write(store, tmp_path, replace(TABLE, rows=some), seeds=2)
-    assert cells(folder)["A"][2] == "50.0"
-    assert cells(folder)["B"][2] == "—"
-    assert (folder / "table9.csv").read_text().split("\n")[2].split(",")[5:8] == ["", "", ""]
+    values, differences = cells(folder)
+    assert values["A"][2] == "50.0 ± 0.0"
+    assert values["B"][2] == differences["B"][1] == "—"
+    assert (folder / "table9.csv").read_text().split("\n")[2].split(",")[7:12] == [""] * 5
 
 
 def test_the_footer_says_what_made_the_table(filled, tmp_path):
@@ -184,7 +198,7 @@ def test_the_footer_says_what_made_the_table(filled, tmp_path):
     folders = [write(filled, tmp_path, scale=scale) for scale in ("small", "smoke")]
     text, smoke = [(folder / "table9.md").read_text() for folder in folders]
     commit = filled.provenance(Judge())["commit"]
-    assert all(part in text for part in ("`small`", "0, 1, 2", "A note.", "97.5%", "1.25", commit))
+    assert all(part in text for part in ("`small`", "0, 1, 2", "A note.", "97.5%", commit))
     assert all(row.score.key in text for seed in range(3) for row in rows(None, seed))
     assert "mean nothing" not in text
     assert "mean nothing" in smoke
@@ -231,7 +245,7 @@ def test_the_picture_shows_one_sample_a_class_and_row(store):
                 if which == i:
                     images[j, 0, pixel, pixel] = 1 - images[j, 0, pixel, pixel]
             sample = SimpleNamespace(prompts=lambda: (captions, labels), images=lambda _: images)
-            score = SimpleNamespace(sample=sample, judge=Judge())
+            score = SimpleNamespace(pictures=sample, judge=Judge())
             return Row({"Strategy": f"row {i}"}, None, score)
 
         return pictures.sample_grid([row(0), row(1)], store)

@@ -91,7 +91,11 @@ def test_the_order_of_fields_is_no_part_of_the_key():
 def test_defaults_count_and_equal_configs_share_a_key():
     """kills: hashing only the difference from the defaults, or the object's identity."""
     assert canonical(Part()) == canonical(Part("a", Inner(0.5, Colour.RED)))
-    assert canonical(Inner()) == {"is": "Inner", "rate": 0.5, "colour": {"enum": "Colour.RED"}}
+    assert canonical(Inner()) == {
+        "is": f"{__name__}.Inner",
+        "rate": 0.5,
+        "colour": {"enum": f"{__name__}.Colour.RED"},
+    }
     assert Part().key == Part("a", Inner(rate=0.5)).key
 
 
