@@ -7,6 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.shards import ShardError
@@ -54,6 +55,8 @@ def _take_scale(arguments: Sequence[str]) -> tuple[str, list[str]]:
             name = argument.partition("=")[2] or " ".join(rest[i + 1 : end])
             del rest[i:end]
             break
+    if any(argument == "--scale" or argument.startswith("--scale=") for argument in rest):
+        raise UsageError("--scale is given twice")
     if name not in SCALES:
         raise UsageError(f"unknown scale {name!r}: choose from {', '.join(SCALES)}")
     return name, rest
@@ -68,6 +71,7 @@ def parse(table: report.Table, arguments: Sequence[str]) -> Options:
         usage=f"%(prog)s [--scale {{{scales}}}] [--seeds N] [--workers N] [--scale.DIAL VALUE …]",
         description=f"{table.title}. The dials' defaults are those of scale {name}.",
         exit_on_error=False,
+        allow_abbrev=False,
     )
     parser.add_argument("--scale", type=Scale, default=SCALES[name])
     parser.add_argument("--seeds", type=int, default=3, help="training seeds 0 … n - 1")
@@ -81,8 +85,10 @@ def parse(table: report.Table, arguments: Sequence[str]) -> Options:
         found = parser.instantiate_classes(parser.parse_args(rest))
     except (ArgumentError, TypeError, ValueError) as error:
         raise UsageError(" ".join(str(error).split())) from error
-    if min(found.seeds, found.workers) < 1:
-        raise UsageError("--seeds and --workers must be at least 1")
+    if not (1 <= found.seeds <= 1000 and found.workers >= 1):
+        raise UsageError("--seeds must lie between 1 and 1000, --workers be at least 1")
+    if found.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: no CUDA device is available here")
     return Options(scale_name=name, **vars(found))
 
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from datamodules.sources import Source, Split
 from experiments.samples import Sample, heldout_prompts
-from experiments.stages import SAMPLING
+from experiments.stages import SAMPLING, load_trained
 from experiments.store import Context, Stage, Store, read_json
 from metrics.diversity import agreement, nearest, within_groups
 from metrics.embedded import DigitJudge, judged, train_judge
 from metrics.frechet import frechet_distance, kernel_distance
-from modules.checkpoint import load_weights, save_weights
+from modules.checkpoint import save_weights
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Judge(Stage):
         (folder / "judge.json").write_text(json.dumps(found) + "\n")
 
     def read(self, store: Store) -> dict[str, float]:
-        return read_json(store.path(self) / "judge.json")
+        return read_json(store.file(self, "judge.json"))
 
     def load(self, store: Store) -> DigitJudge:
         judge = DigitJudge(self.source.classes)
-        load_weights(judge, store.path(self) / "weights.safetensors")
+        load_trained(judge, self, store)
         return judge.eval().requires_grad_(False)
 
 
@@ -80,7 +80,7 @@ class Real(Stage):
         np.save(folder / "images.npy", train.images[rows])
 
     def images(self, store: Store) -> NDArray[np.float32]:
-        return np.load(store.path(self) / "images.npy")
+        return np.load(store.file(self, "images.npy"))
 
     def evaluations(self, store: Store) -> dict[str, float]:
         return {"expert_evaluations": 0.0, "router_evaluations": 0.0}
@@ -112,4 +112,4 @@ class Score(Stage):
         (folder / "score.json").write_text(json.dumps(found) + "\n")
 
     def read(self, store: Store) -> dict[str, float]:
-        return read_json(store.path(self) / "score.json")
+        return read_json(store.file(self, "score.json"))

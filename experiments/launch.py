@@ -3,6 +3,7 @@
 Two processes of one thread beat one of two at small sizes, and one thread makes sums repeatable.
 """
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.queues
@@ -84,6 +85,12 @@ def map(work: Callable[[Item], object], tasks: Sequence[Task[Item]], workers: in
             progress.close()
 
 
+def _print(line: str) -> None:
+    """A line on stderr; that nobody reads it any more is no reason to stop."""
+    with contextlib.suppress(BrokenPipeError):
+        print(line, file=sys.stderr, flush=True)
+
+
 class Progress:
     """How far the whole is and how long it will take: a bar on a terminal, lines in a log."""
 
@@ -93,6 +100,8 @@ class Progress:
         layout = "{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"
         self.bar = tqdm(total=total, bar_format=layout, disable=not bars, leave=False)
         self.bar.set_description_str(f"0/{count} stages")
+        if not bars:
+            _print(f"[0/{count}] starting")
 
     def finished(self, label: str, cost: float) -> None:
         self.done, self.spent = self.done + 1, self.spent + cost
@@ -103,9 +112,9 @@ class Progress:
             self.said, elapsed = now, now - self.started
             line = f"[{self.done}/{self.count}] {label}; {tqdm.format_interval(elapsed)} elapsed"
             if self.spent > self.total / 50:  # earlier, start-up would swamp the estimate
-                left = elapsed * (self.total / self.spent - 1)
+                left = max(0.0, elapsed * (self.total / self.spent - 1))
                 line += f", about {tqdm.format_interval(left)} left"
-            print(line, file=sys.stderr)
+            _print(line)
 
     def tick(self) -> None:
         self.bar.refresh()

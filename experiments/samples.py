@@ -1,7 +1,6 @@
 """The stage that draws pictures for held-out captions: an ensemble, a router, a selection."""
 
 import os
-import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from tqdm import tqdm
 
 from datamodules.sources import Source, Split
 from experiments.stages import SAMPLING, Shards, TrainExpert, TrainRouter, run_seed
-from experiments.store import Context, Stage, Store, StoreError
+from experiments.store import Context, Stage, Store
 from modules.alignment import Alignment, MatchSNR
 from modules.ensemble import Ensemble, Uniform, counting
 from modules.guard import Guard
@@ -147,11 +146,9 @@ class Sample(Stage):
         }
 
     def _parts(self, store: Store) -> list[dict[str, NDArray[Any]]]:
+        names = [f"{i:05d}.npz" for i in range(-(-self.n // self.batch))]
         parts = []
-        for path in sorted(store.path(self).glob("*.npz")):
-            try:
-                with np.load(path) as part:
-                    parts.append(dict(part))
-            except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-                raise StoreError(f"cannot read the samples {path}: {error}") from error
+        for name in names:
+            with np.load(store.file(self, name)) as part:
+                parts.append(dict(part))
         return parts

@@ -74,10 +74,27 @@ class Scale:
     guidance: float
 
     def __post_init__(self) -> None:
-        if self.clusters < 1 or self.batch % self.clusters:
+        counts = ("clusters", "per_shard", "patch", "judge_steps", "sample_batch", "solver_steps")
+        for dial in counts:
+            if getattr(self, dial) < 1:
+                raise ValueError(f"{dial} must be at least 1, not {getattr(self, dial)}")
+        if self.batch % self.clusters:
             raise ValueError(f"batch {self.batch} does not divide among {self.clusters} experts")
-        if min(self.samples, self.sample_batch, self.solver_steps, self.per_shard) < 1:
-            raise ValueError("samples, sample_batch, solver_steps and per_shard must be positive")
+        if self.fine < self.clusters:
+            raise ValueError(f"fine = {self.fine} centroids cannot make {self.clusters} clusters")
+        if self.source is not None and self.fine > self.source.train:
+            raise ValueError(
+                f"K = {self.clusters} by way of {self.fine} fine centroids needs as many pictures, "
+                f"but the training split has {self.source.train}"
+            )
+        if self.samples < 2:
+            raise ValueError("samples must be at least 2: a covariance is taken of them")
+        if not (0 <= self.ema < 1 and 0 <= self.text_dropout <= 1):
+            raise ValueError("ema must lie in [0, 1) and text_dropout in [0, 1]")
+        if not (self.lr > 0 and self.router_lr > 0 and self.text_std >= 0):
+            raise ValueError("lr and router_lr must be positive, text_std not negative")
+        if not 0 <= self.warmup <= self.steps:
+            raise ValueError(f"warmup = {self.warmup} must lie between 0 and steps = {self.steps}")
 
 
 _NAMES = ("smoke", "small", "paper")
@@ -104,7 +121,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "router_accumulate": (1,                 1,               4),
     "router_lr":       (1e-3,                1e-3,            5e-5),
     "router_final_lr": (1e-5,                1e-5,            5e-7),
-    "judge_steps":     (30,                  600,             0),
+    "judge_steps":     (30,                  600,             600),
     "samples":         (20,                  400,             50_000),
     "sample_batch":    (20,                  200,             64),
     "solver_steps":    (3,                   25,              50),

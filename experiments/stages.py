@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import nn
 
 from datamodules.clusters import partition
 from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
@@ -54,7 +55,7 @@ class Clusters(Stage):
     seed: int = 0
 
     def make(self, folder: Path, context: Context) -> None:
-        features = np.load(context.store.path(self.features) / "features.npy")
+        features = np.load(context.store.file(self.features, "features.npy"))
         found = partition(features, self.fine, self.k, self.seed)
         np.save(folder / "assignment.npy", found.assignment)
         np.save(folder / "centroids.npy", found.centroids)
@@ -78,7 +79,7 @@ class Shards(Stage):
         records = self.source.read(Split.TRAIN)
         latents = self.latents.encode(records.images)
         tokens, pooled = self.text.encode(records.captions)
-        assignment = np.load(context.store.path(self.clusters) / "assignment.npy")
+        assignment = np.load(context.store.file(self.clusters, "assignment.npy"))
         for k in range(self.clusters.k):
             samples = [
                 {
@@ -141,7 +142,7 @@ class TrainExpert(Stage):
     def load(self, store: Store) -> DenoisingExpert:
         """The trained module, ready to be asked. CheckpointError if its weights do not fit."""
         module = self.build()
-        load_weights(module.network, store.path(self) / "weights.safetensors")
+        load_trained(module.network, self, store)
         return module.eval()
 
 
@@ -190,12 +191,18 @@ class TrainRouter(Stage):
     def load(self, store: Store) -> Router:
         """The trained module, ready to be asked. CheckpointError if its weights do not fit."""
         module = self.build()
-        load_weights(module.network, store.path(self) / "weights.safetensors")
+        load_trained(module.network, self, store)
         return module.eval()
 
 
 def latents(folders: Sequence[Path], optim: Optim, seed: int) -> Latents:
     return Latents(folders, optim.batch, optim.steps, seed, accumulate=optim.accumulate)
+
+
+def load_trained(network: nn.Module, stage: Stage, store: Store) -> None:
+    """Load a stage's weights. CheckpointError if they do not fit, StoreError if they changed."""
+    load_weights(network, store.path(stage) / "weights.safetensors")
+    store.file(stage, "weights.safetensors")
 
 
 def training_cost(optim: Optim) -> float:

@@ -138,9 +138,17 @@ def _alive(pid: int) -> bool:
 def read_json(path: Path) -> dict[str, Any]:
     """The contents of an artifact's file. StoreError, naming it, if it is damaged."""
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise StoreError(f"cannot read {path}: {error}") from error
+    if not isinstance(found, dict):
+        raise StoreError(f"{path} is damaged: delete {path.parent} and run again")
+    return found
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Store:
@@ -165,6 +173,17 @@ class Store:
             raise StoreError(f"{self.path(stage)} was made from another config")
         return True
 
+    def file(self, stage: Stage, name: str) -> Path:
+        """A file of a complete artifact. StoreError, naming it, if it is not what was written."""
+        path = self.path(stage) / name
+        try:
+            digest = _sha256(path)
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error}") from error
+        if digest != self.provenance(stage).get("files", {}).get(name):
+            raise StoreError(f"{path} is damaged: delete {path.parent} and run again")
+        return path
+
     def provenance(self, stage: Stage) -> dict[str, Any]:
         """What made the artifact: commit, command, host, packages, seconds, upstream keys."""
         return read_json(self.path(stage) / "provenance.json")
@@ -187,6 +206,7 @@ class Store:
         started, _ = time.time(), commit()  # the code that runs, whatever is committed meanwhile
         stage.make(folder, context)
         made = provenance(time.time() - started, context.torch_device)
+        made["files"] = {p.name: _sha256(p) for p in sorted(folder.iterdir()) if p.is_file()}
         made["seed"] = getattr(stage, "seed", None)
         made["inputs"] = [f"{item.kind}/{item.key}" for item in stage.inputs()]
         (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")

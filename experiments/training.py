@@ -1,5 +1,6 @@
 """One training run under Lightning: EMA, checkpoints, logs, bars, and going on after a kill."""
 
+import io
 import logging
 import sys
 import warnings
@@ -40,8 +41,10 @@ class WholeCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
+        content = io.BytesIO()  # torch's own writer reports a full disk as no OSError
+        torch.save(checkpoint, content)
         part = Path(f"{path}.part")
-        torch.save(checkpoint, part)
+        part.write_bytes(content.getbuffer())
         part.replace(path)
 
 

@@ -22,6 +22,8 @@ class Size:
     heads: int
 
     def __post_init__(self) -> None:
+        if min(self.width, self.depth, self.heads) < 1:
+            raise ValueError(f"width {self.width}, depth {self.depth}, heads {self.heads}: all > 0")
         if self.width % self.heads or self.width % 4:
             raise ValueError(f"width {self.width} must divide by {self.heads} heads and by 4")
 

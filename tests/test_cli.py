@@ -89,7 +89,7 @@ def refused(capsys, arguments, status):
         (["--scale", "smoke", "--seeds", "0"], "--seeds.*at least 1"),
         (["--scale", "smoke", "--workers", "0"], "--workers.*at least 1"),
         (["--scale", "smoke", "--scale.batch", "63"], "63.*8"),
-        (["--scale", "smoke", "--scale.clusters", "0"], "0 experts"),
+        (["--scale", "smoke", "--scale.clusters", "0"], "clusters must be at least 1"),
         (["--scale", "smoke", "--scale.samples", "0"], "samples"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -146,12 +146,11 @@ def test_an_option_turns_its_own_dial_and_no_other():
     assert repr(SCALES) == before
 
 
-def test_more_clusters_than_pictures_is_one_line(capsys, tmp_path, monkeypatch):
+def test_more_clusters_than_pictures_is_one_line(capsys, tmp_path):
     """kills: k-means' own traceback, or half a table written."""
-    monkeypatch.setattr(launch, "map", serial)
     dials = ["--scale.clusters", "65", "--scale.fine", "70", "--scale.batch", "65"]
-    line = refused(capsys, ["--scale", "smoke", "--seeds", "1", *dials, *places(tmp_path)], 1)
-    assert re.search("K = 65.*64 pictures", line)
+    line = refused(capsys, ["--scale", "smoke", "--seeds", "1", *dials, *places(tmp_path)], 2)
+    assert re.search("K = 65.* the training split has 64", line)
     assert written(tmp_path) == {}
 
 

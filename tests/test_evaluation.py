@@ -103,6 +103,20 @@ def test_damaged_samples_are_named(trained):
         stage.images(store)
 
 
+def test_a_changed_byte_of_weights_is_noticed(trained):
+    """kills: weights of the right shapes loaded whatever they hold, and wrong numbers published."""
+    store, experts = trained
+    stage = replace(experts[0], seed=7)
+    make(store, stage)
+    path = store.path(stage) / "weights.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    with pytest.raises(StoreError, match=r"weights\.safetensors is damaged"):
+        stage.load(store)
+    path.write_bytes(whole)
+    stage.load(store)
+
+
 def test_real_pictures_show_what_the_prompts_name(trained):
     """kills: unmatched classes, held-out pictures, or a picture repeated while others are left."""
     store, _ = trained
