@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from open_clip.tokenizer import SimpleTokenizer
-from open_clip.transformer import TextTransformer
 
 Array = NDArray[np.float32]
 
@@ -54,6 +52,8 @@ class TinyClipText:
 
     def encode(self, captions: list[str]) -> tuple[Array, Array]:
         """(token states [N, length, width], pooled [N, width]), each of unit variance."""
+        from open_clip.tokenizer import SimpleTokenizer  # seconds to import, and rarely needed
+
         tokenizer = SimpleTokenizer(context_length=self.length)
         for caption in captions:
             if len(tokenizer.encode(caption)) > self.length - 2:
@@ -64,7 +64,9 @@ class TinyClipText:
         rows = [place[caption] for caption in captions]
         return self._unit(tokens)[rows], self._unit(pooled)[rows]
 
-    def _tower(self) -> "torch.nn.Module":
+    def _tower(self) -> torch.nn.Module:
+        from open_clip.transformer import TextTransformer
+
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             tower = TextTransformer(
