@@ -232,7 +232,7 @@ def test_a_bug_keeps_its_traceback(tmp_path, monkeypatch):
 def test_the_real_command_with_workers_says_one_line_too(tmp_path):
     """kills: a worker's own words on stderr, or an error that does not survive the way back."""
     command = [sys.executable, "-m", "experiments.hddm.table1", "--scale", "smoke", "--seeds", "1"]
-    dials = ["--scale.clusters", "65", "--scale.fine", "70", "--scale.batch", "65"]
+    dials = ["--scale.source.train", "8", "--scale.fine", "8"]
     done = subprocess.run(
         [*command, *dials, "--workers", "1", *places(tmp_path)],
         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
@@ -241,5 +241,5 @@ def test_the_real_command_with_workers_says_one_line_too(tmp_path):
     lines = [line for line in done.stderr.splitlines() if not re.match(r"\[\d+/\d+\] ", line)]
     assert done.returncode == 1
     assert len(lines) == 1
-    assert re.search("table1: K = 65", lines[0])
+    assert re.search("table1: no training picture shows class", lines[0])
     assert done.stdout == ""
