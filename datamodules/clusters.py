@@ -30,6 +30,11 @@ def unit(x: Array) -> Array:
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
 
 
+def nearest(features: Array, centroids: Array) -> NDArray[np.int64]:
+    """The cluster [N] of features [N, F]: the centroid [K, F] of smallest cosine distance."""
+    return (unit(features) @ unit(centroids).T).argmax(axis=1)
+
+
 def partition(features: Array, fine: int, k: int, seed: int) -> Partition:
     """Cluster features [N, F] into `fine` groups and those into k.
 
@@ -45,9 +50,9 @@ def partition(features: Array, fine: int, k: int, seed: int) -> Partition:
     points = unit(features)
     fine_centroids = KMeans(fine, n_init=4, random_state=seed).fit(points).cluster_centers_
     coarse = KMeans(k, n_init=10, random_state=seed).fit(unit(fine_centroids)).cluster_centers_
-    nearest = (points @ unit(coarse).T).argmax(axis=1)
-    sizes = np.bincount(nearest, minlength=k)
+    found = nearest(points, coarse)
+    sizes = np.bincount(found, minlength=k)
     if sizes.min() == 0:
         raise ValueError(f"K = {k} leaves a cluster empty (sizes {sizes.tolist()}): lower K")
     order = np.argsort(-sizes, kind="stable")
-    return Partition(np.argsort(order)[nearest].astype(np.int64), unit(coarse)[order])
+    return Partition(np.argsort(order)[found].astype(np.int64), unit(coarse)[order])

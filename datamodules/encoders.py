@@ -17,6 +17,8 @@ Array = NDArray[np.float32]
 class PixelLatents:
     """The picture itself is the latent, [N, C, H, W] in [-1, 1] both ways."""
 
+    pixels = True
+
     def encode(self, images: Array) -> Array:
         return images
 

@@ -1,8 +1,11 @@
-"""The command line of every table script: a scale, its dials, seeds, workers and the store."""
+"""The command line of every table script: a scale, its dials, seeds, workers and the store.
+
+One table or many: what they share is made once, and all of it in one pool of workers.
+"""
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +15,13 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules.shards import ShardError
 from experiments import report, stages
+from experiments.files import StoreError
+from experiments.identity import Context, Device
 from experiments.provenance import commit
 from experiments.recipes import ScaleError
+from experiments.results import Results, Table
 from experiments.scales import SCALES, Scale
-from experiments.store import Context, Device, Store, StoreError
+from experiments.store import Store
 from modules.checkpoint import CheckpointError
 
 BAD_INPUT = (ValueError, OSError, ShardError, StoreError, ScaleError, CheckpointError)
@@ -48,28 +54,30 @@ def _cores() -> int:
 
 def _take_scale(arguments: Sequence[str]) -> tuple[str, list[str]]:
     """The value of --scale, and the other arguments: the scale fixes every dial's default."""
-    name, rest = "small", list(arguments)
-    for i, argument in enumerate(rest):
-        if argument == "--scale" or argument.startswith("--scale="):
-            end = i + 1 if "=" in argument else i + 2
-            name = argument.partition("=")[2] or " ".join(rest[i + 1 : end])
-            del rest[i:end]
-            break
-    if any(argument == "--scale" or argument.startswith("--scale=") for argument in rest):
+    names, rest, ahead = [], [], iter(arguments)
+    for argument in ahead:
+        if argument == "--scale":
+            names.append(next(ahead, ""))
+        elif argument.startswith("--scale="):
+            names.append(argument.partition("=")[2])
+        else:
+            rest.append(argument)
+    if len(names) > 1:
         raise UsageError("--scale is given twice")
+    name = names[0] if names else "small"
     if name not in SCALES:
         raise UsageError(f"unknown scale {name!r}: choose from {', '.join(SCALES)}")
     return name, rest
 
 
-def parse(table: report.Table, arguments: Sequence[str]) -> Options:
+def parse(prog: str, about: str, arguments: Sequence[str]) -> Options:
     """Read a command line. UsageError for an unknown scale or option, or a bad value."""
     name, rest = _take_scale(arguments)
     scales = ",".join(SCALES)
     parser = ArgumentParser(
-        prog=table.name,
+        prog=prog,
         usage=f"%(prog)s [--scale {{{scales}}}] [--seeds N] [--workers N] [--scale.DIAL VALUE …]",
-        description=f"{table.title}. The dials' defaults are those of scale {name}.",
+        description=f"{about}. The dials' defaults are those of scale {name}.",
         exit_on_error=False,
         allow_abbrev=False,
     )
@@ -92,40 +100,45 @@ def parse(table: report.Table, arguments: Sequence[str]) -> Options:
     return Options(scale_name=name, **vars(found))
 
 
-def run(table: report.Table, options: Options) -> str:
-    """Make whatever the table lacks, write it, and return its markdown."""
+def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
+    """Make whatever the tables lack, then write each and give its markdown."""
     store = Store(options.store)
     context = Context(store, tensorboard=options.tensorboard, device=options.device)
-    scores = [row.score for seed in range(options.seeds) for row in table.rows(options.scale, seed)]
+    wanted = [stage for table in tables for stage in table.stages(options.scale, options.seeds)]
     folder = report.open_folder(options.results, options.scale_name, options.scale)
-    stages.ensure(scores, context, options.workers)
-    results = report.Results(table, options.scale_name, options.scale, options.seeds, store)
-    if stale := [made for made in results.commits() if made != commit()]:
-        print(
-            f"{table.name}: part of this was made by other code ({', '.join(stale)}); "
-            "an empty store makes all of it anew",
-            file=sys.stderr,
-        )
-    return report.write(results, folder)
+    stages.ensure(wanted, context, options.workers)
+    for table in tables:
+        results = Results(table, options.scale_name, options.scale, options.seeds, store)
+        if stale := [made for made in results.commits if made != commit()]:
+            print(
+                f"{table.name}: part of this was made by other code ({', '.join(stale)}); "
+                "an empty store makes all of it anew",
+                file=sys.stderr,
+            )
+        yield report.write(results, folder)
 
 
-def main(table: report.Table, arguments: Sequence[str] | None = None) -> int:
-    """A table script: 0 when the table is written, 2 for a bad command line, 1 for bad input."""
+def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
+    """A script of tables: 0 when they are written, 2 for a bad command line, 1 for bad input."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    many = len(tables) > 1
+    prog = "all" if many else tables[0].name
+    about = f"All {len(tables)} tables" if many else tables[0].title
     try:
-        options = parse(table, arguments)
+        options = parse(prog, about, arguments)
     except UsageError as error:
-        return _say(table, str(error), 2)
+        return _say(prog, str(error), 2)
     try:
-        print(run(table, options))
+        for markdown in run(tables, options):
+            print(markdown)
     except KeyboardInterrupt:
-        return _say(table, "interrupted; the same command goes on from here", 130)
+        return _say(prog, "interrupted; the same command goes on from here", 130)
     except BrokenProcessPool:
-        return _say(table, "a worker process was killed; the same command goes on from here", 1)
+        return _say(prog, "a worker process was killed; the same command goes on from here", 1)
     except BAD_INPUT as error:
         if options.debug:
             raise
-        return _say(table, " ".join(_reason(error).split()), 1)
+        return _say(prog, " ".join(_reason(error).split()), 1)
     return 0
 
 
@@ -135,6 +148,6 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _say(table: report.Table, message: str, status: int) -> int:
-    print(f"{table.name}: {message}", file=sys.stderr)
+def _say(prog: str, message: str, status: int) -> int:
+    print(f"{prog}: {message}", file=sys.stderr)
     return status

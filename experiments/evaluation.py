@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.sources import Source, Split
+from experiments.files import read_json
+from experiments.identity import Context, Measurement, Stage
 from experiments.samples import Sample, heldout_prompts
-from experiments.stages import SAMPLING, load_trained
-from experiments.store import Context, Stage, Store, read_json
-from metrics.diversity import agreement, nearest, within_groups
+from experiments.stages import SAMPLING
+from experiments.store import Store
+from experiments.trained import load_trained
+from metrics.diversity import agreement, nearest, spread, within_groups
 from metrics.embedded import DigitJudge, judged, train_judge
 from metrics.frechet import frechet_distance, kernel_distance
 from modules.checkpoint import save_weights
@@ -80,36 +83,52 @@ class Real(Stage):
         np.save(folder / "images.npy", train.images[rows])
 
     def images(self, store: Store) -> NDArray[np.float32]:
-        return np.load(store.file(self, "images.npy"))
+        return self.read(store)[0]
 
-    def evaluations(self, store: Store) -> dict[str, float]:
-        return {"expert_evaluations": 0.0, "router_evaluations": 0.0}
+    def read(self, store: Store) -> tuple[NDArray[np.float32], dict[str, float]]:
+        """The pictures; they took no evaluations."""
+        images = np.load(store.file(self, "images.npy"))
+        return images, {"expert_evaluations": 0.0, "router_evaluations": 0.0}
 
 
 @dataclass(frozen=True)
-class Score(Stage):
-    """score.json: what the judge says of pictures beside the held-out ones."""
+class Score(Measurement):
+    """measured.json: what the judge says of pictures beside the held-out ones.
+
+    within.json has the diversity of each prompt, for tests paired over prompts.
+    """
 
     pictures: Sample | Real
     judge: Judge
 
-    def make(self, folder: Path, context: Context) -> None:
+    @property
+    def label(self) -> str:
+        return f"score of {self.pictures.label}"
+
+    def measure(self, folder: Path, context: Context) -> dict[str, float]:
         store, source = context.store, self.judge.source
         judge, heldout = self.judge.load(store), source.read(Split.HELDOUT)
         train = source.read(Split.TRAIN)
         reference, _ = judged(judge, heldout.images)
-        images = self.pictures.images(store)
+        images, evaluations = self.pictures.read(store)
         features, classes = judged(judge, images)
         captions, named = self.pictures.prompts()
-        found = {
+        within = within_groups(features, np.array(captions))
+        (folder / "within.json").write_text(json.dumps(within, indent=1) + "\n")
+        return {
             "fid": frechet_distance(features, reference),
             "kid": kernel_distance(features, reference),
             "accuracy": agreement(classes, named),
-            "diversity": within_groups(features, np.unique(captions, return_inverse=True)[1]),
+            "diversity": float(np.mean(list(within.values()))),
+            "spread": spread(features),
             "nearest": nearest(images, train.images) / nearest(heldout.images, train.images),
-            **self.pictures.evaluations(store),
+            **evaluations,
         }
-        (folder / "score.json").write_text(json.dumps(found) + "\n")
 
-    def read(self, store: Store) -> dict[str, float]:
-        return read_json(store.file(self, "score.json"))
+    def within(self, store: Store) -> dict[str, float]:
+        """Diversity among the samples of each prompt, by caption."""
+        return read_json(store.file(self, "within.json"))
+
+    def remarks(self, store: Store) -> tuple[str, ...]:
+        accuracy = self.judge.read(store)["accuracy"]
+        return (f"The judge reads {accuracy:.1%} of the held-out pictures rightly.",)

@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import matplotlib
 
@@ -10,28 +10,40 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.report import Row
+from experiments.evaluation import Score
+from experiments.results import Results
 from experiments.store import Store
 from metrics.embedded import judged
 
 
-def sample_grid(rows: Sequence[Row], store: Store) -> bytes:
+def sample_grid(results: Results) -> bytes:
     """A PNG: one picture a class and row, for the first held-out caption of each class.
 
     A red frame is a picture in which the judge reads another digit than the caption names.
     """
-    captions, labels = rows[0].score.pictures.prompts()
+    store = results.store
+    scores = {
+        "\n".join(value for value in row.names.values() if value): row.measured
+        for row in results.rows[0]
+        if isinstance(row.measured, Score)
+    }
+    return grid(scores, store)
+
+
+def grid(scores: Mapping[str, Score], store: Store) -> bytes:
+    """The PNG of `sample_grid` for any scores, by the name to stand beside their row."""
+    captions, labels = next(iter(scores.values())).pictures.prompts()
     columns = [int(np.flatnonzero(labels == k)[0]) for k in np.unique(labels)]
     figure, axes = plt.subplots(
-        len(rows),
+        len(scores),
         len(columns),
-        figsize=(1.0 * len(columns) + 2.2, 1.0 * len(rows) + 0.6),
+        figsize=(1.0 * len(columns) + 2.2, 1.0 * len(scores) + 0.6),
         squeeze=False,
         gridspec_kw={"wspace": 0.08, "hspace": 0.06},
     )
-    for i, row in enumerate(rows):
-        images = row.score.pictures.images(store)
-        _, read = judged(row.score.judge.load(store), images)
+    for i, (name, score) in enumerate(scores.items()):
+        images = score.pictures.images(store)
+        _, read = judged(score.judge.load(store), images)
         for j, column in enumerate(columns):
             axis = axes[i, j]
             axis.imshow(images[column, 0], cmap="gray_r", vmin=-1, vmax=1)
@@ -41,7 +53,6 @@ def sample_grid(rows: Sequence[Row], store: Store) -> bytes:
                 plt.setp(axis.spines.values(), color="red", linewidth=2)
             if i == 0:
                 axis.set_title(textwrap.fill(captions[column], 12), fontsize=8)
-        name = "\n".join(value for value in row.names.values() if value)
         axes[i, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
     figure.text(
         0.9,

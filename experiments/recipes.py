@@ -3,18 +3,23 @@
 Two tables that name the same expert share it, since a stage is known by its config.
 """
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
+from datamodules.sources import Split
 from experiments.evaluation import Judge, Real, Score
-from experiments.samples import Sample
+from experiments.routers import Calibrated, Known, Routing
+from experiments.samples import Sample, Setting
 from experiments.scales import Scale
-from experiments.stages import Clusters, Features, Shards, TrainExpert, TrainRouter
+from experiments.stages import Clusters, Encoded, Features, Shards
+from experiments.trained import TrainExpert, TrainRouter
 from modules.blocks import AdaLN
 from modules.denoising import DenoisingExpert
 from modules.dit import DiT, TextShape
-from modules.schedules import Linear
-from modules.selection import Selection
+from modules.schedules import Linear, Schedule
+from modules.selection import Only, Selection
 from modules.training import Optim
 
 ROUTER_WEIGHT_DECAY = 1e-2
@@ -25,6 +30,7 @@ class ScaleError(RuntimeError):
     """A scale that this version cannot run."""
 
 
+@functools.cache
 def shards(scale: Scale) -> Shards:
     """The clustered, encoded training split. ScaleError where there is no source to read."""
     if scale.source is None:
@@ -36,7 +42,15 @@ def shards(scale: Scale) -> Shards:
     return Shards(clusters, PixelLatents(), TinyClipText(), scale.per_shard)
 
 
-def _network(scale: Scale, data: Shards) -> DiT:
+@functools.cache
+def encoded(scale: Scale, split: Split) -> Encoded:
+    """A split's latents and captions, with the cluster that each picture is nearest to."""
+    return Encoded(shards(scale), split)
+
+
+def network(scale: Scale) -> DiT:
+    """The shape of every expert and of the monolith."""
+    data = shards(scale)
     text = TextShape(data.text.length, data.text.width, data.text.pooled)
     source = data.source
     return DiT(
@@ -58,36 +72,62 @@ def _optim(scale: Scale, batch: int) -> Optim:
 
 def monolith(scale: Scale, module: type[DenoisingExpert], seed: int) -> TrainExpert:
     """One network on all clusters, at the batch that spends what the experts spend together."""
-    return _train(scale, module, tuple(range(scale.clusters)), scale.batch, seed)
+    return _train(scale, module, None, tuple(range(scale.clusters)), scale.batch, seed)
 
 
 def expert(scale: Scale, module: type[DenoisingExpert], cluster: int, seed: int) -> TrainExpert:
     """One network on one cluster."""
-    return _train(scale, module, (cluster,), scale.batch // scale.clusters, seed)
+    return _train(scale, module, None, (cluster,), scale.batch // scale.clusters, seed)
 
 
-def _train(
-    scale: Scale, module: type[DenoisingExpert], clusters: tuple[int, ...], batch: int, seed: int
+def paired(
+    scale: Scale, module: type[DenoisingExpert], seed: int, schedule: Schedule | None = None
 ) -> TrainExpert:
-    data = shards(scale)
+    """One of the experts of one cluster whose conversions and mixtures are compared (§3.3.1)."""
+    return _train(scale, module, schedule, scale.pair, scale.pair_batch, seed)
+
+
+@functools.cache
+def _train(
+    scale: Scale,
+    module: Any,
+    schedule: Schedule | None,
+    clusters: tuple[int, ...],
+    batch: int,
+    seed: int,
+) -> TrainExpert:
+    """module is a type[DenoisingExpert]; typeshed's cache takes no class for hashable."""
     return TrainExpert(
-        shards=data,
+        shards=shards(scale),
         clusters=clusters,
         module=module,
-        schedule=module.default_schedule,
-        network=_network(scale, data),
+        schedule=module.default_schedule if schedule is None else schedule,
+        network=network(scale),
         optim=_optim(scale, batch),
         text_dropout=scale.text_dropout,
         seed=seed,
     )
 
 
+def mixed(
+    scale: Scale,
+    default: type[DenoisingExpert],
+    others: dict[int, type[DenoisingExpert]],
+    seed: int,
+) -> list[TrainExpert]:
+    """K experts of one objective, but for the clusters that have another."""
+    clusters = range(scale.clusters)
+    return [expert(scale, others.get(k, default), k, seed) for k in clusters]
+
+
+@functools.cache
 def router(scale: Scale, reads_text: bool, seed: int) -> TrainRouter:
     """p(k | x_t, t), or p(k | x_t, t, c) if it reads text."""
     data = shards(scale)
     source = data.source
     return TrainRouter(
         shards=data,
+        clusters=tuple(range(scale.clusters)),
         reads_text=reads_text,
         schedule=Linear(),
         network=DiT(
@@ -106,28 +146,55 @@ def router(scale: Scale, reads_text: bool, seed: int) -> TrainRouter:
     )
 
 
+def calibrated(scale: Scale, reads_text: bool, seed: int) -> Calibrated:
+    """The router with its temperature, fitted on the judge's split."""
+    return Calibrated(router(scale, reads_text, seed), encoded(scale, Split.JUDGE))
+
+
+def oracle(scale: Scale) -> Known:
+    """The cluster of the held-out picture whose caption is the prompt."""
+    return Known(encoded(scale, Split.HELDOUT), scale.samples)
+
+
+def judge(scale: Scale) -> Judge:
+    return Judge(shards(scale).source, scale.judge_steps)
+
+
 def real(scale: Scale, seed: int) -> Score:
     """The score of training pictures that show what the prompts name: the data's own."""
-    source = shards(scale).source
-    return Score(Real(source, scale.samples, seed), Judge(source, scale.judge_steps))
+    return Score(Real(shards(scale).source, scale.samples, seed), judge(scale))
+
+
+def default(scale: Scale) -> Setting:
+    """The setting of Table 1."""
+    return Setting(scale.solver_steps, scale.guidance)
+
+
+def aligned(scale: Scale) -> Setting:
+    """CFG 7.5 and 50 steps at paper scale.  (HDDM, §3.1)"""
+    return Setting(scale.aligned_steps, scale.aligned_guidance)
+
+
+def conversion(scale: Scale) -> Setting:
+    """CFG 6 and 75 steps at paper scale.  (HDDM, §3.3.1)"""
+    return Setting(scale.conversion_steps, scale.conversion_guidance)
 
 
 def score(
     scale: Scale,
     experts: Sequence[TrainExpert],
-    routed_by: TrainRouter | None,
+    routed_by: Routing | None,
     selection: Selection,
     seed: int,
+    setting: Setting | None = None,
 ) -> Score:
     """The score of samples drawn from experts under a router, if need be, and a selection."""
-    sample = Sample(
-        experts=tuple(experts),
-        router=routed_by,
-        selection=selection,
-        n=scale.samples,
-        batch=scale.sample_batch,
-        steps=scale.solver_steps,
-        guidance=scale.guidance,
-        seed=seed,
-    )
-    return Score(sample, Judge(sample.shards.source, scale.judge_steps))
+    how = default(scale) if setting is None else setting
+    n, batch = scale.samples, scale.sample_batch
+    sample = Sample(tuple(experts), routed_by, selection, n, batch, seed, how)
+    return Score(sample, judge(scale))
+
+
+def alone(scale: Scale, stage: TrainExpert, seed: int, setting: Setting | None = None) -> Score:
+    """The score of one network's own samples."""
+    return score(scale, [stage], None, Only(0), seed, setting)

@@ -1,28 +1,36 @@
 """The stage that draws pictures for held-out captions: an ensemble, a router, a selection."""
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from tqdm import tqdm
 
 from datamodules.sources import Source, Split
-from experiments.stages import SAMPLING, Shards, TrainExpert, TrainRouter, run_seed
-from experiments.store import Context, Stage, Store
+from experiments.files import write_whole
+from experiments.identity import Context, Stage
+from experiments.routers import Routing, at_rows, networks
+from experiments.stages import SAMPLING, Shards, run_seed
+from experiments.store import Store
+from experiments.trained import TrainExpert
 from modules.alignment import Alignment, MatchSNR
+from modules.denoising import DenoisingExpert
 from modules.ensemble import Ensemble, Uniform, counting
 from modules.guard import Guard
-from modules.guidance import Field, Guided
-from modules.sampling import euler, starting_noise, uniform
+from modules.sampling import starting_noise
 from modules.schedules import Linear, Schedule
 from modules.selection import Selection
+from modules.solvers import Euler, Solver
 from modules.text import Text
+
+Arrays = dict[str, NDArray[Any]]
 
 
 def heldout_prompts(source: Source, n: int) -> tuple[list[str], NDArray[np.int64]]:
@@ -30,6 +38,31 @@ def heldout_prompts(source: Source, n: int) -> tuple[list[str], NDArray[np.int64
     heldout = source.read(Split.HELDOUT)
     rows = np.arange(n) % len(heldout)
     return [heldout.captions[i] for i in rows], heldout.labels[rows]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Guidance and solver, the path they follow, and what is done to converted predictions."""
+
+    steps: int
+    guidance: float
+    path: Schedule = Linear()
+    alignment: Alignment = MatchSNR()
+    guard: Guard = Guard()
+    solver: Solver = Euler()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a sample set is drawn with, on its device: networks that are asked again and again."""
+
+    experts: list[DenoisingExpert]
+    router: nn.Module
+    captions: Text
+
+    def counted(self) -> dict[str, list[nn.Module]]:
+        """The networks whose evaluations are counted, by who pays for them."""
+        return {"expert": [x.network for x in self.experts], "router": networks(self.router)}
 
 
 @dataclass(frozen=True)
@@ -43,16 +76,12 @@ class Sample(Stage):
 
     resumes: ClassVar[bool] = True
     experts: tuple[TrainExpert, ...]
-    router: TrainRouter | None
+    router: Routing | None
     selection: Selection
     n: int
     batch: int
-    steps: int
-    guidance: float
     seed: int
-    path: Schedule = Linear()
-    alignment: Alignment = MatchSNR()
-    guard: Guard = Guard()
+    setting: Setting
 
     @property
     def shards(self) -> Shards:
@@ -65,15 +94,14 @@ class Sample(Stage):
 
     @property
     def cost(self) -> float:
-        return 1.0 if self.router is None else 5.0
+        calls = self.setting.steps * (1 if self.setting.guidance == 1 else 2)
+        return 1.0 + self.n * calls * (1e-4 if self.router is None else 3e-4)
 
     def prompts(self) -> tuple[list[str], NDArray[np.int64]]:
         return heldout_prompts(self.shards.source, self.n)
 
     def make(self, folder: Path, context: Context) -> None:
-        tokens, pooled = map(torch.from_numpy, self.shards.text.encode(self.prompts()[0]))
-        c = Text.of(tokens, pooled)
-        field, networks = self._load(context.store, context.torch_device)
+        loaded = self.load(context.store, context.torch_device)
         bar = tqdm(
             range(0, self.n, self.batch),
             desc=self.label,
@@ -85,70 +113,62 @@ class Sample(Stage):
             path = folder / f"{i:05d}.npz"
             if not path.exists():
                 rows = range(start, min(start + self.batch, self.n))
-                drawn = self._draw(field, networks, c, rows, context.torch_device)
-                part = Path(f"{path}.part")
-                with open(part, "wb") as file:
-                    np.savez(file, **drawn)  # type: ignore[arg-type]
-                os.replace(part, path)
+                content = BytesIO()
+                np.savez(content, **self._draw(loaded, rows))  # type: ignore[arg-type]
+                write_whole(path, content.getbuffer(), part=Path(f"{path}.part"))
 
-    def _load(
-        self, store: Store, device: torch.device
-    ) -> tuple[Field, dict[str, list[torch.nn.Module]]]:
-        """The field to integrate, and the networks whose evaluations are counted."""
-        modules = [stage.load(store).to(device) for stage in self.experts]
-        router = None if self.router is None else self.router.load(store).to(device)
-        ensemble = Ensemble(
-            [module.expert() for module in modules],
-            Uniform(len(modules)) if router is None else router,
+    def load(self, store: Store, device: torch.device) -> Loaded:
+        tokens, pooled = map(torch.from_numpy, self.shards.text.encode(self.prompts()[0]))
+        router = Uniform(len(self.experts)) if self.router is None else self.router.load(store)
+        experts = [stage.load(store).to(device) for stage in self.experts]
+        return Loaded(experts, router.to(device), Text.of(tokens, pooled).to(device))
+
+    def ensemble(self, loaded: Loaded, rows: range) -> Ensemble:
+        """The field in which the given rows are drawn."""
+        return Ensemble(
+            [module.expert() for module in loaded.experts],
+            at_rows(loaded.router, rows),
             self.selection,
-            self.path,
-            self.alignment,
-            self.guard,
+            self.setting.path,
+            self.setting.alignment,
+            self.setting.guard,
         )
-        networks = {
-            "expert": [module.network for module in modules],
-            "router": [] if router is None else [router.network],
-        }
-        return Guided(ensemble, self.guidance), networks
 
-    def _draw(
-        self,
-        field: Field,
-        networks: dict[str, list[torch.nn.Module]],
-        captions: Text,
-        rows: range,
-        device: torch.device,
-    ) -> dict[str, NDArray[Any]]:
-        """latents [len(rows), C, H, W] and, for each kind of network, its evaluations."""
+    def noise(self, rows: range, *role: int) -> torch.Tensor:
+        """Standard normal noise [len(rows), C, H, W], each row from seeds of its own."""
         source = self.shards.source
-        seeds = [run_seed(self.seed, SAMPLING, i) for i in rows]
-        noise = starting_noise(seeds, (source.channels, source.image, source.image)).to(device)
-        c = captions[rows.start : rows.stop].to(device)
+        seeds = [run_seed(self.seed, SAMPLING, i, *role) for i in rows]
+        return starting_noise(seeds, (source.channels, source.image, source.image))
+
+    def _draw(self, loaded: Loaded, rows: range) -> Arrays:
+        """latents [len(rows), C, H, W] and, for each kind of network, its evaluations."""
+        c = loaded.captions[rows.start : rows.stop]
+        ensemble, device = self.ensemble(loaded, rows), c.pooled.device
         with torch.inference_mode(), ExitStack() as stack:
             count: dict[str, Callable[[], int]] = {
-                name: stack.enter_context(counting(some)) for name, some in networks.items()
+                name: stack.enter_context(counting(some)) for name, some in loaded.counted().items()
             }
-            x = euler(lambda x, t: field(x, t, c), noise, uniform(self.steps))
+            x = self.setting.solver.draw(
+                ensemble,
+                c,
+                self.setting.guidance,
+                self.noise(rows).to(device),
+                self.setting.steps,
+                fresh=lambda step: self.noise(rows, 1 + step).to(device),
+            )
             evaluations = {f"{name}_evaluations": np.array(n()) for name, n in count.items()}
         return {"latents": x.cpu().numpy(), **evaluations}
 
     def images(self, store: Store) -> NDArray[np.float32]:
         """The pictures [n, C, H, W] in [-1, 1]."""
-        parts = [part["latents"] for part in self._parts(store)]
-        return self.shards.latents.decode(np.concatenate(parts))
+        return self.read(store)[0]
 
-    def evaluations(self, store: Store) -> dict[str, float]:
-        """Evaluations per sample of the experts and of the router, as counted."""
-        parts = self._parts(store)
-        return {
-            name: float(sum(part[name] for part in parts)) / self.n
-            for name in ("expert_evaluations", "router_evaluations")
-        }
-
-    def _parts(self, store: Store) -> list[dict[str, NDArray[Any]]]:
-        names = [f"{i:05d}.npz" for i in range(-(-self.n // self.batch))]
-        parts = []
-        for name in names:
-            with np.load(store.file(self, name)) as part:
+    def read(self, store: Store) -> tuple[NDArray[np.float32], dict[str, float]]:
+        """The pictures, and evaluations per sample of the experts and of the router, as counted."""
+        parts: list[Arrays] = []
+        for i in range(-(-self.n // self.batch)):
+            with np.load(store.file(self, f"{i:05d}.npz")) as part:
                 parts.append(dict(part))
-        return parts
+        pictures = self.shards.latents.decode(np.concatenate([part["latents"] for part in parts]))
+        names = ("expert_evaluations", "router_evaluations")
+        return pictures, {n: float(sum(part[n] for part in parts)) / self.n for n in names}

@@ -1,7 +1,8 @@
 """The scales, smoke to paper, as one aligned table of dials.
 
-small departs from the paper's recipe where two cores ask for it: patches of 4 (a digit is 8x8), and
-one learning rate with a cosine decay, chosen for the monolith's FID and used for the experts too.
+small departs from the paper's recipe where two cores ask for it: patches of 4 (a digit is 8x8), one
+learning rate with a cosine decay, chosen for the monolith's FID and used for the experts too, and
+guidance of 2.0 and 1.6 for the paper's 7.5 and 6, with half its steps.
 """
 
 import dataclasses
@@ -44,6 +45,10 @@ class Scale:
         sample_batch: pictures sampled at once.
         solver_steps: Euler steps.
         guidance: scale of classifier-free guidance; 1 is none.
+        aligned_steps, aligned_guidance: the setting of Table 4's aligned rows (HDDM, §3.1).
+        conversion_steps, conversion_guidance: that of the conversion studies (HDDM, §3.3.1).
+        pair: clusters of "one data cluster" on which pairs of experts are compared (§3.3.1).
+        pair_batch: batch of such an expert.
     """
 
     source: Digits | None
@@ -72,9 +77,18 @@ class Scale:
     sample_batch: int
     solver_steps: int
     guidance: float
+    aligned_steps: int
+    aligned_guidance: float
+    conversion_steps: int
+    conversion_guidance: float
+    pair: tuple[int, ...]
+    pair_batch: int
 
     def __post_init__(self) -> None:
-        counts = ("clusters", "per_shard", "patch", "judge_steps", "sample_batch", "solver_steps")
+        counts = (
+            *("clusters", "per_shard", "patch", "judge_steps", "sample_batch", "pair_batch"),
+            *("solver_steps", "aligned_steps", "conversion_steps"),
+        )
         for dial in counts:
             if getattr(self, dial) < 1:
                 raise ValueError(f"{dial} must be at least 1, not {getattr(self, dial)}")
@@ -93,10 +107,14 @@ class Scale:
             raise ValueError("ema must lie in [0, 1) and text_dropout in [0, 1]")
         if not (self.lr > 0 and self.router_lr > 0 and self.text_std >= 0):
             raise ValueError("lr and router_lr must be positive, text_std not negative")
+        if not self.pair or not set(self.pair) <= set(range(self.clusters)):
+            raise ValueError(f"pair = {self.pair} must name clusters below {self.clusters}")
         if not 0 <= self.warmup <= self.steps:
             raise ValueError(f"warmup = {self.warmup} must lie between 0 and steps = {self.steps}")
 
 
+ALL = tuple(range(8))
+"""Where a cluster is too small to be scored alone, all of them are one."""
 _NAMES = ("smoke", "small", "paper")
 _TABLE: dict[str, tuple[Any, ...]] = {
     #                   smoke                small            paper: §6.1-6.3, DiT-B/2 of §3.2
@@ -126,6 +144,12 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "sample_batch":    (20,                  200,             64),
     "solver_steps":    (3,                   25,              50),
     "guidance":        (1.0,                 1.0,             7.5),
+    "aligned_steps":   (3,                   25,              50),
+    "aligned_guidance": (2.0,                2.0,             7.5),
+    "conversion_steps": (4,                  38,              75),
+    "conversion_guidance": (1.6,             1.6,             6.0),
+    "pair":            (ALL,                 ALL,             (0,)),
+    "pair_batch":      (16,                  64,              128),
 }  # fmt: skip
 
 SCALES: dict[str, Scale] = {

@@ -1,7 +1,8 @@
 """What is made from what: frozen configs that make themselves, from a source to a score.
 
 Features -> Clusters -> Shards -> Train (experts, routers) -> Sample -> Score, and the Judge that
-scores. A stage reads its inputs from the store by their keys and writes only its own folder.
+scores. A stage reads its inputs from the store by their keys and writes only its own folder. Here
+stand the stages of the data, and how what is missing gets made.
 """
 
 import functools
@@ -9,28 +10,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
-from datamodules.clusters import partition
+from datamodules.clusters import nearest, partition
 from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
-from datamodules.latents import Latents
 from datamodules.shards import write_cluster
 from datamodules.sources import Source, Split
 from experiments import launch
-from experiments.store import Context, Stage, Store
-from experiments.training import fit
-from modules.checkpoint import load_weights
-from modules.denoising import DenoisingExpert
-from modules.dit import DiT
-from modules.routing import Router
+from experiments.identity import Context, Stage
+from experiments.store import Store
 from modules.schedules import Schedule
-from modules.training import Optim
+from modules.text import Text
 
-EXPERT, ROUTER, SAMPLING = range(3)
+EXPERT, ROUTER, SAMPLING, MEASURING = range(4)
 """Roles of a seed: what has another role draws other numbers."""
 
 
@@ -98,116 +93,44 @@ class Shards(Stage):
 
 
 @dataclass(frozen=True)
-class TrainExpert(Stage):
-    """weights.safetensors of one expert: from its own clusters' shards, and no other file.
+class Encoded(Stage):
+    """encoded.npz: a split's latents, encoded captions, labels and nearest clusters.
 
-    A monolith is the expert of all clusters.
+    What is measured rather than trained on: the clusters of pictures that made no centroid.
     """
 
-    resumes: ClassVar[bool] = True
     shards: Shards
-    clusters: tuple[int, ...]
-    module: type[DenoisingExpert]
-    schedule: Schedule
-    network: DiT
-    optim: Optim
-    text_dropout: float
-    seed: int
-
-    @property
-    def name(self) -> str:
-        whole = len(self.clusters) == self.shards.clusters.k
-        return "monolith" if whole else f"expert {','.join(str(k) for k in self.clusters)}"
-
-    @property
-    def label(self) -> str:
-        return f"{self.module.__name__} {self.name}, seed {self.seed}"
-
-    @property
-    def cost(self) -> float:
-        return training_cost(self.optim)
-
-    def build(self) -> DenoisingExpert:
-        """The untrained module, its weights drawn from (seed, clusters)."""
-        seed = run_seed(self.seed, EXPERT, *self.clusters)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return self.module(self.network, self.optim, self.schedule, seed, self.text_dropout)
+    split: Split
 
     def make(self, folder: Path, context: Context) -> None:
-        folders = self.shards.folders(context.store, self.clusters)
-        module = self.build()
-        fit(module, latents(folders, self.optim, module.seed), folder, self.label, context)
+        shards, clusters = self.shards, self.shards.clusters
+        records = shards.source.read(self.split)
+        tokens, pooled = shards.text.encode(records.captions)
+        centroids = np.load(context.store.file(clusters, "centroids.npy"))
+        features = clusters.features.encoder.encode(records.images)
+        np.savez(
+            folder / "encoded.npz",
+            x0=shards.latents.encode(records.images),
+            tokens=tokens,
+            pooled=pooled,
+            labels=records.labels,
+            cluster=nearest(features, centroids),
+        )
 
-    def load(self, store: Store) -> DenoisingExpert:
-        """The trained module, ready to be asked. CheckpointError if its weights do not fit."""
-        module = self.build()
-        load_trained(module.network, self, store)
-        return module.eval()
-
-
-@dataclass(frozen=True)
-class TrainRouter(Stage):
-    """weights.safetensors of a router over all clusters; reads_text is Paris 2.0's form."""
-
-    resumes: ClassVar[bool] = True
-    shards: Shards
-    reads_text: bool
-    schedule: Schedule
-    network: DiT
-    optim: Optim
-    text_dropout: float
-    seed: int
-
-    @property
-    def label(self) -> str:
-        return f"{'text-aware' if self.reads_text else 'text-free'} router, seed {self.seed}"
-
-    @property
-    def cost(self) -> float:
-        return training_cost(self.optim)
-
-    def build(self) -> Router:
-        """The untrained module, its weights drawn from the seed."""
-        pooled = self.shards.text.pooled if self.reads_text else None
-        seed = run_seed(self.seed, ROUTER)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return Router(
-                self.network,
-                self.optim,
-                experts=self.shards.clusters.k,
-                pooled=pooled,
-                schedule=self.schedule,
-                seed=seed,
-                text_dropout=self.text_dropout,
-            )
-
-    def make(self, folder: Path, context: Context) -> None:
-        folders = self.shards.folders(context.store, range(self.shards.clusters.k))
-        module = self.build()
-        fit(module, latents(folders, self.optim, module.seed), folder, self.label, context)
-
-    def load(self, store: Store) -> Router:
-        """The trained module, ready to be asked. CheckpointError if its weights do not fit."""
-        module = self.build()
-        load_trained(module.network, self, store)
-        return module.eval()
+    def load(self, store: Store) -> dict[str, Tensor]:
+        """x0 [N, C, H, W], tokens, pooled, labels [N] and cluster [N]."""
+        with np.load(store.file(self, "encoded.npz")) as arrays:
+            return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def latents(folders: Sequence[Path], optim: Optim, seed: int) -> Latents:
-    return Latents(folders, optim.batch, optim.steps, seed, accumulate=optim.accumulate)
-
-
-def load_trained(network: nn.Module, stage: Stage, store: Store) -> None:
-    """Load a stage's weights. CheckpointError if they do not fit, StoreError if they changed."""
-    load_weights(network, store.path(stage) / "weights.safetensors")
-    store.file(stage, "weights.safetensors")
-
-
-def training_cost(optim: Optim) -> float:
-    """Seconds on one core at `small`, about: an overhead a step, and a time a sample."""
-    return optim.steps * optim.accumulate * (0.006 + 0.0002 * optim.batch)
+def noised(
+    data: dict[str, Tensor], schedule: Schedule, seed: int, t: float | None = None
+) -> tuple[Tensor, Tensor, Tensor, Text]:
+    """(x_t, t [N], eps, c) of encoded pictures, at one time or at times uniform on [0, 1]."""
+    x0, g = data["x0"], torch.Generator().manual_seed(seed)
+    times = torch.rand(len(x0), generator=g) if t is None else torch.full((len(x0),), t)
+    eps = torch.randn(x0.shape, generator=g)
+    return schedule.noise(x0, eps, times), times, eps, Text.of(data["tokens"], data["pooled"])
 
 
 def run_seed(seed: int, role: int, *who: int) -> int:

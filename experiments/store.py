@@ -4,125 +4,20 @@ An artifact is made in `<root>/making/`, then renamed into place with its config
 A killed process leaves only what it was making; a stage that can resume finds it there again.
 """
 
-import dataclasses
 import fcntl
-import functools
 import hashlib
 import json
-import math
 import os
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
-import torch
-
+from experiments.files import StoreError, read_json
+from experiments.identity import Context, Stage
 from experiments.provenance import commit, provenance
-
-Device = Literal["auto", "cpu", "cuda"]
-
-
-class StoreError(RuntimeError):
-    """The store cannot be read or written. Names the path."""
-
-
-def canonical(value: Any) -> Any:
-    """`value` as JSON with one form only; TypeError for what has none.
-
-    A dataclass becomes its name, its version if it has one, and all its fields: defaults count. A
-    class becomes its name and the frozen values it holds, as an expert's objective.
-    """
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    if isinstance(value, Enum):
-        return {"enum": f"{_name(type(value))}.{value.name}"}
-    if isinstance(value, type):
-        values = {k: canonical(v) for k, v in vars(value).items() if dataclasses.is_dataclass(v)}
-        return {"class": _name(value), **values}
-    if isinstance(value, tuple):
-        return [canonical(item) for item in value]
-    if dataclasses.is_dataclass(value):
-        fields = {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        form = {"is": _name(type(value)), **fields}
-        version = getattr(type(value), "version", None)
-        return form if version is None else {**form, "version": version}
-    raise TypeError(f"{value!r} of type {type(value).__name__} has no canonical form")
-
-
-def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Context:
-    """What a run may change without a change of key. A device changes a result's last digits.
-
-    bar: the row of this process's progress bars, None for no bars. tensorboard: write its logs
-    too, under the store's `tensorboard/`. device: "cpu", "cuda", or "auto" for what there is.
-    """
-
-    store: "Store"
-    bar: int | None = None
-    tensorboard: bool = False
-    device: Device = "auto"
-
-    @property
-    def torch_device(self) -> torch.device:
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(self.device)
-
-
-@dataclasses.dataclass(frozen=True)
-class Stage:
-    """A frozen config that makes itself: its key covers every config it is made from.
-
-    version: raised when the code changes what the same config makes.
-    resumes: whether `make` goes on from what a killed run left in the folder.
-    """
-
-    version: ClassVar[int] = 1
-    resumes: ClassVar[bool] = False
-
-    def make(self, folder: Path, context: Context) -> None:
-        """Write the artifact's files into `folder`."""
-        raise NotImplementedError
-
-    @property
-    def label(self) -> str:
-        """What a person watching the run reads."""
-        return self.kind
-
-    @property
-    def kind(self) -> str:
-        return type(self).__name__.lower()
-
-    @property
-    def cost(self) -> float:
-        """Rough seconds on one core: the long ones start first, and estimates weigh by it."""
-        return 1.0
-
-    @property
-    def config(self) -> dict[str, Any]:
-        return canonical(self)
-
-    @functools.cached_property
-    def key(self) -> str:
-        """12 hexadecimal digits of the SHA-256 of the canonical config."""
-        text = json.dumps(self.config, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-    def inputs(self) -> "tuple[Stage, ...]":
-        """The stages among the fields, tuples included."""
-        fields = [getattr(self, f.name) for f in dataclasses.fields(self)]
-        flat = [x for value in fields for x in (value if isinstance(value, tuple) else (value,))]
-        return tuple(x for x in flat if isinstance(x, Stage))
 
 
 def _alive(pid: int) -> bool:
@@ -135,17 +30,6 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The contents of an artifact's file. StoreError, naming it, if it is damaged."""
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise StoreError(f"cannot read {path}: {error}") from error
-    if not isinstance(found, dict):
-        raise StoreError(f"{path} is damaged: delete {path.parent} and run again")
-    return found
-
-
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -156,6 +40,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._provenance: dict[Path, dict[str, Any]] = {}
 
     def path(self, stage: Stage) -> Path:
         return self.root / stage.kind / stage.key
@@ -186,7 +71,10 @@ class Store:
 
     def provenance(self, stage: Stage) -> dict[str, Any]:
         """What made the artifact: commit, command, host, packages, seconds, upstream keys."""
-        return read_json(self.path(stage) / "provenance.json")
+        path = self.path(stage) / "provenance.json"
+        if path not in self._provenance:
+            self._provenance[path] = read_json(path)
+        return self._provenance[path]
 
     def make(self, stage: Stage, context: Context) -> Path:
         """The artifact's folder, made now unless it is there. Its inputs must be there."""
@@ -212,6 +100,7 @@ class Store:
         (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
         (folder / "config.json").write_text(json.dumps(stage.config, indent=1) + "\n")
         target = self.path(stage)
+        self._provenance.pop(target / "provenance.json", None)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             folder.rename(target)

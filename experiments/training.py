@@ -23,7 +23,8 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.plugins import TorchCheckpointIO
 
 from datamodules.latents import Latents
-from experiments.store import Context
+from experiments.files import write_whole
+from experiments.identity import Context
 from modules.checkpoint import CheckpointError, save_weights
 from modules.training import DiffusionModule
 
@@ -43,9 +44,7 @@ class WholeCheckpointIO(TorchCheckpointIO):
     ) -> None:
         content = io.BytesIO()  # torch's own writer reports a full disk as no OSError
         torch.save(checkpoint, content)
-        part = Path(f"{path}.part")
-        part.write_bytes(content.getbuffer())
-        part.replace(path)
+        write_whole(Path(path), content.getbuffer(), part=Path(f"{path}.part"))
 
 
 class StageBar(TQDMProgressBar):

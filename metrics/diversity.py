@@ -5,19 +5,24 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist, pdist
 
 
-def within_groups(features: NDArray[np.floating], groups: NDArray[np.int64]) -> float:
-    """Mean pairwise Euclidean distance of features [N, F] inside a group, averaged over groups.
+def within_groups(features: NDArray[np.floating], groups: NDArray) -> dict[str, float]:
+    """Mean pairwise Euclidean distance of features [N, F] inside each group [N], by its name.
 
     Groups of one row say nothing and are left out; ValueError if all are.
     """
-    spreads = [
-        pdist(features[groups == group]).mean()
+    spreads = {
+        str(group): spread(features[groups == group])
         for group in np.unique(groups)
         if (groups == group).sum() > 1
-    ]
+    }
     if not spreads:
         raise ValueError("diversity needs a prompt with two samples")
-    return float(np.mean(spreads))
+    return spreads
+
+
+def spread(features: NDArray[np.floating]) -> float:
+    """Mean pairwise Euclidean distance of all features [N, F]."""
+    return float(pdist(features).mean())
 
 
 def nearest(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:

@@ -19,13 +19,14 @@ Posterior = Callable[[Tensor, Tensor, Text | None], Tensor]
 """(x_t [B, ...], t [B], c) -> p(k | x_t, t, c) [B, K]"""
 
 
-@dataclass(frozen=True)
-class Uniform:
+class Uniform(nn.Module):
     """p = 1 / K whatever is asked: the posterior where a selection needs no router."""
 
-    experts: int
+    def __init__(self, experts: int) -> None:
+        super().__init__()
+        self.experts = experts
 
-    def __call__(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         return x.new_full((len(x), self.experts), 1 / self.experts)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from modules.blocks import linear, normal_linear
 from modules.dit import DiT, Trunk
+from modules.ensemble import Posterior
 from modules.schedules import Linear, Schedule
 from modules.text import Text
 from modules.training import Batch, DiffusionModule, Optim
@@ -78,3 +79,39 @@ class Router(DiffusionModule):
     def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         """p(k | x_t, t, c) [B, experts].  (HDDM, Eq. 2)"""
         return self.network(x, t, c).softmax(dim=1)
+
+
+class Tempered(nn.Module):
+    """p^(1/T), normalised: a router calibrated by one number. T < 1 sharpens.  (Guo et al. 2017)
+
+    Raises ValueError unless T is positive.
+    """
+
+    def __init__(self, router: nn.Module, temperature: float) -> None:
+        super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"a temperature must be positive, not {temperature}")
+        self.router, self.temperature = router, temperature
+
+    def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
+        p = self.router(x, t, c)
+        tiny = torch.finfo(p.dtype).tiny
+        return (p.clamp(min=tiny).log() / self.temperature).softmax(dim=1)
+
+
+class Oracle(nn.Module):
+    """The router that knows: p = 1 for the cluster [n] that each row of a sample set belongs to."""
+
+    def __init__(self, cluster: Tensor, experts: int) -> None:
+        super().__init__()
+        self.p: Tensor
+        self.register_buffer("p", F.one_hot(cluster, experts).float())
+
+    def at(self, rows: range) -> Posterior:
+        """The posterior of the given rows of the set, whatever is asked of them."""
+        p = self.p[rows.start : rows.stop]
+
+        def posterior(x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
+            return p.to(x.dtype)
+
+        return posterior

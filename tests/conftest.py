@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from experiments.store import Context, Store
+from experiments.identity import Context
+from experiments.store import Store
 
 torch.set_num_threads(1)
 

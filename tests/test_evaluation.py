@@ -12,7 +12,9 @@ from datamodules.sources import Split
 from experiments import recipes, stages
 from experiments.evaluation import Real
 from experiments.scales import SCALES
-from experiments.store import Context, Store, StoreError, canonical
+from experiments.files import StoreError
+from experiments.identity import Context, canonical
+from experiments.store import Store
 from metrics.diversity import nearest
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert

@@ -17,7 +17,8 @@ from experiments import report
 from experiments.report import Column, Results, Row, Table
 from experiments.scales import SCALES
 from experiments.statistics import Estimate, estimate
-from experiments.store import Stage, Store
+from experiments.identity import Stage
+from experiments.store import Store
 
 T_2 = 4.302652729911275  # Student's t at 0.975 with 2 degrees of freedom, from a printed table
 PAPER = (29.64, 22.6, None)

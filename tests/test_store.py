@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from conftest import full_disk, killed_at, make
 
-from experiments.store import Stage, Store, StoreError, canonical
+from experiments.files import StoreError
+from experiments.identity import Stage, canonical
+from experiments.store import Store
 
 FORK = multiprocessing.get_context("fork")
 FORMLESS = [lambda: 0, [1], {1}, {"a": 1}, math.nan, object(), np.int64(1), Path("a"), b"a"]

@@ -10,21 +10,22 @@ import sys
 from experiments import recipes
 from experiments.cli import main
 from experiments.pictures import sample_grid
-from experiments.report import Column, Row, Table
+from experiments.results import Column, Row, Table
 from experiments.scales import Scale
 from modules.denoising import FlowMatchingExpert
-from modules.selection import Full, Only, Selection, Top
+from modules.selection import Full, Selection, Top
 
-PAPER = {"Monolithic": 29.64, "Top-1": 30.60, "Top-2": 22.60, "Full": 47.89}  # FID-50K
+FID = "FID-50K (paper)"
+PAPER = {"Monolithic": 29.64, "Top-1": 30.60, "Top-2": 22.60, "Full": 47.89}
 STRATEGIES: dict[str, Selection] = {"Top-1": Top(1), "Top-2": Top(2), "Full": Full()}
 ROUTERS = {"text-free": False, "text-aware": True}
 
 
 def rows(scale: Scale, seed: int) -> list[Row]:
-    experts = [recipes.expert(scale, FlowMatchingExpert, k, seed) for k in range(scale.clusters)]
+    experts = recipes.mixed(scale, FlowMatchingExpert, {}, seed)
     monolith = recipes.monolith(scale, FlowMatchingExpert, seed)
     found = [
-        _row("Monolithic", "", recipes.score(scale, [monolith], None, Only(0), seed)),
+        _row("Monolithic", "", recipes.alone(scale, monolith, seed)),
         _row("Real pictures", "", recipes.real(scale, seed)),
     ]
     for form, reads_text in ROUTERS.items():
@@ -36,14 +37,15 @@ def rows(scale: Scale, seed: int) -> list[Row]:
 
 
 def _row(strategy: str, form: str, score: recipes.Score) -> Row:
-    paper = None if form == "text-aware" else PAPER.get(strategy)
-    return Row({"Strategy": strategy, "Router": form}, paper, score)
+    known = strategy in PAPER and form != "text-aware"
+    paper = {FID: PAPER[strategy]} if known else {}
+    return Row({"Strategy": strategy, "Router": form}, score, paper)
 
 
 TABLE = Table(
     name="table1",
     title="Table 1. Monolithic against decentralised inference strategies (HDDM §3.2)",
-    paper_column="FID-50K (paper)",
+    paper=[FID],
     columns=[
         Column("fid", "FID (digit features)", 2),
         Column("kid", "KID (digit features)", 2),
@@ -64,7 +66,7 @@ TABLE = Table(
         "The experts together see as many samples as the monolith. The router, which serves every "
         "ensemble, is trained on top of that.",
     ],
-    picture=sample_grid,
+    figures={"table1": sample_grid},
 )
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""The readings of HDDM's conversion of a prediction into a velocity, as named values.
+
+The paper asks at equal time, states two dampings that exclude each other, and leaves open whose
+derivatives enter Eq. 7 (§2.3, §6.2, §8.3). Corrected asks at equal signal-to-noise ratio and needs
+no guard but one: an epsilon prediction says nothing about the data at t = 1.
+"""
+
+from dataclasses import replace
+
+from experiments.recipes import shards
+from experiments.samples import Setting
+from experiments.scales import Scale
+from modules.alignment import MatchSNR, SameTime
+from modules.guard import Guard
+
+LAST = 0.98
+"""The latest time of its own schedule at which a corrected expert is asked: the middle of the first
+of 25 steps. Literal readings floor alpha instead (Eq. 29)."""
+
+
+def corrected(setting: Setting) -> Setting:
+    """Equal signal-to-noise ratio, nothing clipped or damped."""
+    return replace(setting, alignment=MatchSNR(), guard=Guard(t_max=LAST))
+
+
+def _literal(setting: Setting, guard: Guard, own_derivatives: bool) -> Setting:
+    return replace(setting, alignment=SameTime(own_derivatives), guard=guard)
+
+
+def literal(scale: Scale, setting: Setting) -> dict[str, Setting]:
+    """Equal time, with the guards of §6.2 and of §8.3.4; Eq. 28 clips pixels at 5, latents at 20.
+
+    The first two differentiate the sampling path in Eq. 7, the last two the expert's schedule.
+    """
+    late = Guard.paper_8_3_4(5.0 if shards(scale).latents.pixels else 20.0)
+    return {
+        "literal §6.2": _literal(setting, Guard.paper_6_2(), False),
+        "literal §8.3.4": _literal(setting, late, False),
+        "literal §6.2, expert's derivatives": _literal(setting, Guard.paper_6_2(), True),
+        "literal §8.3.4, expert's derivatives": _literal(setting, late, True),
+    }
+
+
+def readings(scale: Scale, setting: Setting) -> dict[str, Setting]:
+    """The two literal readings that follow the sampling path, and the corrected one."""
+    found = literal(scale, setting)
+    named = {name: found[name] for name in ("literal §6.2", "literal §8.3.4")}
+    return {**named, "corrected": corrected(setting)}

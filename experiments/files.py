@@ -1,0 +1,35 @@
+"""Files that are whole or absent, and JSON that is named when damaged."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+class StoreError(RuntimeError):
+    """The store cannot be read or written. Names the path."""
+
+
+def write_whole(path: Path, content: bytes | memoryview, part: Path | None = None) -> None:
+    """Write a file aside and rename it: it is whole or as it was.
+
+    part: where it is written meanwhile. By default a name of this process's own, for folders that
+    two may write; a fixed name, where a lock holds the folder, is what the next try overwrites.
+    """
+    aside = part or path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(content)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. StoreError, naming it, if it is damaged."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot read {path}: {error}") from error
+    if not isinstance(found, dict):
+        raise StoreError(f"{path} is damaged: delete {path.parent} and run again")
+    return found
