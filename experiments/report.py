@@ -68,15 +68,13 @@ def _footer(results: Results) -> list[str]:
         if n > 1
         else "n = 1 seed, so no interval can be given"
     )
-    stages = [row.measured for rows in results.rows for row in rows if row.measured is not None]
-    keys = ", ".join(dict.fromkeys(stage.key for stage in stages))
     dials = ", ".join(f"{dial} = {value}" for dial, value in results.changed.items())
     return [
         *([SMOKE, ""] if results.scale_name == "smoke" else []),
         *(f"- {note}" for note in (*results.table.notes, *results.remarks())),
         f"- Scale `{results.scale_name}`{f' with {dials}' if dials else ''}; {interval}.",
         f"- Seeds: {', '.join(map(str, range(n)))}. Code: {', '.join(results.commits)}.",
-        f"- Keys of the measurements, by seed then row: {keys}.",
+        f"- The key of every measurement, and its number for each seed: {results.table.name}.json.",
     ]
 
 

@@ -1,5 +1,6 @@
 """Tables, their rows, and what the store holds of them, by training seed."""
 
+import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -99,6 +100,14 @@ class Results:
         self.scale_name, self.changed = scale_name, changed(scale_name, scale)
         self.rows = [table.rows(scale, seed) for seed in range(seeds)]  # [seeds][rows]
         self.found = [[row.read(store) for row in rows] for rows in self.rows]
+
+    def where(self, name: str, value: str) -> "Results":
+        """The same results, of the rows alone whose `name` is `value`."""
+        kept = [i for i, row in enumerate(self.rows[0]) if row.names[name] == value]
+        part = copy.copy(self)
+        part.rows = [[rows[i] for i in kept] for rows in self.rows]
+        part.found = [[found[i] for i in kept] for found in self.found]
+        return part
 
     def values(self, row: int, column: Column) -> list[float | None]:
         """The row's number in a column's unit, by seed; None where the measurement lacks it."""

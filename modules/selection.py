@@ -60,6 +60,26 @@ class Threshold:
 
 
 @dataclass(frozen=True)
+class Nucleus:
+    """The fewest most probable experts that reach `mass` together, renormalised.
+
+    Holtzman et al. 2020, over experts. Raises ValueError unless 0 < mass <= 1.
+    """
+
+    mass: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mass <= 1:
+            raise ValueError(f"Nucleus({self.mass}) needs a mass in (0, 1]")
+
+    def weights(self, p: Tensor, t: Tensor) -> Tensor:
+        sorted_p, order = p.sort(dim=1, descending=True)
+        before = sorted_p.cumsum(dim=1) - sorted_p  # what the more probable ones hold together
+        kept = torch.zeros_like(p, dtype=torch.bool).scatter_(1, order, before < self.mass)
+        return _keep(p, kept)
+
+
+@dataclass(frozen=True)
 class Only:
     """Expert k alone, whatever the router says."""
 
