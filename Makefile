@@ -12,13 +12,15 @@ BIN     := $(VENV)/bin
 RUN     := $(BIN)/python -m
 DIALS    = --scale "$(SCALE)" --seeds "$(SEEDS)" $(if $(WORKERS),--workers "$(WORKERS)") \
            --store "$(STORE)" --results "$(RESULTS)" $(ARGS)
-TABLES  := table1
+TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering ablation-schedules \
+           ablation-selection ablation-init ablation-router ablation-ratio ablation-objectives \
+           ablation-join ablation-alignment ablation-weights figures
 
 .DEFAULT_GOAL := help
-.PHONY: help env readme lock lint format test smoke clean $(TABLES)
+.PHONY: help env readme lock lint format test all claims smoke clean $(TABLES)
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Dials: SCALE=smoke|small|paper SEEDS=3 WORKERS=cores STORE=store RESULTS=results ARGS='--scale.steps 3000'"
 
 env: $(VENV)/ready ## create .venv from requirements.lock
@@ -39,11 +41,34 @@ lock: env ## pin requirements.in again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
 		requirements.in -o requirements.lock
 
-table1: env ## HDDM Table 1: monolithic against Top-1, Top-2, Full
-	@$(RUN) experiments.hddm.table1 $(DIALS)
+table1: ## HDDM Table 1: monolithic against Top-1, Top-2, Full
+table2: ## HDDM Table 2: data, compute, memory, FLOPs: computed
+table3: ## HDDM Table 3: native, converted and combined experts of one cluster
+table4: ## HDDM Table 4: homogeneous against heterogeneous experts
+ablation-threshold: ## Fig 4: the threshold between an FM and a DDPM expert
+ablation-ordering: ## Fig 13: FM first against DDPM first
+ablation-schedules: ## Fig 14: the same schedule for both experts, or each its own
+ablation-selection: ## Fig 15: Top-k, thresholds, nuclei, the oracle, against their cost
+ablation-init: ## Fig 3: from scratch against converted from another objective
+ablation-router: ## text-free or text-aware, calibrated or not
+ablation-ratio: ## how many of eight experts are DDPM, and which
+ablation-objectives: ## x0 and v experts, alone, in pairs, among eight
+ablation-join: ## adding and removing an expert without retraining the router
+ablation-alignment: ## are the experts asked about what they know?
+ablation-weights: ## Prop. 1: weights and errors over t, by objective
+figures: ## Figs 1, 2, 5-15 as pictures
+$(TABLES): env
+	@$(RUN) experiments.hddm.$(subst -,_,$@) $(DIALS)
 
-smoke: env ## every table at scale smoke, in minutes: the plumbing, not the values
-	@$(MAKE) --no-print-directory $(TABLES) SCALE=smoke SEEDS=2
+all: env ## every table and figure, experts trained once for all, then the claims
+	@$(RUN) experiments.all_tables $(DIALS)
+	@$(RUN) experiments.hddm.claims --scale "$(SCALE)" --results "$(RESULTS)"
+
+claims: env ## each statement of the paper with its verdict, from the tables that are there
+	@$(RUN) experiments.hddm.claims --scale "$(SCALE)" --results "$(RESULTS)"
+
+smoke: ## everything at scale smoke, in minutes: the plumbing, not the values
+	@$(MAKE) --no-print-directory all SCALE=smoke SEEDS=2
 
 lint: env ## ruff and mypy
 	$(BIN)/ruff check .

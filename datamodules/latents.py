@@ -11,7 +11,7 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from datamodules.shards import Shard, read_index, read_shard
 
@@ -86,10 +86,57 @@ class BatchStream(IterableDataset[Arrays]):
             yield {**joined, "step": torch.tensor(step)}
 
 
+class Heldout(Dataset[Arrays]):
+    """Batches to validate on: every picture `draws` times, each time with a t and an eps.
+
+    These depend on nothing but (seed, row, draw): the same for whoever validates, whenever. The
+    times of a picture are stratified: draw j lies between j / draws and (j + 1) / draws.
+
+    Args:
+        data: x0 [N, C, H, W], tokens and pooled.
+        rows: numbers [N] by which the pictures are known, whichever of them are chosen.
+    """
+
+    def __init__(self, data: Arrays, rows: Tensor, draws: int, seed: int, batch: int) -> None:
+        if len(rows) == 0:
+            raise ValueError("no held-out pictures to validate on")
+        self.data, self.rows, self.draws, self.seed = data, rows, draws, seed
+        self.pictures = max(1, batch // draws)
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.pictures)
+
+    def __getitem__(self, i: int) -> Arrays:
+        if not 0 <= i < len(self):
+            raise IndexError(f"batch {i} of {len(self)}")
+        chosen = slice(i * self.pictures, (i + 1) * self.pictures)
+        data = {
+            key: self.data[key][chosen].repeat_interleave(self.draws, 0)
+            for key in ("x0", "tokens", "pooled")
+        }
+        shape = data["x0"].shape[1:]
+        drawn = [
+            self._draw(row, j, shape)
+            for row in self.rows[chosen].tolist()
+            for j in range(self.draws)
+        ]
+        return {
+            **data,
+            "t": torch.stack([t for t, _ in drawn]),
+            "eps": torch.stack([eps for _, eps in drawn]),
+        }
+
+    def _draw(self, row: int, j: int, shape: torch.Size) -> tuple[Tensor, Tensor]:
+        state = np.random.SeedSequence([self.seed, row, j]).generate_state(1, np.uint64)
+        g = torch.Generator().manual_seed(int(state[0]))
+        return (j + torch.rand((), generator=g)) / self.draws, torch.randn(shape, generator=g)
+
+
 class Latents(L.LightningDataModule):
     """Training batches from the given cluster folders, and from no other file.
 
     accumulate: batches to an optimiser step, needed to find the place to resume from.
+    heldout: what is validated on, if anything.
     """
 
     def __init__(
@@ -100,10 +147,11 @@ class Latents(L.LightningDataModule):
         seed: int,
         window: int = 100_000,
         accumulate: int = 1,
+        heldout: Heldout | None = None,
     ) -> None:
         super().__init__()
         self.folders, self.batch, self.steps, self.seed = list(folders), batch, steps, seed
-        self.window, self.accumulate = window, accumulate
+        self.window, self.accumulate, self.heldout = window, accumulate, heldout
 
     def train_dataloader(self) -> DataLoader[Arrays]:
         step = self.trainer.global_step if self.trainer is not None else 0
@@ -117,3 +165,6 @@ class Latents(L.LightningDataModule):
             window=self.window,
         )
         return DataLoader(stream, batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[Arrays] | list[Arrays]:
+        return [] if self.heldout is None else DataLoader(self.heldout, batch_size=None)

@@ -4,27 +4,41 @@ import sys
 
 from experiments.cli import main
 from experiments.hddm import (
+    ablation_alignment,
+    ablation_init,
+    ablation_join,
     ablation_objectives,
     ablation_ordering,
     ablation_ratio,
+    ablation_router,
     ablation_schedules,
     ablation_selection,
     ablation_threshold,
+    ablation_weights,
+    figures,
     table1,
+    table2,
     table3,
     table4,
 )
 
 TABLES = (
     table1.TABLE,
+    table2.TABLE,
     table3.TABLE,
     table4.TABLE,
     ablation_threshold.TABLE,
     ablation_ordering.TABLE,
     ablation_schedules.TABLE,
     ablation_selection.TABLE,
+    ablation_init.TABLE,
+    ablation_router.TABLE,
     ablation_ratio.TABLE,
     ablation_objectives.TABLE,
+    ablation_join.TABLE,
+    ablation_alignment.TABLE,
+    ablation_weights.TABLE,
+    figures.TABLE,
 )
 
 if __name__ == "__main__":

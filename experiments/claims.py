@@ -131,9 +131,19 @@ class Test:
     expected: Expected
 
 
+def below(reading: str, table: str, key: str, a: Names, b: Names) -> Test:
+    """Row a is claimed to lie below row b."""
+    return Test(reading, table, key, Less(a, b), Expected.BELOW)
+
+
+def above(reading: str, table: str, key: str, a: Names, b: Names) -> Test:
+    """Row a is claimed to lie above row b."""
+    return Test(reading, table, key, Less(a, b), Expected.ABOVE)
+
+
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the paper.  effect: what the paper prints.  why: if nothing here can test it."""
+    """A statement.  effect: what the paper prints.  why: if nothing here can test it."""
 
     section: str
     statement: str

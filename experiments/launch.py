@@ -14,7 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -24,6 +26,10 @@ Item = TypeVar("Item")
 
 LOG_EVERY = 5.0
 """Seconds between two lines of progress where there is no terminal to draw a bar on."""
+GRACE = 5.0
+"""Seconds that a worker has to end by itself once it is asked to."""
+PATIENCE = (True, 1.0)
+"""A bar is drawn once its lock is free, or not at all: a killed worker may hold it for ever."""
 slot: int | None = None
 """In a worker: its row of progress bars, from 1. None where bars make no sense."""
 
@@ -73,16 +79,44 @@ def map(work: Callable[[Item], object], tasks: Sequence[Task[Item]], workers: in
         os.environ[name] = "1"  # inherited by the workers, before they import torch
     size = min(workers, len(tasks))
     progress = Progress(len(tasks), sum(task.cost for task in tasks), bars)
-    with ProcessPoolExecutor(size, spawn, _start_worker, (slots, lock, bars)) as pool:
-        try:
-            _run(pool, work, tasks, size, progress)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
-                child.terminate()
-            raise
-        finally:
-            progress.close()
+    crew = Crew()
+    pool = ProcessPoolExecutor(size, spawn, _start_worker, (slots, lock, bars))
+    try:
+        _run(pool, work, tasks, size, progress, crew)
+        pool.shutdown()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        crew.end()
+        tqdm.set_lock(threading.RLock())  # the old one may have died in a worker's hands
+        raise
+    finally:
+        progress.close()
+
+
+class Crew:
+    """The worker processes: the children that this process has got since the crew was made."""
+
+    def __init__(self) -> None:
+        self.others = set(multiprocessing.active_children())
+        self.workers: set[BaseProcess] = set()
+
+    def check(self) -> None:
+        """BrokenProcessPool if a worker has died; the pool itself may overlook its newest one."""
+        self.workers |= set(multiprocessing.active_children()) - self.others
+        if any(worker.exitcode for worker in self.workers):
+            raise BrokenProcessPool("a worker process ended abruptly")
+
+    def end(self) -> None:
+        """End all, whatever they are doing: asked to at first, killed if they do not listen."""
+        self.workers |= set(multiprocessing.active_children()) - self.others
+        for worker in self.workers:
+            worker.terminate()
+        end = time.monotonic() + GRACE
+        for worker in self.workers:
+            worker.join(max(0.0, end - time.monotonic()))
+            if worker.is_alive():
+                worker.kill()
+                worker.join(GRACE)
 
 
 def _print(line: str) -> None:
@@ -98,7 +132,9 @@ class Progress:
         self.count, self.total, self.spent, self.done = count, total, 0.0, 0
         self.started = self.said = time.monotonic()
         layout = "{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"
-        self.bar = tqdm(total=total, bar_format=layout, disable=not bars, leave=False)
+        self.bar = tqdm(
+            total=total, bar_format=layout, disable=not bars, leave=False, lock_args=PATIENCE
+        )
         self.bar.set_description_str(f"0/{count} stages")
         if not bars:
             _print(f"[0/{count}] starting")
@@ -117,7 +153,7 @@ class Progress:
             _print(line)
 
     def tick(self) -> None:
-        self.bar.refresh()
+        self.bar.refresh(lock_args=PATIENCE)
 
     def close(self) -> None:
         self.bar.close()
@@ -129,6 +165,7 @@ def _run(
     tasks: Sequence[Task[Item]],
     size: int,
     progress: Progress,
+    crew: Crew,
 ) -> None:
     waiting = sorted(tasks, key=lambda task: task.cost, reverse=True)
     unfinished = {task.key for task in tasks}
@@ -138,6 +175,7 @@ def _run(
         for task in ready[: size - len(running)]:
             running[pool.submit(work, task.item)] = task
             waiting.remove(task)
+        crew.check()
         finished, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
         for future in finished:
             task = running.pop(future)

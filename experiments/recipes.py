@@ -5,7 +5,6 @@ Two tables that name the same expert share it, since a stage is known by its con
 
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
 from datamodules.sources import Split
@@ -87,16 +86,14 @@ def paired(
     return _train(scale, module, schedule, scale.pair, scale.pair_batch, seed)
 
 
-@functools.cache
 def _train(
     scale: Scale,
-    module: Any,
+    module: type[DenoisingExpert],
     schedule: Schedule | None,
     clusters: tuple[int, ...],
     batch: int,
     seed: int,
 ) -> TrainExpert:
-    """module is a type[DenoisingExpert]; typeshed's cache takes no class for hashable."""
     return TrainExpert(
         shards=shards(scale),
         clusters=clusters,

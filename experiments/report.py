@@ -1,7 +1,8 @@
 """Results -> results/<scale>/<table>.{csv,md,json} and figures/.
 
 The .csv and .md hold nothing that another run on the same machine would not reproduce to the last
-digit; wall times and the like go into the .json. Written aside and renamed: whole or absent.
+digit, but for Table 2's measured seconds; what else varies goes into the .json. Written aside and
+renamed: whole or absent.
 """
 
 import hashlib

@@ -10,28 +10,68 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import pandas as pd
 import torch
 from torch import nn
 
-from datamodules.latents import Latents
+from datamodules.latents import Heldout, Latents
 from datamodules.shards import read_index
 from experiments.identity import Context, Stage, canonical
-from experiments.stages import EXPERT, ROUTER, Shards, run_seed
+from experiments.stages import EXPERT, ROUTER, Encoded, Shards, run_seed
 from experiments.store import Store
-from experiments.training import fit
+from experiments.training import fit, read_curve
 from modules.checkpoint import load_weights
 from modules.denoising import DenoisingExpert
 from modules.dit import DiT
+from modules.pretrained import Transfer, transfer
 from modules.routing import Router
 from modules.schedules import Schedule
 from modules.training import DiffusionModule, Optim
+
+VALIDATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Start:
+    """The trained expert whose weights another begins with, and which of them.  (HDDM, Eq. 20)
+
+    The rest is drawn as the beginner's network says: `DiT.text_std`, `DiT.head_std`.
+    """
+
+    source: "TrainExpert"
+    what: Transfer = Transfer()
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The loss of the held-out pictures nearest to an expert's clusters, each noised `draws` times.
+
+    every: optimiser steps between.  seed: of t and eps, which depend on it and the picture alone.
+    """
+
+    encoded: Encoded
+    every: int
+    draws: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.draws < 1:
+            raise ValueError(f"every {self.every} and draws {self.draws} must be positive")
+
+    def heldout(self, store: Store, clusters: Sequence[int]) -> Heldout:
+        """The pictures of those clusters. ValueError if there are none."""
+        data = self.encoded.load(store)
+        rows = torch.isin(data["cluster"], torch.tensor(clusters)).nonzero().flatten()
+        mine = {key: data[key][rows] for key in ("x0", "tokens", "pooled")}
+        return Heldout(mine, rows, self.draws, self.seed, VALIDATION_BATCH)
 
 
 @dataclass(frozen=True)
 class TrainExpert(Stage):
     """weights.safetensors and card.json of one expert: from its clusters' shards, no other file.
 
-    A monolith is the expert of all clusters.
+    A monolith is the expert of all clusters.  start: what it begins with, none for weights drawn
+    anew.  validation: what validation.csv holds; training is the same to the bit without it.
     """
 
     resumes: ClassVar[bool] = True
@@ -43,6 +83,14 @@ class TrainExpert(Stage):
     optim: Optim
     text_dropout: float
     seed: int
+    start: Start | None = None
+    validation: Validation | None = None
+
+    def inputs(self) -> tuple[Stage, ...]:
+        """The shards, the expert begun with and the pictures validated on."""
+        start = () if self.start is None else (self.start.source,)
+        validation = () if self.validation is None else (self.validation.encoded,)
+        return (*super().inputs(), *start, *validation)
 
     @property
     def name(self) -> str:
@@ -51,7 +99,8 @@ class TrainExpert(Stage):
 
     @property
     def label(self) -> str:
-        return f"{self.module.__name__} {self.name}, seed {self.seed}"
+        begun = "" if self.start is None else " from another's weights"
+        return f"{self.module.__name__} {self.name}{begun}, seed {self.seed}"
 
     @property
     def cost(self) -> float:
@@ -65,8 +114,11 @@ class TrainExpert(Stage):
             return self.module(self.network, self.optim, self.schedule, seed, self.text_dropout)
 
     def make(self, folder: Path, context: Context) -> None:
-        folders = self.shards.folders(context.store, self.clusters)
-        train(self.build(), folders, folder, self.label, context)
+        folders, module = self.shards.folders(context.store, self.clusters), self.build()
+        if self.start is not None:
+            source = self.start.source.load(context.store)
+            transfer(source.network, module.network, self.start.what)
+        train(module, folders, folder, self.label, context, self.validation, self.clusters)
         card = {
             "objective": canonical(self.module.objective),
             "schedule": canonical(self.schedule),
@@ -81,6 +133,10 @@ class TrainExpert(Stage):
         module = self.build()
         load_trained(module.network, self, store)
         return module.eval()
+
+    def validated(self, store: Store) -> pd.DataFrame:
+        """step and loss at every validation, in order; for a stage that has validation."""
+        return read_curve(store.file(self, "validation.csv"))
 
 
 @dataclass(frozen=True)
@@ -103,7 +159,9 @@ class TrainRouter(Stage):
 
     @property
     def label(self) -> str:
-        return f"{'text-aware' if self.reads_text else 'text-free'} router, seed {self.seed}"
+        which = "" if len(self.clusters) == self.shards.clusters.k else f" of {len(self.clusters)}"
+        form = "text-aware" if self.reads_text else "text-free"
+        return f"{form} router{which}, seed {self.seed}"
 
     @property
     def cost(self) -> float:
@@ -137,12 +195,30 @@ class TrainRouter(Stage):
 
 
 def train(
-    module: DiffusionModule, shards: Sequence[Path], folder: Path, label: str, context: Context
+    module: DiffusionModule,
+    shards: Sequence[Path],
+    folder: Path,
+    label: str,
+    context: Context,
+    validation: Validation | None = None,
+    clusters: Sequence[int] = (),
 ) -> None:
-    """Fit `module` to the cluster folders `shards`, and leave its weights in `folder`."""
-    optim = module.optim
-    data = Latents(shards, optim.batch, optim.steps, module.seed, accumulate=optim.accumulate)
-    fit(module, data, folder, label, context)
+    """Fit `module` to the cluster folders `shards`, and leave its weights in `folder`.
+
+    clusters: those whose held-out pictures are validated on, where that is asked.
+    """
+    optim, every, heldout = module.optim, None, None
+    if validation is not None:
+        every, heldout = validation.every, validation.heldout(context.store, clusters)
+    data = Latents(
+        shards,
+        optim.batch,
+        optim.steps,
+        module.seed,
+        accumulate=optim.accumulate,
+        heldout=heldout,
+    )
+    fit(module, data, folder, label, context, every)
 
 
 def load_trained(network: nn.Module, stage: Stage, store: Store) -> None:

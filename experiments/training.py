@@ -47,6 +47,42 @@ class WholeCheckpointIO(TorchCheckpointIO):
         write_whole(Path(path), content.getbuffer(), part=Path(f"{path}.part"))
 
 
+class Averaging(EMAWeightAveraging):
+    """Lightning's average, validated on only where it has begun: until then it is what the network
+    was before its first step, and the network itself is validated."""
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._begun(trainer):
+            super().on_validation_epoch_start(trainer, pl_module)
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._begun(trainer):
+            super().on_validation_epoch_end(trainer, pl_module)
+
+    def _begun(self, trainer: L.Trainer) -> bool:
+        return trainer.global_step > (self.update_starting_at_step or 0)
+
+
+class Curve(Callback):
+    """validation.csv: a line `step,loss` for every validation; one made again is told once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "validation.csv"
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        step, loss = trainer.global_step, trainer.callback_metrics["validation"].item()
+        known = read_curve(self.path) if self.path.exists() else pd.DataFrame()
+        if len(known):
+            known = known[known["step"] < step]
+        whole = pd.concat([known, pd.DataFrame({"step": [step], "loss": [loss]})])
+        write_whole(self.path, whole.to_csv(index=False).encode(), Path(f"{self.path}.part"))
+
+
+def read_curve(path: Path) -> pd.DataFrame:
+    """step and loss of every validation, in order, as they were written to the last bit."""
+    return pd.read_csv(path, float_precision="round_trip")
+
+
 class StageBar(TQDMProgressBar):
     """Lightning's bar on this process's own row, named after the stage, gone when it is done."""
 
@@ -58,6 +94,9 @@ class StageBar(TQDMProgressBar):
         return Tqdm(
             desc=self.label, position=self.row, leave=False, dynamic_ncols=True, file=sys.stderr
         )
+
+    def init_validation_tqdm(self) -> Tqdm:
+        return Tqdm(disable=True)
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: object) -> None:
         super().on_train_epoch_start(trainer)
@@ -72,21 +111,25 @@ class StageBar(TQDMProgressBar):
 
 
 def _callbacks(
-    module: DiffusionModule, folder: Path, label: str, context: Context
+    module: DiffusionModule, folder: Path, label: str, context: Context, validating: bool
 ) -> list[Callback]:
+    """A validated run saves after each validation: Lightning would not make up for one that a kill
+    cut short behind a checkpoint of the same step."""
     optim = module.optim
     callbacks: list[Callback] = [
         ModelCheckpoint(
             folder,
             filename="last",
-            every_n_train_steps=max(1, min(5_000, optim.steps // SAVES)),
+            every_n_train_steps=None if validating else max(1, min(5_000, optim.steps // SAVES)),
+            every_n_epochs=1 if validating else None,
+            save_on_train_epoch_end=False if validating else None,
             enable_version_counter=False,
         )
     ]
     if optim.ema is not None:
-        callbacks.append(
-            EMAWeightAveraging(decay=optim.ema, update_starting_at_step=optim.ema_start)
-        )
+        callbacks.append(Averaging(decay=optim.ema, update_starting_at_step=optim.ema_start))
+    if validating:
+        callbacks.append(Curve(folder))
     if context.bar is not None:
         callbacks.append(StageBar(label, context.bar))
     return callbacks
@@ -118,11 +161,19 @@ def _damaged(checkpoint: Path) -> bool:
         return True
 
 
-def fit(module: DiffusionModule, data: Latents, folder: Path, label: str, context: Context) -> None:
+def fit(
+    module: DiffusionModule,
+    data: Latents,
+    folder: Path,
+    label: str,
+    context: Context,
+    every: int | None = None,
+) -> None:
     """Train `module` and leave weights.safetensors (averaged, if so asked) and log.csv in `folder`.
 
     A checkpoint found in `folder` is gone on from, bit for bit. Raises CheckpointError if it is
-    damaged.
+    damaged. every: optimiser steps between validations on `data.heldout`, written to
+    validation.csv; None for none. They leave the training as it was.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
@@ -131,7 +182,7 @@ def fit(module: DiffusionModule, data: Latents, folder: Path, label: str, contex
     if last.exists() and _damaged(last):
         raise CheckpointError(f"{last} is damaged; delete it to train from the start")
     optim = module.optim
-    callbacks = _callbacks(module, folder, label, context)
+    callbacks = _callbacks(module, folder, label, context, every is not None)
     trainer = L.Trainer(
         max_steps=optim.steps,
         max_epochs=-1,
@@ -140,6 +191,10 @@ def fit(module: DiffusionModule, data: Latents, folder: Path, label: str, contex
         devices=1,
         gradient_clip_val=optim.clip,
         callbacks=callbacks,
+        limit_val_batches=0 if every is None else None,
+        val_check_interval=None if every is None else every * optim.accumulate,
+        check_val_every_n_epoch=1 if every is None else None,
+        num_sanity_val_steps=0,
         plugins=[WholeCheckpointIO()],
         logger=_loggers(folder, context),
         log_every_n_steps=min(50, optim.steps),
@@ -149,7 +204,7 @@ def fit(module: DiffusionModule, data: Latents, folder: Path, label: str, contex
     )
     trainer.fit(module, data, ckpt_path=last if last.exists() else None)
     for callback in callbacks:
-        if isinstance(callback, EMAWeightAveraging):
+        if isinstance(callback, Averaging):
             # Lightning does so itself unless a resumed run had no step left to take.
             callback.on_train_end(trainer, module)
     save_weights(module.network, folder / "weights.safetensors")

@@ -13,6 +13,7 @@ from modules.dit import DiT, DiTNetwork
 from modules.expert import Expert
 from modules.objectives import X0, Epsilon, Objective, V, Velocity
 from modules.schedules import Cosine, Linear, Schedule
+from modules.text import Text
 from modules.training import Batch, DiffusionModule, Optim
 
 
@@ -21,6 +22,7 @@ class DenoisingExpert(DiffusionModule):
 
     objective: ClassVar[Objective]
     default_schedule: ClassVar[Schedule]
+    network: DiTNetwork
 
     def __init__(
         self,
@@ -33,12 +35,27 @@ class DenoisingExpert(DiffusionModule):
         super().__init__(DiTNetwork(shape), optim, seed, text_dropout)
         self.schedule = self.default_schedule if schedule is None else schedule
 
+    def loss(self, x0: Tensor, t: Tensor, eps: Tensor, c: Text) -> Tensor:
+        """The mean over x0, eps [B, ...], t [B] and all pixels of the squared error."""
+        x_t = self.schedule.noise(x0, eps, t)
+        target = self.objective.target(self.schedule, x0, eps, t)
+        return F.mse_loss(self.network(x_t, t, c), target)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         t, eps, c = self.draw(batch)
-        x_t = self.schedule.noise(batch["x0"], eps, t)
-        target = self.objective.target(self.schedule, batch["x0"], eps, t)
-        loss = F.mse_loss(self.network(x_t, t, c), target)
+        loss = self.loss(batch["x0"], t, eps, c)
         self.log("loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The same loss of held-out pictures, at the t and eps that came with them, captions kept.
+
+        Logged as `validation`, the mean over all pictures, to no logger.
+        """
+        c = Text.of(batch["tokens"], batch["pooled"])
+        loss = self.loss(batch["x0"], batch["t"], batch["eps"], c)
+        n = len(batch["x0"])
+        self.log("validation", loss, on_epoch=True, batch_size=n, logger=False)
         return loss
 
     def expert(self) -> Expert:

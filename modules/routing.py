@@ -95,8 +95,7 @@ class Tempered(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         p = self.router(x, t, c)
-        tiny = torch.finfo(p.dtype).tiny
-        return (p.clamp(min=tiny).log() / self.temperature).softmax(dim=1)
+        return (p.log() / self.temperature).softmax(dim=1)
 
 
 class Oracle(nn.Module):

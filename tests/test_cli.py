@@ -17,7 +17,8 @@ from experiments.scales import SCALES
 from modules.checkpoint import CheckpointError
 
 ROOT = Path(__file__).parent.parent
-TINY = ["clusters=2", "steps=4", "router_steps=2", "judge_steps=2", "solver_steps=1", "batch=8"]
+TINY = ["clusters=2", "pair=[0,1]", "batch=8", "steps=4", "router_steps=2", "judge_steps=2",
+        "solver_steps=1"]  # fmt: skip
 SMOKE = ["--scale", "smoke", "--seeds", "1", *(f"--scale.{dial}" for dial in TINY)]
 
 
@@ -37,7 +38,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "map", serial)
-        assert cli.main(TABLE, [*SMOKE, *places(folder)]) == 0
+        assert cli.main(TABLE, arguments=[*SMOKE, *places(folder)]) == 0
     return folder
 
 
@@ -57,10 +58,14 @@ def written(folder):
     return {p: p.read_bytes() for p in sorted((folder / "results").rglob("*")) if p.is_file()}
 
 
+def parsed(arguments):
+    return cli.parse("table1", "A table", arguments)
+
+
 def refused(capsys, arguments, status):
     """The one line on stderr of a command that must fail with `status`."""
     capsys.readouterr()
-    assert cli.main(TABLE, arguments) == status
+    assert cli.main(TABLE, arguments=arguments) == status
     out, err = capsys.readouterr()
     assert out == ""
     assert "Traceback" not in err
@@ -119,7 +124,7 @@ def test_a_scale_that_cannot_be_run_is_one_line(capsys, tmp_path, arguments, nam
 def test_help_documents_the_dials_with_the_scales_defaults(capsys):
     """kills: a dial without help or with another scale's default; a status other than 0."""
     with pytest.raises(SystemExit) as caught:
-        cli.main(TABLE, ["--scale", "smoke", "--help"])
+        cli.main(TABLE, arguments=["--scale", "smoke", "--help"])
     assert caught.value.code in (0, None)
     text = " ".join(capsys.readouterr().out.split())
     for dial in SCALES["smoke"].__dataclass_fields__:
@@ -136,12 +141,12 @@ def test_an_option_turns_its_own_dial_and_no_other():
     """kills: a dial that resets the others, or the named scale itself, to other defaults."""
     before = repr(SCALES)
     small, smoke = SCALES["small"], SCALES["smoke"]
-    assert cli.parse(TABLE, []).scale == small
-    assert cli.parse(TABLE, ["--scale.steps", "3000"]).scale == replace(small, steps=3000)
-    found = cli.parse(TABLE, ["--scale=smoke", "--scale.size.width", "32", "--scale.final_lr=null"])
+    assert parsed([]).scale == small
+    assert parsed(["--scale.steps", "3000"]).scale == replace(small, steps=3000)
+    found = parsed(["--scale=smoke", "--scale.size.width", "32", "--scale.final_lr=null"])
     wide = replace(smoke, size=replace(smoke.size, width=32), final_lr=None)
     assert (found.scale_name, found.scale, found.seeds) == ("smoke", wide, 3)
-    train = cli.parse(TABLE, ["--scale.source.train", "90", "--scale", "smoke"]).scale
+    train = parsed(["--scale.source.train", "90", "--scale", "smoke"]).scale
     assert train == replace(smoke, source=replace(smoke.source, train=90))
     assert repr(SCALES) == before
 
@@ -157,7 +162,7 @@ def test_more_clusters_than_pictures_is_one_line(capsys, tmp_path):
 def test_a_corrupt_shard_is_named_and_deleting_the_artifact_mends_it(capsys, table):
     """kills: a damaged shard read as far as it goes, or a table rewritten without its numbers."""
     before = written(table)
-    assert cli.main(TABLE, [*SMOKE, *places(table)]) == 0
+    assert cli.main(TABLE, arguments=[*SMOKE, *places(table)]) == 0
     for damage in (lambda x: x[:-600], lambda x: x[:600] + b"?" + x[601:]):
         for kind in ("score", "sample", "trainexpert"):
             shutil.rmtree(table / "store" / kind)
@@ -166,7 +171,7 @@ def test_a_corrupt_shard_is_named_and_deleting_the_artifact_mends_it(capsys, tab
         assert str(shard) in refused(capsys, [*SMOKE, *places(table)], 1)
         assert written(table) == before
         shutil.rmtree(table / "store" / "shards")
-        assert cli.main(TABLE, [*SMOKE, *places(table)]) == 0
+        assert cli.main(TABLE, arguments=[*SMOKE, *places(table)]) == 0
         after = written(table)
         assert all(after[p] == before[p] for p in before if p.suffix in (".csv", ".png"))
         before = after
@@ -218,14 +223,14 @@ def test_what_ends_a_run_is_said_in_one_line(capsys, tmp_path, monkeypatch, erro
     assert re.search(said, refused(capsys, arguments, status))
     if isinstance(error, CheckpointError):
         with pytest.raises(CheckpointError):
-            cli.main(TABLE, [*arguments, "--debug", "true"])
+            cli.main(TABLE, arguments=[*arguments, "--debug", "true"])
 
 
 def test_a_bug_keeps_its_traceback(tmp_path, monkeypatch):
     """kills: every exception taken for bad input, under which a bug cannot be found."""
     monkeypatch.setattr(stages, "ensure", lambda *_: {}["a bug"])
     with pytest.raises(KeyError):
-        cli.main(TABLE, ["--scale", "smoke", *places(tmp_path)])
+        cli.main(TABLE, arguments=["--scale", "smoke", *places(tmp_path)])
 
 
 @pytest.mark.slow

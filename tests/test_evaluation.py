@@ -11,9 +11,9 @@ from conftest import make
 from datamodules.sources import Split
 from experiments import recipes, stages
 from experiments.evaluation import Real
-from experiments.scales import SCALES
 from experiments.files import StoreError
 from experiments.identity import Context, canonical
+from experiments.scales import SCALES
 from experiments.store import Store
 from metrics.diversity import nearest
 from modules.blocks import Size
@@ -28,6 +28,7 @@ from modules.text import Text
 SMOKE = replace(
     SCALES["smoke"], size=Size(8, 1, 2), router=Size(8, 1, 2), steps=3, router_steps=3, samples=8
 )
+DEFAULT = recipes.default(SMOKE)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,8 @@ def test_samples_are_the_experts_own_euler_path(trained):
             uniform(SMOKE.solver_steps),
         )
     np.testing.assert_allclose(drawn(store, stage), x.clamp(-1, 1).numpy(), atol=1e-5)
-    assert stage.evaluations(store) == {"expert_evaluations": 3.0, "router_evaluations": 0.0}
+    _, evaluations = stage.read(store)
+    assert evaluations == {"expert_evaluations": 3.0, "router_evaluations": 0.0}
 
 
 def test_a_schedule_of_experts_needs_no_router(trained):
@@ -77,7 +79,7 @@ def test_a_schedule_of_experts_needs_no_router(trained):
     both = sample(experts, Full())
     kinds = [first, second, switched, turns, drawn(store, both)]
     assert all(np.abs(a - b).max() > 1e-4 for i, a in enumerate(kinds) for b in kinds[:i])
-    assert both.evaluations(store)["expert_evaluations"] == 2 * SMOKE.solver_steps
+    assert both.read(store)[1]["expert_evaluations"] == 2 * SMOKE.solver_steps
 
 
 def test_a_single_converted_expert_is_guarded(trained):
@@ -88,8 +90,8 @@ def test_a_single_converted_expert_is_guarded(trained):
     with pytest.raises(ValueError, match="t_max"):
         make(store, sample([expert], Only(0)))
     loose, tight = (
-        drawn(store, sample([expert], Only(0), guard=Guard(t_max=0.99, x0_clip=clip)))
-        for clip in (20.0, 0.1)
+        drawn(store, sample([expert], Only(0), setting=replace(DEFAULT, guard=guard)))
+        for guard in (Guard(t_max=0.99, x0_clip=20.0), Guard(t_max=0.99, x0_clip=0.1))
     )
     assert np.abs(loose - tight).max() > 0.1
 

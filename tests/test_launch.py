@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import current_process
 from pathlib import Path
 
 import pytest
 import torch
+from tqdm import tqdm
 
 from experiments import launch
 from experiments.launch import Task
@@ -56,6 +58,24 @@ def note_or_die(item):
 def say_and_sleep(item):
     (item[0] / f"{os.getpid()}.pid").touch()
     time.sleep(300)
+
+
+def fail_beside_the_deaf(item):
+    """One worker hears no SIGTERM and sleeps; the other waits for it to do so, and fails."""
+    folder, key = item
+    if key == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        say_and_sleep(item)
+    assert until(lambda: list(folder.glob("*.pid")), 120)
+    raise ValueError("the other fails")
+
+
+def die_with_the_lock(item):
+    """The worker that came last is killed in the middle of drawing a bar; the other sleeps."""
+    if current_process().name.endswith("-1"):
+        say_and_sleep(item)
+    tqdm.get_lock().acquire()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def tasks(folder, graph):
@@ -154,19 +174,45 @@ def until(condition, seconds):
     return condition()
 
 
+def in_a_process(code):
+    """Python code with this file at hand as `t`, in a process that can be given up."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    setup = "import sys; from pathlib import Path; import test_launch as t\n"
+    return subprocess.Popen(
+        [sys.executable, "-c", setup + code],
+        env={**os.environ, "PYTHONPATH": paths},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("work", "said"),
+    [("fail_beside_the_deaf", "ValueError: the other fails"), ("die_with_the_lock", "BrokenProc")],
+)
+def test_a_failure_waits_for_nobody(tmp_path, work, said):
+    """kills: a pool left by waiting for workers that do not listen, a bar that is wiped under the
+    lock of a worker that was killed, or a death that the pool overlooks: that of its newest."""
+    process = in_a_process(
+        f"sys.stderr.isatty = lambda: True; folder = Path({str(tmp_path)!r})\n"
+        "graph = [('deaf', 2.0, set()), ('other', 1.0, set())]\n"
+        f"t.launch.map(t.{work}, t.tasks(folder, graph), 2)"
+    )
+    try:
+        _, err = process.communicate(timeout=200)
+    finally:
+        process.kill()
+    assert said in err.strip().splitlines()[-1]
+    assert not any(alive(int(path.stem)) for path in tmp_path.glob("*.pid"))
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_no_worker_outlives_a_killed_parent(tmp_path):
     """kills: workers that wait for ever on the queue of a parent that was killed."""
-    code = (
-        "from pathlib import Path; import test_launch as t; from experiments import launch\n"
+    parent = in_a_process(
         f"folder = Path({str(tmp_path)!r})\n"
-        "launch.map(t.say_and_sleep, t.tasks(folder, [('a', 1.0, set()), ('b', 1.0, set())]), 2)\n"
-    )
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": paths},
-        stderr=subprocess.DEVNULL,
+        "graph = [('a', 1.0, set()), ('b', 1.0, set())]\n"
+        "t.launch.map(t.say_and_sleep, t.tasks(folder, graph), 2)"
     )
     try:
         assert until(lambda: len(list(tmp_path.glob("*.pid"))) == 2, 90)

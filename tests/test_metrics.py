@@ -7,7 +7,7 @@ from pytorch_fid.fid_score import calculate_frechet_distance
 
 from datamodules.digits import Digits
 from datamodules.sources import Split
-from metrics.diversity import agreement, within_groups
+from metrics.diversity import agreement, spread, within_groups
 from metrics.embedded import DigitJudge, _shift, judged, train_judge
 from metrics.frechet import frechet_distance, kernel_distance
 
@@ -137,23 +137,26 @@ def test_kernel_distance_counts_in_float64():
 
 
 def test_diversity_is_a_loop_over_groups():
-    """kills: pairs across groups, squared distances, or groups weighted by their pairs."""
+    """kills: pairs across groups, squared distances, groups weighted by their pairs, or a group's
+    number under another's name."""
     features = random(0, 12, 5)
     groups = np.array([3, 7, 3, 0, 7, 3, 3, 9, 3, 3, 7, 0])  # 9 stands alone
-    spreads = []
+    spreads = {}
     for group in (0, 3, 7):
         rows = [i for i in range(12) if groups[i] == group]
         pairs = [(i, j) for i in rows for j in rows if i < j]
         distances = [np.sqrt(np.square(features[i] - features[j]).sum()) for i, j in pairs]
-        spreads.append(sum(distances) / len(pairs))
-    assert within_groups(features, groups) == pytest.approx(sum(spreads) / 3, rel=1e-12)
+        spreads[str(group)] = sum(distances) / len(pairs)
+    found = within_groups(features, groups)
+    assert found == pytest.approx(spreads, rel=1e-12)
+    assert spread(features[groups == 3]) == pytest.approx(spreads["3"], rel=1e-12)
 
 
 def test_diversity_of_singletons_is_refused():
     """kills: nan or zero, which would read as a collapsed model."""
     with pytest.raises(ValueError, match="two samples"):
         within_groups(random(0, 4, 3), np.arange(4))
-    assert within_groups(np.ones((4, 3)), np.array([0, 0, 1, 2])) == 0
+    assert within_groups(np.ones((4, 3)), np.array(["a", "a", "b", "c"])) == {"a": 0}
 
 
 def test_agreement_is_a_share():

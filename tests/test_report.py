@@ -14,14 +14,14 @@ from conftest import full_disk, make
 from scipy.stats import ttest_1samp
 
 from experiments import report
-from experiments.report import Column, Results, Row, Table
+from experiments.identity import Measurement, Stage
+from experiments.results import Column, Results, Row, Table
 from experiments.scales import SCALES
 from experiments.statistics import Estimate, estimate
-from experiments.identity import Stage
 from experiments.store import Store
 
 T_2 = 4.302652729911275  # Student's t at 0.975 with 2 degrees of freedom, from a printed table
-PAPER = (29.64, 22.6, None)
+PAPER = ({"Paper": 29.64}, {"Paper": 22.6}, {})
 NAMES = ("Alone", "Pair", "All")
 FID = ((9.0, 12.0, 12.0), (10.0, 12.0, 14.0), (5.0, 5.0, 5.0))
 HITS = ((0.5, 0.5, 0.5), (0.25, 0.5, 0.75), (1.0, 1.0, 1.0))
@@ -45,35 +45,35 @@ class Judge(Stage):
 
 
 @dataclass(frozen=True)
-class Given(Stage):
-    """A score typed by hand; a negative one is left out."""
+class Given(Measurement):
+    """A measurement typed by hand; a negative number is left out."""
 
     fid: float
     hits: float
     judge: Judge = Judge()
 
-    def make(self, folder, context):
-        found = {"fid": self.fid, **({} if self.hits < 0 else {"hits": self.hits})}
-        (folder / "score.json").write_text(json.dumps(found))
+    def measure(self, folder, context):
+        return {"fid": self.fid, **({} if self.hits < 0 else {"hits": self.hits})}
 
-    def read(self, store):
-        return json.loads((store.path(self) / "score.json").read_text())
+    def remarks(self, store):
+        return (f"The judge is right {self.judge.read(store)['accuracy']:.1%} of the time.",)
 
 
 def rows(scale, seed):
     given = [Given(fid[seed], hits[seed]) for fid, hits in zip(FID, HITS, strict=True)]
-    return [Row({"Strategy": NAMES[i]}, PAPER[i], given[i]) for i in range(3)]
+    return [Row({"Strategy": n}, m, p) for n, m, p in zip(NAMES, given, PAPER, strict=True)]
 
 
 COLUMNS = [Column("fid", "FID", 2), Column("hits", "Hits, %", 1, factor=100)]
-TABLE = Table("table9", "Table 9. By hand", "Paper", COLUMNS, rows, notes=["A note."])
+TABLE = Table("table9", "Table 9. By hand", COLUMNS, rows, paper=["Paper"], notes=["A note."])
 
 
 def fill(store, rows, seeds):
     for seed in range(seeds):
         for row in rows(None, seed):
-            make(store, row.score.judge)
-            make(store, row.score)
+            if row.measured is not None:
+                make(store, row.measured.judge)
+                make(store, row.measured)
     return store
 
 
@@ -151,7 +151,7 @@ def test_the_table_is_the_one_worked_out_by_hand(filled, tmp_path):
     paired = T_2 * 1 / math.sqrt(3)  # of 1, 0, 2
     hits = f"{12.5 * half:.1f}"
     assert found["Alone"] == ["29.64", f"11.00 ± {base:.2f}", "50.0 ± 0.0"]
-    assert found["Pair"] == ["22.60", f"12.00 ± {half:.2f}", f"50.0 ± {hits}"]
+    assert found["Pair"] == ["22.6", f"12.00 ± {half:.2f}", f"50.0 ± {hits}"]
     assert found["All"] == ["—", "5.00 ± 0.00", "100.0 ± 0.0"]
     assert "Alone" not in differences
     assert differences["Pair"] == [f"1.00 ± {paired:.2f}", f"0.0 ± {hits}"]
@@ -171,7 +171,7 @@ def test_one_seed_gives_no_interval(filled, tmp_path):
     """kills: a ± for a single seed."""
     folder = write(filled, tmp_path, seeds=1)
     assert [table["Pair"] for table in cells(folder)] == [
-        ["22.60", "10.00", "25.0"],
+        ["22.6", "10.00", "25.0"],
         ["1.00", "-25.0"],
     ]
     assert "no interval" in (folder / "table9.md").read_text()
@@ -182,7 +182,7 @@ def test_a_missing_number_renders_as_missing(store, tmp_path):
 
     def some(scale, seed):
         given = {"A": Given(4.0 + seed, 0.5), "B": Given(4.0 + seed, -1)}
-        return [Row({"Strategy": name}, None, score) for name, score in given.items()]
+        return [Row({"Strategy": name}, measured) for name, measured in given.items()]
 
     fill(store, some, 2)
     folder = write(store, tmp_path, replace(TABLE, rows=some), seeds=2)
@@ -193,12 +193,17 @@ def test_a_missing_number_renders_as_missing(store, tmp_path):
 
 
 def test_the_footer_says_what_made_the_table(filled, tmp_path):
-    """kills: keys, seeds, scale or commit left out; smoke's numbers shown without a warning."""
+    """kills: keys, seeds, scale or commit left out or those of another row; smoke's numbers shown
+    without a warning."""
     folders = [write(filled, tmp_path, scale=scale) for scale in ("small", "smoke")]
     text, smoke = [(folder / "table9.md").read_text() for folder in folders]
     commit = filled.provenance(Judge())["commit"]
     assert all(part in text for part in ("`small`", "0, 1, 2", "A note.", "97.5%", commit))
-    assert all(row.score.key in text for seed in range(3) for row in rows(None, seed))
+    detail = json.loads((folders[0] / "table9.json").read_text())
+    assert "table9.json" in text
+    for i, row in enumerate(detail["rows"]):
+        assert row["keys"] == [rows(None, seed)[i].measured.key for seed in range(3)]
+        assert row["values"] == {"fid": list(FID[i]), "hits": list(HITS[i])}
     assert "mean nothing" not in text
     assert "mean nothing" in smoke
 
@@ -213,7 +218,7 @@ def test_wall_times_are_in_the_json_alone(filled, tmp_path):
     for name in ("table9.md", "table9.csv"):
         assert (one / name).read_bytes() == (two / name).read_bytes()
         assert "seconds" not in (one / name).read_text()
-    stages = {f"given/{row.score.key}" for seed in range(3) for row in rows(None, seed)}
+    stages = {f"given/{row.measured.key}" for seed in range(3) for row in rows(None, seed)}
     seconds = json.loads((two / "table9.json").read_text())["seconds"]
     assert seconds == dict.fromkeys({f"judge/{Judge().key}", *stages}, 1234.5)
 

@@ -1,56 +1,22 @@
-"""The store: one canonical form, complete or absent, safe when killed, raced or out of space."""
+"""The store: complete or absent, safe when killed, raced or out of space."""
 
 import errno
 import json
-import math
 import multiprocessing
 import os
-from dataclasses import dataclass, field, make_dataclass
-from enum import Enum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pytest
 from conftest import full_disk, killed_at, make
+from test_identity import Part, Whole
 
 from experiments.files import StoreError
-from experiments.identity import Stage, canonical
+from experiments.identity import Stage
 from experiments.store import Store
 
 FORK = multiprocessing.get_context("fork")
-FORMLESS = [lambda: 0, [1], {1}, {"a": 1}, math.nan, object(), np.int64(1), Path("a"), b"a"]
-
-
-class Colour(Enum):
-    RED = 1
-    BLUE = 2
-
-
-@dataclass(frozen=True)
-class Inner:
-    rate: float = 0.5
-    colour: Colour = Colour.RED
-
-
-class Other(Inner):
-    pass
-
-
-@dataclass(frozen=True)
-class Part(Stage):
-    name: str = "a"
-    inner: Inner = Inner()
-
-    def make(self, folder, context):
-        (folder / "part.txt").write_text(self.name)
-
-
-@dataclass(frozen=True)
-class Whole(Part):
-    parts: tuple[Part, ...] = (Part("a"), Part("b"))
-    first: Part = Part("c")
-    kind_of: type = int
 
 
 @dataclass(frozen=True)
@@ -77,56 +43,6 @@ def fail():
 
 def leftovers(store):
     return sorted(path.name for path in (store.root / "making").iterdir())
-
-
-def test_the_order_of_fields_is_no_part_of_the_key():
-    """kills: a key over the fields in the order of their declaration."""
-    fields = [("x", int, field(default=1)), ("y", float, field(default=2.0))]
-    one = make_dataclass("Same", fields, bases=(Stage,), frozen=True)()
-    two = make_dataclass("Same", fields[::-1], bases=(Stage,), frozen=True)()
-    assert list(one.config) != list(two.config)
-    assert one.key == two.key
-
-
-def test_defaults_count_and_equal_configs_share_a_key():
-    """kills: hashing only what differs from the defaults, or the identity."""
-    assert canonical(Part()) == canonical(Part("a", Inner(0.5, Colour.RED)))
-    red = {"enum": f"{__name__}.Colour.RED"}
-    assert canonical(Inner()) == {"is": f"{__name__}.Inner", "rate": 0.5, "colour": red}
-    assert Part().key == Part("a", Inner(rate=0.5)).key
-
-
-def test_every_nested_difference_is_another_key():
-    """kills: a level of nesting, an enum, a class or the type of a value left out of the key."""
-    stages = [
-        Whole(),
-        Whole(parts=(Part("a"),)),
-        Whole(parts=(Part("b"), Part("a"))),
-        Whole(parts=(Part("a"), Part("b", Inner(rate=0.25)))),
-        Whole(parts=(Part("a"), Part("b", Inner(colour=Colour.BLUE)))),
-        Whole(parts=(Part("a"), Part("b", Other()))),
-        Whole(first=Part("d")),
-        Whole(kind_of=float),
-    ]
-    assert len({stage.key for stage in stages}) == len(stages)
-    assert len({json.dumps(canonical(x)) for x in (1, 1.0, True, "1", None, (1,))}) == 6
-
-
-def test_a_new_version_is_a_new_key_here_and_downstream(monkeypatch):
-    """kills: `version` left out, or counted for the stage itself and not for what is made of it."""
-    before = Part().key, Whole().key
-    monkeypatch.setattr(Part, "version", 2)
-    assert Part(name="a").key != before[0]
-    assert Whole().key != before[1]
-
-
-@pytest.mark.parametrize("value", FORMLESS, ids=lambda value: type(value).__name__)
-def test_what_has_no_canonical_form_is_refused(value):
-    """kills: a fallback to str() or repr(), under which two things share a key, or no key lasts."""
-    with pytest.raises(TypeError, match="no canonical form"):
-        canonical(value)
-    with pytest.raises(TypeError, match="no canonical form"):
-        canonical(Inner(rate=value))
 
 
 def test_an_artifact_is_made_once_with_its_config(store):

@@ -48,7 +48,7 @@ def start(folder):
 def finish(folder):
     """Run the command to its end: (stdout, stderr)."""
     process = start(folder)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert "Traceback" not in err
     return out, err
@@ -104,7 +104,7 @@ def test_killed_at_any_moment_the_same_command_makes_the_same_table(table, tmp_p
     moment = random.Random(0)
     for part in (0.15, 0.6):
         wanted = int((part + moment.uniform(0, 0.3)) * 29)
-        process, end = start(tmp_path), time.monotonic() + 120
+        process, end = start(tmp_path), time.monotonic() + 600
         while len(list(tmp_path.glob("store/*/*/config.json"))) < wanted:
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < end

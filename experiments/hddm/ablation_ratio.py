@@ -11,7 +11,7 @@ from experiments import conversions, recipes
 from experiments.cli import main
 from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, NEAREST
 from experiments.comparisons import compared
-from experiments.curves import curve
+from experiments.drawing.curves import curve
 from experiments.results import Results, Row, Table
 from experiments.scales import Scale
 from modules.denoising import DDPMExpert, FlowMatchingExpert

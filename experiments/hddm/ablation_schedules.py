@@ -12,7 +12,7 @@ from experiments import conversions, recipes
 from experiments.cli import main
 from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
 from experiments.comparisons import compared
-from experiments.pictures import sample_grid
+from experiments.drawing.pictures import sample_grid
 from experiments.results import Results, Row, Table
 from experiments.samples import Setting
 from experiments.scales import Scale

@@ -11,7 +11,7 @@ from experiments import recipes
 from experiments.cli import main
 from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, NEAREST, ROUTER
 from experiments.comparisons import compared
-from experiments.curves import scatter
+from experiments.drawing.curves import scatter
 from experiments.results import Results, Row, Table
 from experiments.scales import Scale
 from modules.denoising import FlowMatchingExpert

@@ -9,13 +9,14 @@ import sys
 
 from experiments import recipes
 from experiments.cli import main
-from experiments.pictures import sample_grid
-from experiments.results import Column, Row, Table
+from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, ROUTER
+from experiments.drawing.pictures import sample_grid
+from experiments.results import Row, Table
 from experiments.scales import Scale
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Selection, Top
 
-FID = "FID-50K (paper)"
+COLUMN = "FID-50K (paper)"
 PAPER = {"Monolithic": 29.64, "Top-1": 30.60, "Top-2": 22.60, "Full": 47.89}
 STRATEGIES: dict[str, Selection] = {"Top-1": Top(1), "Top-2": Top(2), "Full": Full()}
 ROUTERS = {"text-free": False, "text-aware": True}
@@ -38,23 +39,15 @@ def rows(scale: Scale, seed: int) -> list[Row]:
 
 def _row(strategy: str, form: str, score: recipes.Score) -> Row:
     known = strategy in PAPER and form != "text-aware"
-    paper = {FID: PAPER[strategy]} if known else {}
+    paper = {COLUMN: PAPER[strategy]} if known else {}
     return Row({"Strategy": strategy, "Router": form}, score, paper)
 
 
 TABLE = Table(
     name="table1",
     title="Table 1. Monolithic against decentralised inference strategies (HDDM §3.2)",
-    paper=[FID],
-    columns=[
-        Column("fid", "FID (digit features)", 2),
-        Column("kid", "KID (digit features)", 2),
-        Column("accuracy", "Prompt accuracy, %", 1, factor=100),
-        Column("diversity", "Diversity (digit features)", 2),
-        Column("nearest", "Nearest training picture (held-out = 1)", 2),
-        Column("expert_evaluations", "Expert evaluations a sample", 0, counted=True),
-        Column("router_evaluations", "Router evaluations a sample", 0, counted=True),
-    ],
+    paper=[COLUMN],
+    columns=[FID, KID, ACCURACY, DIVERSITY, NEAREST, EXPERT, ROUTER],
     rows=rows,
     notes=[
         "The paper's router reads no text, so its numbers stand beside the text-free rows alone. "

@@ -13,7 +13,7 @@ from experiments import conversions, recipes
 from experiments.cli import main
 from experiments.columns import ACCURACY, EXPERT, FID, SPREAD
 from experiments.comparisons import compared
-from experiments.pictures import sample_grid
+from experiments.drawing.pictures import sample_grid
 from experiments.results import Results, Row, Table
 from experiments.samples import Setting
 from experiments.scales import Scale
@@ -46,7 +46,13 @@ def rows(scale: Scale, seed: int) -> list[Row]:
         _alone("Native DDPM", "DDIM", scale, ddpm, seed, replace(native, solver=DDIM())),
         _alone("Native DDPM", "ancestral", scale, ddpm, seed, replace(native, solver=Ancestral())),
     ]
-    linear = {**conversions.literal(scale, setting), "corrected": conversions.corrected(setting)}
+    linear = {
+        **conversions.literal(scale, setting),
+        "corrected": conversions.corrected(setting),
+        f"corrected, to t = {conversions.LATER:g}": conversions.corrected(
+            setting, conversions.LATER
+        ),
+    }
     found += [_alone("DDPM→FM", how, scale, ddpm, seed, each) for how, each in linear.items()]
     for name, early, path in (
         ("Combined, same schedule", fm_cosine, replace(setting, path=Cosine())),

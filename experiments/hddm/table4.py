@@ -14,8 +14,8 @@ from experiments import conversions, recipes
 from experiments.cli import main
 from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
 from experiments.comparisons import compared, index
+from experiments.drawing.pictures import sample_grid
 from experiments.evaluation import Score
-from experiments.pictures import sample_grid
 from experiments.results import Results, Row, Table
 from experiments.samples import Setting
 from experiments.scales import Scale

@@ -1,0 +1,220 @@
+"""Sheets of pictures: lines of groups of samples, with names, headings and captions.
+
+What is compared stands on one prompt and one noise. A red frame is a picture in which the judge
+reads another digit than the caption names.
+"""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from experiments.drawing.galleries import Drawn
+from experiments.drawing.style import FAINT, INK, page, picture, png
+from experiments.evaluation import Score
+from experiments.results import Results
+from experiments.store import Store
+from metrics.embedded import judged
+
+FRAMED = "red: the judge reads another digit than the caption names"
+FONT = 7.0
+LEADING = FONT * 1.25 / 72
+"""Inches from one line of a caption to the next."""
+NARROW, BETWEEN = 0.06, 0.3
+"""Inches between pictures, and between groups of them."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """image: [C, H, W] in [-1, 1].  wrong: whether it gets a red frame."""
+
+    image: NDArray[np.float32]
+    caption: str
+    wrong: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """Pictures side by side, in groups, behind their name."""
+
+    name: str
+    groups: Sequence[Sequence[Cell]]
+
+
+class Captions(Enum):
+    """Where captions stand: above the first line for all of them, below every picture, nowhere."""
+
+    ABOVE = "above"
+    BELOW = "below"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Album:
+    """Every picture of a sample set, in its order, and the classes [n] that the prompts name."""
+
+    cells: Sequence[Cell]
+    labels: NDArray[np.int64]
+    judged: bool
+
+    def __getitem__(self, rows: Sequence[int]) -> list[Cell]:
+        return [self.cells[i] for i in rows]
+
+    def by_class(self) -> list[int]:
+        """Every row, class after class and round again: the first of each class come first."""
+        rounds = np.zeros(len(self.labels), dtype=np.int64)
+        for k in np.unique(self.labels):
+            there = self.labels == k
+            rounds[there] = np.arange(there.sum())
+        return [int(i) for i in np.lexsort((self.labels, rounds))]
+
+
+def album(shown: Score | Drawn, store: Store) -> Album:
+    """The pictures behind a measurement, read by its judge if it has one."""
+    captions, labels = shown.pictures.prompts()
+    images = shown.pictures.images(store)
+    wrong = np.zeros(len(images), dtype=bool)
+    if isinstance(shown, Score):
+        wrong = judged(shown.judge.load(store), images)[1] != labels
+    cells = [Cell(*each) for each in zip(images, captions, map(bool, wrong), strict=True)]
+    return Album(cells, labels, isinstance(shown, Score))
+
+
+def sample_grid(results: Results) -> bytes:
+    """A PNG of seed 0: a line a row, a column for the first held-out caption of each class."""
+    scores = {
+        ", ".join(value for value in row.names.values() if value): row.measured
+        for row in results.rows[0]
+        if isinstance(row.measured, Score)
+    }
+    return grid(scores, results.store)
+
+
+def grid(scores: Mapping[str, Score], store: Store) -> bytes:
+    """The PNG of `sample_grid` for any scores, by the name to stand before their line."""
+    lines = []
+    for name, score in scores.items():
+        found = album(score, store)
+        rows = found.by_class()[: len(np.unique(found.labels))]
+        lines.append(Line(name, [found[rows]]))
+    return sheet(lines, side=0.68, note=FRAMED)
+
+
+def mosaic(found: Album, rows: Sequence[int], across: int) -> bytes:
+    """A PNG of the given rows of an album without their captions."""
+    lines = [Line("", [found[rows[i : i + across]]]) for i in range(0, len(rows), across)]
+    return sheet(lines, (), Captions.NONE, note=FRAMED if found.judged else "")
+
+
+def gallery(found: Album, rows: Sequence[int], across: int, title: str = "") -> bytes:
+    """A PNG of the given rows of an album, each over its caption."""
+    lines = [Line("", [found[rows[i : i + across]]]) for i in range(0, len(rows), across)]
+    note = FRAMED if found.judged else ""
+    return sheet(lines, [title], Captions.BELOW, side=1.3, note=note)
+
+
+def beside(sides: Mapping[str, Album], rows: Sequence[int], across: int, side: float) -> bytes:
+    """A PNG of the same rows of several albums, side by side under the albums' names."""
+    albums = list(sides.values())
+    lines = [
+        Line("", [found[rows[i : i + across]] for found in albums])
+        for i in range(0, len(rows), across)
+    ]
+    note = FRAMED if albums[0].judged else ""
+    return sheet(lines, list(sides), Captions.BELOW, side, note)
+
+
+def sheet(
+    lines: Sequence[Line],
+    heads: Sequence[str] = (),
+    captions: Captions = Captions.ABOVE,
+    side: float = 0.68,
+    note: str = "",
+) -> bytes:
+    """A PNG of lines of pictures `side` inches wide, all with groups as wide as the first's.
+
+    heads: what stands above each group; an empty one leaves its place empty.
+    """
+    starts, width = _across([len(group) for group in lines[0].groups], side)
+    letters = int(side * 72 / (0.56 * FONT))  # an average letter is 0.56 of its height wide
+    bottom = sum(side + NARROW + _below(line, captions, letters) for line in lines)
+    top = (0.3 if any(heads) else 0.0) + _above(lines, captions, letters)
+    figure, axes = page(width, top + bottom + 0.25)
+    for head, places in zip(heads, starts, strict=bool(heads)):
+        _head(axes, head, places[0], places[-1] + side)
+    y = top
+    if captions is Captions.ABOVE:
+        for cell, x in _placed(lines[0], starts):
+            _write(axes, cell.caption, x + side / 2, y - 0.04, letters, "bottom")
+    for line in lines:
+        axes.text(
+            -0.1,
+            y + side / 2,
+            textwrap.fill(line.name, 26),
+            ha="right",
+            va="center",
+            fontsize=8,
+            color=INK,
+        )
+        for cell, x in _placed(line, starts):
+            picture(axes, cell.image, x, y, side)
+            _frame(axes, x, y, side, cell.wrong)
+            if captions is Captions.BELOW:
+                _write(axes, cell.caption, x + side / 2, y + side + 0.04, letters, "top")
+        y += side + NARROW + _below(line, captions, letters)
+    axes.text(width, y + 0.02, note, ha="right", va="top", fontsize=7, color=FAINT)
+    return png(figure)
+
+
+def _across(groups: Sequence[int], side: float) -> tuple[list[list[float]], float]:
+    """The left edges of the pictures of each group, and the width of them all, in inches."""
+    starts, x = [], 0.0
+    for count in groups:
+        starts.append([x + i * (side + NARROW) for i in range(count)])
+        x = starts[-1][-1] + side + BETWEEN
+    return starts, x - BETWEEN
+
+
+def _placed(line: Line, starts: Sequence[Sequence[float]]) -> list[tuple[Cell, float]]:
+    pairs = zip(line.groups, starts, strict=True)
+    return [(cell, x) for group, places in pairs for cell, x in zip(group, places, strict=False)]
+
+
+def _tallest(line: Line, letters: int) -> float:
+    """Inches that the longest caption of a line takes."""
+    cells = [cell for group in line.groups for cell in group]
+    return LEADING * max(len(textwrap.wrap(cell.caption, letters)) for cell in cells)
+
+
+def _below(line: Line, captions: Captions, letters: int) -> float:
+    return 0.12 + _tallest(line, letters) if captions is Captions.BELOW else 0.0
+
+
+def _above(lines: Sequence[Line], captions: Captions, letters: int) -> float:
+    return 0.06 + _tallest(lines[0], letters) if captions is Captions.ABOVE else 0.0
+
+
+def _head(axes: Axes, words: str, left: float, right: float) -> None:
+    if words:
+        middle = (left + right) / 2
+        axes.text(middle, 0.16, words, ha="center", va="bottom", fontsize=9, color=INK)
+        axes.plot([left, right], [0.2, 0.2], color=FAINT, linewidth=0.8)
+
+
+def _write(axes: Axes, words: str, x: float, y: float, letters: int, va: str) -> None:
+    filled = textwrap.fill(words, letters)
+    axes.text(
+        x, y, filled, ha="center", va=va, fontsize=FONT, color=INK, linespacing=1.05, clip_on=False
+    )
+
+
+def _frame(axes: Axes, x: float, y: float, side: float, wrong: bool) -> None:
+    colour, width = ("red", 2.0) if wrong else ("#cccccc", 0.6)
+    axes.add_patch(
+        Rectangle((x, y), side, side, fill=False, edgecolor=colour, linewidth=width, clip_on=False)
+    )

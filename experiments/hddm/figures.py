@@ -1,0 +1,241 @@
+"""Figs 1, 2 and 5-15: pictures of the sets that the tables score, and the two pipelines.
+
+At small every set is one that a table has already drawn, for held-out prompts; a source that can
+show them gets the paper's own prompts (`prompts.py`). Fig 4 is ablation-threshold's curve, Fig 3
+ablation-init's. Pictures are those of seed 0.
+small: 4 min for 3 seeds on 2 cores beside the experts · paper: every expert of the tables.
+"""
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from datamodules.digits import Digits
+from experiments import conversions, recipes
+from experiments.cli import main
+from experiments.columns import ACCURACY, EXPERT, ROUTER
+from experiments.drawing import schematics
+from experiments.drawing.galleries import Drawn, Prompted
+from experiments.drawing.pictures import (
+    FRAMED,
+    Album,
+    Captions,
+    Line,
+    album,
+    beside,
+    gallery,
+    mosaic,
+    sheet,
+)
+from experiments.drawing.prompts import CAPTIONS, places
+from experiments.evaluation import Score
+from experiments.results import Results, Row, Table
+from experiments.routers import Routing
+from experiments.samples import Sample, Setting
+from experiments.scales import Scale
+from experiments.trained import TrainExpert
+from modules.denoising import DDPMExpert, DenoisingExpert, FlowMatchingExpert
+from modules.schedules import Cosine, Linear
+from modules.selection import Full, Only, Selection, Switch, Top
+
+MIXES: dict[str, dict[int, type[DenoisingExpert]]] = {
+    "8FM": {},
+    "1DDPM:7FM": {0: DDPMExpert},
+    "2DDPM:6FM": {0: DDPMExpert, 3: DDPMExpert},
+}
+HOMOGENEOUS, HETEROGENEOUS = "8FM", "2DDPM:6FM"
+STRATEGIES: dict[str, Selection] = {"Top-1": Top(1), "Top-2": Top(2), "Full": Full()}
+ROUTERS = {"text-free": False, "text-aware": True}
+THRESHOLDS = ("0.3", "0.5", "0.7")
+ORDERS = {"DDPM→FM": (Only(1), Only(0)), "FM→DDPM": (Only(0), Only(1))}
+GUARDED, CORRECTED = "literal §8.3.4", "corrected"
+ONE, OWN = "one schedule", "own schedules"
+ORDERINGS = ((ONE, GUARDED), (OWN, GUARDED), (OWN, CORRECTED))
+"""Of Fig 13: the paper's is the first."""
+SWITCH = ("FM→DDPM", "0.5")
+"""The deterministic router of §3.3.1, which Fig 14 shows."""
+NAMES = ("Set", "Selection or schedules", "Router or reading")
+WORDS = {HOMOGENEOUS: "Homogeneous (8FM)", HETEROGENEOUS: "Heterogeneous (2DDPM:6FM)"}
+
+
+def rows(scale: Scale, seed: int) -> list[Row]:
+    return [*_ensembles(scale, seed), *_pairs(scale, seed)]
+
+
+def _ensembles(scale: Scale, seed: int) -> list[Row]:
+    """Three mixtures of eight experts, then every strategy and router on one of them."""
+    setting = conversions.corrected(recipes.conversion(scale))
+    aware = recipes.router(scale, True, seed)
+    mixes = {
+        mix: recipes.mixed(scale, FlowMatchingExpert, others, seed) for mix, others in MIXES.items()
+    }
+    found = [
+        _row(scale, (mix, "Top-2", "text-aware"), experts, aware, Top(2), seed, setting)
+        for mix, experts in mixes.items()
+    ]
+    for form, reads_text in ROUTERS.items():
+        router = recipes.router(scale, reads_text, seed)
+        for name, selection in STRATEGIES.items():
+            if (name, form) != ("Top-2", "text-aware"):  # it is one of the three above
+                names, experts = (HETEROGENEOUS, name, form), mixes[HETEROGENEOUS]
+                found.append(_row(scale, names, experts, router, selection, seed, setting))
+    return found
+
+
+def _pairs(scale: Scale, seed: int) -> list[Row]:
+    """An FM and a DDPM expert of the same data, in both orders, at every threshold."""
+    ddpm = recipes.paired(scale, DDPMExpert, seed)
+    found = []
+    for schedules, reading in (*ORDERINGS, (ONE, CORRECTED)):
+        path = Cosine() if schedules == ONE else Linear()
+        fm = recipes.paired(scale, FlowMatchingExpert, seed, path)
+        setting = replace(recipes.conversion(scale), path=path)
+        setting = conversions.readings(scale, setting)[reading]
+        for order, (early, late) in ORDERS.items():
+            for tau in THRESHOLDS:
+                if (schedules, reading) in ORDERINGS or (order, tau) == SWITCH:
+                    names = (f"{order} at {tau}", schedules, reading)
+                    selection = Switch(float(tau), early, late)
+                    found.append(_row(scale, names, [fm, ddpm], None, selection, seed, setting))
+    return found
+
+
+def _row(
+    scale: Scale,
+    names: tuple[str, str, str],
+    experts: Sequence[TrainExpert],
+    router: Routing | None,
+    selection: Selection,
+    seed: int,
+    setting: Setting,
+) -> Row:
+    """Held-out captions, scored, where pictures are digits; else the paper's prompts."""
+    measured: Score | Drawn
+    if isinstance(scale.source, Digits):
+        measured = recipes.score(scale, experts, router, selection, seed, setting)
+    else:
+        n, batch = len(CAPTIONS), scale.sample_batch
+        measured = Drawn(
+            Prompted(tuple(experts), router, selection, n, batch, seed, setting, CAPTIONS)
+        )
+    return Row(dict(zip(NAMES, names, strict=True)), measured)
+
+
+def _album(results: Results, *names: str) -> Album:
+    """The set of seed 0 that has these names."""
+    measured = next(r.measured for r in results.rows[0] if tuple(r.names.values()) == names)
+    assert isinstance(measured, Score | Drawn)
+    return album(measured, results.store)
+
+
+def _mix(results: Results, mix: str) -> Album:
+    return _album(results, mix, "Top-2", "text-aware")
+
+
+def _own(found: Album, figure: int) -> list[int]:
+    """The rows of an album that a figure shows; no two figures share one."""
+    order = found.by_class()
+    return [order[i % len(order)] for i in places(figure)]
+
+
+def _mosaic(figure: int, mix: str, results: Results) -> bytes:
+    found = _mix(results, mix)
+    return mosaic(found, _own(found, figure), across=10)
+
+
+def _gallery(figure: int, mix: str, results: Results) -> bytes:
+    found = _mix(results, mix)
+    return gallery(found, _own(found, figure), across=4, title=mix)
+
+
+def _beside(figure: int, mixes: tuple[str, str], across: int, results: Results) -> bytes:
+    sides = {WORDS[mix]: _mix(results, mix) for mix in mixes}
+    rows = _own(next(iter(sides.values())), figure)
+    return beside(sides, rows, across, side=3.4 / across if across > 2 else 1.15)
+
+
+def _orderings(results: Results) -> bytes:
+    lines = []
+    for schedules, reading in ORDERINGS:
+        for order in ORDERS:
+            sets = [_album(results, f"{order} at {tau}", schedules, reading) for tau in THRESHOLDS]
+            groups = [found[_own(found, 13)] for found in sets]
+            lines.append(Line(f"{order}, {schedules}, {reading}", groups))
+    heads = [f"switched at t = {tau}" for tau in THRESHOLDS]
+    return sheet(lines, heads, Captions.NONE, side=0.5, note=_note(sets[0]))
+
+
+def _schedules(results: Results) -> bytes:
+    lines = []
+    for reading in (GUARDED, CORRECTED):
+        sets = [_album(results, " at ".join(SWITCH), which, reading) for which in (OWN, ONE)]
+        lines.append(Line(reading, [found[_own(found, 14)] for found in sets]))
+    heads = ["Different schedules: FM linear, DDPM cosine", "Same schedule: both cosine"]
+    return sheet(lines, heads, Captions.ABOVE, side=0.66, note=_note(sets[0]))
+
+
+def _strategies(results: Results) -> bytes:
+    lines = []
+    for form in ROUTERS:
+        for strategy in STRATEGIES:
+            found = _album(results, HETEROGENEOUS, strategy, form)
+            lines.append(Line(f"{strategy}, {form} router", [found[_own(found, 15)]]))
+    return sheet(lines, note=_note(found))
+
+
+def _note(found: Album) -> str:
+    return FRAMED if found.judged else ""
+
+
+def _inference(results: Results) -> bytes:
+    measured = results.rows[0][list(MIXES).index(HETEROGENEOUS)].measured
+    assert isinstance(measured, Score | Drawn)
+    assert isinstance(measured.pictures, Sample)
+    return schematics.inference(measured.pictures, results.store)
+
+
+def _training(results: Results) -> bytes:
+    experts = recipes.mixed(results.scale, FlowMatchingExpert, MIXES[HETEROGENEOUS], 0)
+    router = recipes.router(results.scale, True, 0)
+    return schematics.training(experts, router, results.store)
+
+
+FIGURES: dict[str, Callable[[Results], bytes]] = {
+    "fig01": functools.partial(_mosaic, 1, HETEROGENEOUS),
+    "fig02": _inference,
+    "fig05": functools.partial(_beside, 5, (HOMOGENEOUS, HETEROGENEOUS), 4),
+    "fig06": _training,
+    "fig07": functools.partial(_gallery, 7, "8FM"),
+    "fig08": functools.partial(_gallery, 8, "1DDPM:7FM"),
+    "fig09": functools.partial(_gallery, 9, "2DDPM:6FM"),
+    "fig10": functools.partial(_gallery, 10, "2DDPM:6FM"),
+    "fig11": functools.partial(_beside, 11, (HETEROGENEOUS, HOMOGENEOUS), 2),
+    "fig12": functools.partial(_beside, 12, (HETEROGENEOUS, HOMOGENEOUS), 2),
+    "fig13": _orderings,
+    "fig14": _schedules,
+    "fig15": _strategies,
+}
+
+TABLE = Table(
+    name="figures",
+    title="Figs 1, 2 and 5-15. The sets of pictures that they show (HDDM §3.4.2, §7)",
+    columns=[ACCURACY, EXPERT, ROUTER],
+    rows=rows,
+    baseline=None,
+    notes=[
+        "Pictures are those of seed 0, in `figures/fig01.png` to `fig15.png`. The same place of a "
+        "figure's columns has the same prompt and noise.",
+        "Figs 1, 5 and 9-12 show 2DDPM:6FM, 5, 11 and 12 beside 8FM; Fig 7 shows 8FM and Fig 8 "
+        "1DDPM:7FM: §7.1 names the three and not which is where.",
+        "Fig 13 has the paper's reading first, one schedule and the guards of §8.3.4, then each "
+        "expert on its own schedule, literal and corrected.",
+        "Fig 15 has both forms of router: the paper's reads no text.",
+        "Digits cannot show the paper's prompts: the pictures are for held-out captions.",
+        "Fig 4 is ablation-threshold's curve, Fig 3 is ablation-init's.",
+    ],
+    figures=FIGURES,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(TABLE))

@@ -1,0 +1,240 @@
+"""What a recipe costs, computed from its networks: parameters, FLOPs, memory, pictures, seconds.
+
+Networks are built without memory: on the meta device to count FLOPs, of fake tensors to count the
+bytes that autograd keeps. A multiply-add is 2 FLOPs; what is neither a matrix product nor a
+convolution counts nothing, as usual.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from datamodules.sources import Split
+from experiments.evaluation import Score
+from experiments.identity import Context, Measurement
+from experiments.trained import TrainExpert, TrainRouter
+from modules.blocks import AdaLN
+from modules.dit import XL, B, DiT, DiTNetwork, TextShape, count_parameters
+from modules.routing import RouterNetwork
+from modules.text import Text
+
+A40, A100 = 149.7e12, 312e12
+"""Peak FLOP/s of dense float16 matrix products, from the vendor's data sheets."""
+DAY = 86_400
+GB = 1e9
+
+
+class Precision(Enum):
+    """float32 throughout, or float16 autocast over float32 weights (HDDM, §6.2)."""
+
+    SINGLE = "float32"
+    MIXED = "float16"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Training of K experts and a router. batch: of one expert; router_samples: seen by the router.
+
+    pooled: width of the caption vector that the router reads, None for none.  pictures: in the
+    training split.  averaged: whether an EMA of the weights is kept.
+    """
+
+    expert: DiT
+    experts: int
+    steps: int
+    batch: int
+    router: DiT
+    pooled: int | None
+    router_samples: int
+    pictures: int
+    precision: Precision
+    averaged: bool = True
+
+    @classmethod
+    def of(cls, experts: tuple[TrainExpert, ...], router: TrainRouter) -> "Recipe":
+        """The recipe that stages of this suite train by, all experts by the same one."""
+        one, data, asked = experts[0], router.shards, router.optim
+        return cls(
+            expert=one.network,
+            experts=len(experts),
+            steps=one.optim.steps,
+            batch=one.optim.batch * one.optim.accumulate,
+            router=router.network,
+            pooled=data.text.pooled if router.reads_text else None,
+            router_samples=asked.steps * asked.batch * asked.accumulate,
+            pictures=len(data.source.read(Split.TRAIN)),
+            precision=Precision.SINGLE,
+            averaged=one.optim.ema is not None,
+        )
+
+
+HDDM_XL = Recipe(
+    expert=DiT(XL),
+    experts=8,
+    steps=500_000,
+    batch=128,
+    router=DiT(B, adaln=AdaLN.ZERO, text=None),
+    pooled=None,
+    router_samples=25 * 11_000_000,
+    pictures=11_000_000,
+    precision=Precision.MIXED,
+)
+"""The recipe behind Table 2, as §6.2 and §6.3 print it; 25 epochs of the router, 11M pictures."""
+
+
+def _blank(shape: DiT, batch: int, pooled: int | None) -> tuple[Tensor, Tensor, Text]:
+    """(x_t, t, c) of the sizes that the network reads; their values do not matter."""
+    text = shape.text or TextShape(1, 1, pooled or 1)
+    x = torch.empty(batch, shape.channels, shape.image, shape.image)
+    tokens, summary = torch.empty(batch, text.length, text.width), torch.empty(batch, text.pooled)
+    return x, torch.empty(batch), Text(tokens, summary, torch.empty(batch, dtype=torch.bool))
+
+
+def _flops(build: Callable[[], nn.Module], shape: DiT, pooled: int | None = None) -> int:
+    with torch.device("meta"):
+        network, blank = build(), _blank(shape, 1, pooled)
+        with FlopCounterMode(display=False) as counter:
+            network(*blank).square().mean().backward()
+    return counter.get_total_flops()
+
+
+@functools.cache
+def expert_flops(shape: DiT) -> int:
+    """FLOPs of one training sample of an expert, forward and backward."""
+    return _flops(lambda: DiTNetwork(shape), shape)
+
+
+@functools.cache
+def router_flops(shape: DiT, experts: int, pooled: int | None) -> int:
+    """FLOPs of one training sample of a router, forward and backward."""
+    return _flops(lambda: RouterNetwork(shape, experts, pooled), shape, pooled)
+
+
+@functools.cache
+def parameters(shape: DiT) -> int:
+    """Parameters of an expert, counted as the papers do."""
+    with torch.device("meta"):
+        return count_parameters(DiTNetwork(shape))
+
+
+@functools.cache
+def static_bytes(shape: DiT, averaged: bool = True) -> int:
+    """float32 weights, gradients, Adam's two moments and, if so, an average: under autocast too."""
+    with torch.device("meta"):
+        trained = sum(p.numel() for p in DiTNetwork(shape).parameters())
+    return 4 * trained * (5 if averaged else 4)
+
+
+@functools.cache
+def saved_bytes(shape: DiT, batch: int, precision: Precision) -> int:
+    """Bytes that autograd keeps for the backward pass of one batch, beside the weights themselves.
+
+    Attention keeps no matrix of scores (a fused kernel). Under autocast the float16 copies of the
+    weights are among what is kept.
+    """
+    kept: dict[int, Tensor] = {}  # by storage, held so that none is counted twice
+
+    def pack(tensor: Tensor) -> Tensor:
+        return kept.setdefault(tensor.untyped_storage()._cdata, tensor)
+
+    mixed = precision is Precision.MIXED
+    with FakeTensorMode(), torch.autocast("cpu", torch.float16, enabled=mixed):
+        network = DiTNetwork(shape)
+        own = [*network.parameters(), *network.buffers()]
+        with saved_tensors_hooks(pack, lambda tensor: tensor):
+            network(*_blank(shape, batch, None)).float().square().mean()
+        for tensor in own:
+            kept.pop(tensor.untyped_storage()._cdata, None)
+        return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+
+
+def checkpointed_bytes(shape: DiT, batch: int, precision: Precision) -> int:
+    """The same where each block keeps its float32 input alone and is run again going backward.
+
+    One block's own activations are then there at a time, and what lies outside the blocks.
+    """
+    size = shape.size
+    one = saved_bytes(replace(shape, size=replace(size, depth=1)), batch, precision)
+    return one + (size.depth - 1) * 4 * batch * shape.tokens * size.width
+
+
+def largest_batch(shape: DiT, room: float, precision: Precision) -> int:
+    """The largest batch whose static memory and kept activations fit into `room` bytes, or 0."""
+    one, two = (saved_bytes(shape, batch, precision) for batch in (1, 2))
+    left = room - static_bytes(shape) - one
+    return 1 + int(left // (two - one)) if left >= 0 else 0
+
+
+def training_flops(recipe: Recipe) -> tuple[float, float]:
+    """FLOPs of training all experts, and of training the router."""
+    seen = recipe.steps * recipe.batch * recipe.experts
+    router = router_flops(recipe.router, recipe.experts, recipe.pooled)
+    return float(seen * expert_flops(recipe.expert)), float(recipe.router_samples * router)
+
+
+def utilisation(flops: float, days: float, peak: float) -> float:
+    """The share of `peak` FLOP/s that does `flops` in `days` of one device."""
+    return flops / (days * DAY * peak)
+
+
+def resources(recipe: Recipe) -> dict[str, float]:
+    """What the recipe costs, by name: counts, FLOPs, bytes."""
+    experts, router = training_flops(recipe)
+    seen = recipe.steps * recipe.batch * recipe.experts
+    shape, batch, precision = recipe.expert, recipe.batch, recipe.precision
+    return {
+        "parameters": parameters(shape),
+        "sample_flops": expert_flops(shape),
+        "expert_flops": experts,
+        "flops": experts + router,
+        "router_share": router / (experts + router),
+        "static": static_bytes(shape, recipe.averaged),
+        "activations": saved_bytes(shape, batch, precision),
+        "checkpointed": checkpointed_bytes(shape, batch, precision),
+        "pictures": recipe.pictures,
+        "seen": seen,
+        "epochs": seen / recipe.pictures,
+    }
+
+
+@dataclass(frozen=True)
+class Computed(Measurement):
+    """measured.json: what a recipe costs, nothing of it run."""
+
+    recipe: Recipe
+
+    def measure(self, folder: Path, context: Context) -> dict[str, Any]:
+        return resources(self.recipe)
+
+
+@dataclass(frozen=True)
+class Spent(Measurement):
+    """measured.json: what the recipe of trained stages costs, what it took, and its score.
+
+    core_seconds: of all experts; router_seconds: of the router; as the store has them, hence the
+    same whenever it is asked again. A worker has one thread, so its seconds are core-seconds.
+    """
+
+    experts: tuple[TrainExpert, ...]
+    router: TrainRouter
+    score: Score
+
+    def measure(self, folder: Path, context: Context) -> dict[str, Any]:
+        store = context.store
+        seconds = [store.provenance(stage)["seconds"] for stage in self.experts]
+        return {
+            **resources(Recipe.of(self.experts, self.router)),
+            "fid": self.score.read(store)["fid"],
+            "expert_seconds": sum(seconds) / len(seconds),
+            "core_seconds": sum(seconds),
+            "router_seconds": store.provenance(self.router)["seconds"],
+        }

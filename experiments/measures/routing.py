@@ -1,0 +1,106 @@
+"""Measurements of routing: how well a router tells clusters apart, and what a lost expert costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from experiments.evaluation import Score
+from experiments.identity import Context, Measurement
+from experiments.routers import Calibrated, Routing
+from experiments.stages import MEASURING, Encoded, noised, run_seed
+from experiments.store import Store
+from metrics.calibration import calibration_error, log_loss
+from metrics.diversity import agreement
+from metrics.embedded import judged
+from modules.schedules import Linear, Schedule
+
+TIMES = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+MEAN = "mean"
+"""The part that averages a measurement over its times."""
+
+
+def averaged(parts: Mapping[str, Mapping[str, float | None]]) -> dict[str, float | None]:
+    """The mean over parts of each number; none where a part lacks it."""
+    names = next(iter(parts.values()))
+    values = {name: [part[name] for part in parts.values()] for name in names}
+    return {
+        name: None if None in found else float(np.mean(found))  # type: ignore[arg-type]
+        for name, found in values.items()
+    }
+
+
+@dataclass(frozen=True)
+class Routed(Measurement):
+    """A router on noised pictures that it was not trained on, by time, and the mean over times.
+
+    removed: clusters whose pictures are left out, there being no expert to send them to.
+    """
+
+    router: Routing
+    pictures: Encoded
+    seed: int
+    times: tuple[float, ...] = TIMES
+    draws: int = 4
+    removed: tuple[int, ...] = ()
+    path: Schedule = Linear()
+
+    @property
+    def label(self) -> str:
+        return f"accuracy of a router, seed {self.seed}"
+
+    def measure(self, folder: Path, context: Context) -> dict[str, Any]:
+        data = self.pictures.load(context.store)
+        kept = ~torch.isin(data["cluster"], torch.tensor(self.removed, dtype=torch.int64))
+        data = {name: rows[kept] for name, rows in data.items()}
+        labels = data["cluster"].repeat(self.draws).numpy()
+        router, parts = self.router.load(context.store), {}
+        for i, t in enumerate(self.times):
+            seeds = [run_seed(self.seed, MEASURING, i, draw) for draw in range(self.draws)]
+            with torch.inference_mode():
+                states = (noised(data, self.path, seed, t) for seed in seeds)
+                p = torch.cat([router(x, times, c) for x, times, _, c in states]).numpy()
+            parts[str(t)] = {
+                "router_accuracy": agreement(p.argmax(axis=1), labels),
+                "calibration_error": calibration_error(p, labels),
+                "log_loss": log_loss(p, labels),
+            }
+        return {**parts, MEAN: averaged(parts)}
+
+    def remarks(self, store: Store) -> tuple[str, ...]:
+        if not isinstance(self.router, Calibrated):
+            return ()
+        found = self.router.temperature(store)
+        return (f"Temperature of the {self.router.router.label}: {found:.2f}.",)
+
+
+@dataclass(frozen=True)
+class Served(Measurement):
+    """A score, its router's accuracy, and whom it serves: prompt accuracy by the prompts' cluster.
+
+    A prompt belongs to the cluster of the held-out picture that it is the caption of.
+    """
+
+    score: Score
+    routed: Routed
+    cluster: int
+
+    @property
+    def label(self) -> str:
+        return f"who is served by {self.score.label}"
+
+    def measure(self, folder: Path, context: Context) -> dict[str, Any]:
+        store, pictures = context.store, self.score.pictures
+        _, seen = judged(self.score.judge.load(store), pictures.images(store))
+        _, named = pictures.prompts()
+        cluster = self.routed.pictures.load(store)["cluster"].numpy()
+        inside = cluster[np.arange(len(named)) % len(cluster)] == self.cluster
+        return {
+            **self.score.read(store),
+            **self.routed.read(store)[MEAN],
+            "accuracy_inside": agreement(seen[inside], named[inside]) if inside.any() else None,
+            "accuracy_outside": agreement(seen[~inside], named[~inside]),
+        }

@@ -1,0 +1,7 @@
+"""Every empirical statement of HDDM, as a hypothesis on the rows of our tables."""
+
+from experiments.statements.conversion import CONVERSION
+from experiments.statements.mixtures import MIXTURES
+from experiments.statements.routing import ROUTING
+
+CLAIMS = (*ROUTING, *CONVERSION, *MIXTURES)
