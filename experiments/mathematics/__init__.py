@@ -4,13 +4,17 @@ No training, no sampling, no data: closed forms in float64, parameter counts of 
 meta device, and arithmetic on numbers as the paper prints them.
 """
 
-from experiments.mathematics import architecture, conversion, printed, stability, weighting
+from experiments.mathematics.architecture import CHECKS as ARCHITECTURE
 from experiments.mathematics.check import Check
+from experiments.mathematics.conversion import CHECKS as CONVERSION
+from experiments.mathematics.printed import CHECKS as PRINTED
+from experiments.mathematics.stability import CHECKS as STABILITY
+from experiments.mathematics.weighting import CHECKS as WEIGHTING
 
 __all__ = ["Check", "checks"]
 
 
 def checks() -> list[Check]:
     """All checks, in the paper's order of subjects; a few seconds."""
-    parts = (conversion, weighting, architecture, stability, printed)
-    return [check() for part in parts for check in part.CHECKS]
+    parts = (*CONVERSION, *WEIGHTING, *ARCHITECTURE, *STABILITY, *PRINTED)
+    return [check() for check in parts]
