@@ -83,7 +83,8 @@ def paired(
     scale: Scale, module: type[DenoisingExpert], seed: int, schedule: Schedule | None = None
 ) -> TrainExpert:
     """One of the experts of one cluster whose conversions and mixtures are compared (§3.3.1)."""
-    return _train(scale, module, schedule, scale.pair, scale.pair_batch, seed)
+    clusters = tuple(range(scale.clusters)) if scale.pair is None else scale.pair
+    return _train(scale, module, schedule, clusters, scale.pair_batch, seed)
 
 
 def _train(

@@ -47,7 +47,8 @@ class Scale:
         guidance: scale of classifier-free guidance; 1 is none.
         aligned_steps, aligned_guidance: the setting of Table 4's aligned rows (HDDM, §3.1).
         conversion_steps, conversion_guidance: that of the conversion studies (HDDM, §3.3.1).
-        pair: clusters of "one data cluster" on which pairs of experts are compared (§3.3.1).
+        pair: the "one data cluster" on which pairs of experts are compared (§3.3.1): a cluster, or
+            several as one; none for all, where one is too small to be scored alone.
         pair_batch: batch of such an expert.
     """
 
@@ -81,7 +82,7 @@ class Scale:
     aligned_guidance: float
     conversion_steps: int
     conversion_guidance: float
-    pair: tuple[int, ...]
+    pair: tuple[int, ...] | None
     pair_batch: int
 
     def __post_init__(self) -> None:
@@ -107,14 +108,12 @@ class Scale:
             raise ValueError("ema must lie in [0, 1) and text_dropout in [0, 1]")
         if not (self.lr > 0 and self.router_lr > 0 and self.text_std >= 0):
             raise ValueError("lr and router_lr must be positive, text_std not negative")
-        if not self.pair or not set(self.pair) <= set(range(self.clusters)):
+        if self.pair is not None and not {*self.pair} <= {*range(self.clusters)}:
             raise ValueError(f"pair = {self.pair} must name clusters below {self.clusters}")
         if not 0 <= self.warmup <= self.steps:
             raise ValueError(f"warmup = {self.warmup} must lie between 0 and steps = {self.steps}")
 
 
-ALL = tuple(range(8))
-"""Where a cluster is too small to be scored alone, all of them are one."""
 _NAMES = ("smoke", "small", "paper")
 _TABLE: dict[str, tuple[Any, ...]] = {
     #                   smoke                small            paper: §6.1-6.3, DiT-B/2 of §3.2
@@ -148,7 +147,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "aligned_guidance": (2.0,                2.0,             7.5),
     "conversion_steps": (4,                  38,              75),
     "conversion_guidance": (1.6,             1.6,             6.0),
-    "pair":            (ALL,                 ALL,             (0,)),
+    "pair":            (None,                None,            (0,)),
     "pair_batch":      (16,                  64,              128),
 }  # fmt: skip
 

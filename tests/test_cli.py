@@ -17,7 +17,7 @@ from experiments.scales import SCALES
 from modules.checkpoint import CheckpointError
 
 ROOT = Path(__file__).parent.parent
-TINY = ["clusters=2", "pair=[0,1]", "batch=8", "steps=4", "router_steps=2", "judge_steps=2",
+TINY = ["clusters=2", "batch=8", "steps=4", "router_steps=2", "judge_steps=2",
         "solver_steps=1"]  # fmt: skip
 SMOKE = ["--scale", "smoke", "--seeds", "1", *(f"--scale.{dial}" for dial in TINY)]
 

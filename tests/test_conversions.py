@@ -105,11 +105,24 @@ def test_the_corrected_reading_guards_the_last_moment_alone():
     setting = corrected(SETTING)
     assert setting.alignment == MatchSNR()
     assert setting.guard == Guard(t_max=conversions.LAST)
-    first_step = 1 / SCALES["small"].solver_steps
-    assert 1 - first_step / 2 == conversions.LAST
+    assert corrected(SETTING, conversions.LATER).guard == Guard(t_max=conversions.LATER)
     assert list(readings(SMOKE, SETTING)) == [*NAMES, "corrected"]
     assert readings(SMOKE, SETTING)["corrected"] == setting
     assert all(readings(SMOKE, SETTING)[name] == literal(SMOKE, SETTING)[name] for name in NAMES)
+
+
+@pytest.mark.parametrize(("last", "times"), [(conversions.LAST, 13), (conversions.LATER, 32)])
+def test_the_last_moment_bounds_what_an_error_becomes(last, times):
+    """kills: a bound moved without what is said of it, or one that is not the expert's own time."""
+    t, x = torch.ones(1, dtype=torch.float64), randn(1, 4)
+    guard = corrected(SETTING, last).guard
+    found = [
+        Expert(lambda x, t, c, e=error: network(x, t) + e, Epsilon(), Cosine()).denoise(
+            x, t, guard=guard
+        )[0]
+        for error in (0.0, 1.0)
+    ]
+    assert (found[0] - found[1]).mean().item() == pytest.approx(times, abs=0.5)
 
 
 def test_latents_are_clipped_where_eq_28_clips_them(monkeypatch):

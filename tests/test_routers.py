@@ -22,7 +22,7 @@ from modules.schedules import Linear
 from modules.selection import Full, Only
 
 SMOKE = replace(
-    SCALES["smoke"], size=Size(8, 1, 2), router=Size(8, 1, 2), clusters=2, pair=(0, 1), batch=16,
+    SCALES["smoke"], size=Size(8, 1, 2), router=Size(8, 1, 2), clusters=2, batch=16,
     steps=4, samples=9, router_steps=6, router_lr=5e-2,
 )  # fmt: skip
 EXPERTS = [recipes.expert(SMOKE, FlowMatchingExpert, k, 0) for k in range(2)]

@@ -15,7 +15,7 @@ from experiments.stages import Encoded, noised
 from experiments.store import Store
 from modules.schedules import Cosine, Linear
 
-SMOKE = replace(SCALES["smoke"], clusters=4, pair=(0, 1))
+SMOKE = replace(SCALES["smoke"], clusters=4)
 CLUSTERS = recipes.shards(SMOKE).clusters
 
 
