@@ -100,6 +100,19 @@ class Less:
 
 
 @dataclass(frozen=True)
+class NoWorse:
+    """Row a less row b, plus a margin: above 0 where a falls short of b by less than the margin."""
+
+    a: Names
+    b: Names
+    margin: float
+
+    def values(self, published: Published, table: str, key: str) -> list[float] | None:
+        found = _columns(published, table, key, [self.a, self.b])
+        return None if found is None else [a - b + self.margin for a, b in found]
+
+
+@dataclass(frozen=True)
 class Swing:
     """|a - b| less |c - d|: whether one thing matters less than another."""
 
@@ -139,6 +152,11 @@ def below(reading: str, table: str, key: str, a: Names, b: Names) -> Test:
 def above(reading: str, table: str, key: str, a: Names, b: Names) -> Test:
     """Row a is claimed to lie above row b."""
     return Test(reading, table, key, Less(a, b), Expected.ABOVE)
+
+
+def no_worse(reading: str, table: str, key: str, a: Names, b: Names, margin: float) -> Test:
+    """Row a is claimed not to fall short of row b by the margin."""
+    return Test(reading, table, key, NoWorse(a, b, margin), Expected.ABOVE)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Expert:
         Raises ValueError where the prediction does not determine them and no guard helps: noise
         alone at t = 1, data alone at t = 0.
         """
-        t = guard.within(t)
+        t = self.objective.within(t, guard)
         margin = self.objective.determinant(self.schedule, t).abs().min()
         if margin < SINGULAR and guard.alpha_floor is None:
             raise ValueError(

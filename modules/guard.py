@@ -51,8 +51,9 @@ class Guard:
     x0_clip: clamp x0 to [-r, r] (Eq. 28).  alpha_floor: divide by max(alpha, floor) (Eq. 29).
     difference: step h of finite-difference schedule derivatives (Eq. 30); None uses closed forms.
     damping: s(t), which multiplies the velocity.
-    t_min, t_max: the times of its own schedule within which a converted expert is asked. X0 loses
-    the noise at t = 0 and Epsilon the data at t = 1: a solver that evaluates there needs a bound.
+    t_max: the latest time of its own schedule at which an Epsilon expert is asked, t_min the
+    earliest for an X0 expert. One loses the data at t = 1, the other the noise at t = 0; velocities
+    lose neither, and are never bounded.
     """
 
     x0_clip: float | None = None
@@ -62,16 +63,10 @@ class Guard:
     t_min: float | None = None
     t_max: float | None = None
 
-    def within(self, t: Tensor) -> Tensor:
-        """t, bounded by t_min and t_max where they are set."""
-        if self.t_min is None and self.t_max is None:
-            return t
-        return t.clamp(self.t_min, self.t_max)
-
     @classmethod
-    def paper_6_2(cls) -> "Guard":
-        """§2.3 with the numbers and the damping of §6.2, for VAE latents."""
-        return cls(x0_clip=20.0, alpha_floor=0.01, damping=LogisticDamping())
+    def paper_6_2(cls, x0_clip: float = 20.0) -> "Guard":
+        """§2.3 with the damping of §6.2; Eq. 28 clips at 20 for VAE latents, at 5 for pixels."""
+        return cls(x0_clip, alpha_floor=0.01, damping=LogisticDamping())
 
     @classmethod
     def paper_8_3_4(cls, x0_clip: float = 20.0) -> "Guard":

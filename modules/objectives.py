@@ -27,6 +27,10 @@ class Objective(ABC):
         a, b = self.row(schedule, t)
         return schedule.alpha(t) * b - schedule.sigma(t) * a
 
+    def within(self, t: Tensor, guard: Guard) -> Tensor:
+        """t [B], kept by the guard from where the determinant vanishes, if it does."""
+        return t
+
     def target(self, schedule: Schedule, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """What the network should output for x0, eps [B, ...] at t [B]."""
         a, b = (expand(entry, x0) for entry in self.row(schedule, t))
@@ -46,6 +50,9 @@ class Objective(ABC):
 class X0(Objective):
     """y = x0. The noise is lost where sigma = 0."""
 
+    def within(self, t: Tensor, guard: Guard) -> Tensor:
+        return t if guard.t_min is None else t.clamp(min=guard.t_min)
+
     def row(self, schedule: Schedule, t: Tensor) -> tuple[Tensor, Tensor]:
         return torch.ones_like(t), torch.zeros_like(t)
 
@@ -59,6 +66,9 @@ class X0(Objective):
 @dataclass(frozen=True)
 class Epsilon(Objective):
     """y = eps, the DDPM objective.  (HDDM, Eq. 3)  The data is lost where alpha = 0."""
+
+    def within(self, t: Tensor, guard: Guard) -> Tensor:
+        return t if guard.t_max is None else t.clamp(max=guard.t_max)
 
     def row(self, schedule: Schedule, t: Tensor) -> tuple[Tensor, Tensor]:
         return torch.zeros_like(t), torch.ones_like(t)

@@ -34,8 +34,7 @@ def by_hand(name, x, t):
     """u of one number x at one time t, from what §6.2, §8.1 and §8.3 print."""
     eps = 0.7 * math.sin(3 * x) + t
     alpha, sigma = math.cos(math.pi * t / 2), math.sin(math.pi * t / 2)  # Eq. 26
-    r = 20.0 if "6.2" in name else 5.0  # §6.2; Eq. 28 in pixel space
-    x0 = min(max((x - sigma * eps) / max(alpha, 0.01), -r), r)  # Eqs. 5, 28, 29
+    x0 = min(max((x - sigma * eps) / max(alpha, 0.01), -5), 5)  # Eqs. 5, 28 for pixels, 29
     own, h = OWN in name, 1e-4
     if "6.2" in name:
         s = min(1.0, 15.0 / (1 + math.exp(10 * (t - 0.85)))) if t > 0.85 else 1.0
@@ -96,7 +95,7 @@ def test_readings_differ_in_what_their_names_say():
         plain, own = found[name], found[name + OWN]
         assert plain.guard == own.guard
         assert (plain.alignment, own.alignment) == (SameTime(), SameTime(own_derivatives=True))
-    assert found[NAMES[0]].guard == Guard.paper_6_2()
+    assert found[NAMES[0]].guard == Guard.paper_6_2(5.0)
     assert found[NAMES[1]].guard == Guard.paper_8_3_4(5.0)
 
 

@@ -170,13 +170,28 @@ def test_t_max_asks_no_later_and_leaves_at_the_paths_own_time():
 
     t = torch.tensor([0.2, 0.6, 1.0], dtype=torch.float64)
     x = randn(3, 2)
-    found = Expert(network, X0(), Cosine()).velocity(x, t, path=Cosine(), guard=Guard(t_max=0.6))
+    guard = Guard(t_max=0.6)
+    found = Expert(network, Epsilon(), Cosine()).velocity(x, t, path=Cosine(), guard=guard)
     assert asked[0].tolist() == [0.2, 0.6, 0.6]
     cut = math.pi / 2 * t.clamp(max=0.6)[:, None]
-    eps = x * (1 - torch.cos(cut)) / torch.sin(cut)
+    x0 = x * (1 - torch.sin(cut)) / torch.cos(cut)
     at = math.pi / 2 * t[:, None]
-    expected = math.pi / 2 * (torch.cos(at) * eps - torch.sin(at) * x)
+    expected = math.pi / 2 * (torch.cos(at) * x - torch.sin(at) * x0)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("objective", [X0(), V(), Velocity()])
+def test_t_max_is_for_experts_that_lose_the_data(objective):
+    """kills: an expert whose inverse is regular at t = 1 asked at another time than the point's."""
+    asked = []
+
+    def network(x, t, c):
+        asked.append(t)
+        return x
+
+    t = torch.tensor([0.2, 0.6, 1.0], dtype=torch.float64)
+    Expert(network, objective, Cosine()).velocity(randn(3, 2), t, guard=Guard(t_max=0.6))
+    assert asked[0].tolist() == pytest.approx((2 / math.pi * torch.atan2(t, 1 - t)).tolist())
 
 
 def test_t_min_keeps_an_x0_expert_finite_at_the_data():

@@ -18,27 +18,29 @@ from modules.objectives import Objective, V, Velocity
 from modules.schedules import Cosine, Linear
 
 FALSE = {
-    "Eq. 2 at t = 1",
     "Eqs. 5-8 at equal time, as printed",
-    "Input norm, cosine over linear, at t = 0.5",
     "Remark: any schedule",
-    "Blog: FM under-trains low noise",
     "DiT-XL/2 with AdaLN-Zero and text",
     "Parameters saved by AdaLN-Single",
     "Eqs. 14-15: MLP_global emits 6Ld",
     "DiT-B/2 expert",
     "Eq. 20: what a DiT checkpoint gives",
     "Eq. 21: the time index",
-    "Division by alpha near t = 1",
-    "Size of the schedule's derivatives",
-    "Eq. 30 in half precision",
     "s(t) of §6.2",
-    "Eq. 31 at elevated noise levels",
-    "Eq. 31 at the end of sampling",
     "72 A100-days",
     "Intra-prompt LPIPS, 0.631 against 0.617",
 }
 """What the paper says and mathematics does not, each found by hand."""
+IMPLIED = {
+    "Eq. 2 at t = 1",
+    "Size of the schedule's derivatives",
+    "Eq. 30 in half precision",
+    "Eq. 31 at the end of sampling",
+    "Memory of an XL/2 expert",
+    "Images per expert",
+    "500,000 steps of batch 128 in 9 A40-days",
+}
+"""What it does not say, or leaves to what it does not say."""
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +50,9 @@ def found():
 
 def test_verdicts_are_the_known_ones(found):
     """kills: a comparison turned round, a tolerance so wide that all holds, a check lost."""
-    assert {name for name, check in found.items() if not check.holds} == FALSE
-    assert len(found) == len(checks()) == 50
+    assert {name for name, check in found.items() if check.holds is False} == FALSE
+    assert {name for name, check in found.items() if check.holds is None} == IMPLIED
+    assert len(found) == len(checks()) == 47
 
 
 def test_values_are_the_ones_worked_out_by_hand(found):
@@ -62,7 +65,6 @@ def test_values_are_the_ones_worked_out_by_hand(found):
         "DiT-B/2 router": "129.1M",
         "Eq. 29: the safe division": "0.9936",
         "Eq. 31 at the end of sampling": "0.0595",
-        "Input norm, cosine over linear, at t = 0.5": "1.414214",
         "Division by alpha near t = 1": "31.8 (cosine) and 49.0 (linear)",
         "Top-2 against the monolith, per cent": "23.75%",
         "Compute, 1176 to 72 GPU-days": "16.3",
@@ -81,7 +83,7 @@ def test_every_line_fits_a_table_and_says_where(found):
         cells = [check.name, check.section, check.statement, check.paper, check.ours, check.why]
         assert all(cell and "|" not in cell and "\n" not in cell for cell in cells)
         assert any(part in check.section for part in ("§", "abstract", "Table"))
-        assert isinstance(check.holds, bool)
+        assert check.holds in (True, False, None)
 
 
 def test_two_runs_say_the_same(found):
@@ -99,6 +101,7 @@ def test_two_runs_say_the_same(found):
         ("605M", 606.0, False),
         ("23.7%", 23.75, True),
         ("16×", 16.33, True),
+        ("16×", 15.1, False),
         ("30%", 26.4, False),
         ("7.04", 7.051, False),
         ("1,176", 1176.4, True),
@@ -205,4 +208,3 @@ def test_equal_time_is_exact_only_on_the_path(monkeypatch):
     assert not conversion.same_time().holds
     monkeypatch.setattr(conversion, "OTHER", Linear())
     assert conversion.same_time().holds
-    assert conversion.norm_at_half().ours == f"{1:.6f}"

@@ -26,6 +26,7 @@ RAW, CALIBRATED = "as trained", "calibrated"
 ROUTERS = [(form, state) for form in FORMS for state in (RAW, CALIBRATED)]
 
 CHOSEN = Column("router_accuracy", "Router accuracy, %", 1, factor=100)
+MORE = Column("over_majority", "… less the largest cluster's share", 1, factor=100)
 ERROR = Column("calibration_error", "Calibration error (ECE), %", 1, factor=100)
 LOSS = Column("log_loss", "Log loss, nats", 3)
 
@@ -72,7 +73,7 @@ def curves(results: Results) -> bytes:
 TABLE = Table(
     name="ablation-router",
     title="Ablation. The router's text and its calibration (HDDM §2.1, Eq. 2)",
-    columns=[CHOSEN, ERROR, LOSS, FID, KID, ACCURACY, DIVERSITY, ROUTER],
+    columns=[CHOSEN, MORE, ERROR, LOSS, FID, KID, ACCURACY, DIVERSITY, ROUTER],
     rows=rows,
     baseline=None,
     notes=[

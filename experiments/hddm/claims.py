@@ -18,14 +18,17 @@ from experiments.scales import SCALES
 from experiments.statements import CLAIMS
 
 EMPIRICAL = ("#", "Section", "Claim", "Reading", "Metric", "Paper", "Ours", "n", "Verdict", "Why")
-EXACT = ("Section", "Statement", "Paper", "Computed", "Holds", "Why")
+HOLDS = {True: "yes", False: "**no**", None: "implied"}
+EXACT = ("Section", "Subject", "Statement", "Paper", "Computed", "Holds", "Why")
 
 
 READ_ME = (
-    "Ours is the difference of the rows that the claim compares, as their table's .json has them, "
-    "paired by training seed: mean ± half-width of the 95 % interval (Student's t). A claim holds "
-    "where the whole interval has the sign that it wants, and does not where it has the other; of "
-    "so many readings some will fall on either side by chance. FID is on digit features."
+    "Ours is the difference of the rows that the claim compares, or a row's own number, as their "
+    "table's .json has them, by training seed: mean ± half-width of the 95 % interval (Student's "
+    "t), a margin added where one is allowed. A claim holds where the whole interval has the sign "
+    "that it wants, and does not where it has the other; whether the effect is as large as the "
+    "paper's is not tested. Of so many readings some will fall on either side by chance. FID is on "
+    "digit features."
 )
 
 
@@ -49,10 +52,7 @@ def _empirical(lines: Sequence[Line]) -> list[list[str]]:
 
 
 def _exact(found: Sequence[Check]) -> list[list[str]]:
-    return [
-        [c.section, c.statement, c.paper, c.ours, "yes" if c.holds else "**no**", c.why]
-        for c in found
-    ]
+    return [[c.section, c.name, c.statement, c.paper, c.ours, HOLDS[c.holds], c.why] for c in found]
 
 
 def _sources(published: Published) -> list[str]:
@@ -67,6 +67,7 @@ def _sources(published: Published) -> list[str]:
 def markdown(scale: str, lines: Sequence[Line], exact: Sequence[Check], source: Published) -> str:
     """claims.md, whole."""
     counts = Counter(line.judged.verdict for line in lines)
+    holding = Counter(check.holds for check in exact)
     summary = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict)
     return "\n".join(
         [
@@ -74,7 +75,9 @@ def markdown(scale: str, lines: Sequence[Line], exact: Sequence[Check], source: 
             "",
             *([SMOKE, ""] if scale == "smoke" else []),
             f"{len(CLAIMS)} empirical statements, {len(lines)} readings of them: {summary}. "
-            f"{sum(check.holds for check in exact)} of {len(exact)} mathematical ones hold.",
+            f"Of {len(exact)} mathematical ones {holding[True]} hold, {holding[False]} "
+            f"do not, and {holding[None]} are implied rather than stated, or hang on what is "
+            "not stated.",
             "",
             READ_ME,
             "",

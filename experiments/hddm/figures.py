@@ -206,9 +206,9 @@ FIGURES: dict[str, Callable[[Results], bytes]] = {
     "fig02": _inference,
     "fig05": functools.partial(_beside, 5, (HOMOGENEOUS, HETEROGENEOUS), 4),
     "fig06": _training,
-    "fig07": functools.partial(_gallery, 7, "8FM"),
+    "fig07": functools.partial(_gallery, 7, "2DDPM:6FM"),
     "fig08": functools.partial(_gallery, 8, "1DDPM:7FM"),
-    "fig09": functools.partial(_gallery, 9, "2DDPM:6FM"),
+    "fig09": functools.partial(_gallery, 9, "8FM"),
     "fig10": functools.partial(_gallery, 10, "2DDPM:6FM"),
     "fig11": functools.partial(_beside, 11, (HETEROGENEOUS, HOMOGENEOUS), 2),
     "fig12": functools.partial(_beside, 12, (HETEROGENEOUS, HOMOGENEOUS), 2),
@@ -226,8 +226,8 @@ TABLE = Table(
     notes=[
         "Pictures are those of seed 0, in `figures/fig01.png` to `fig15.png`. The same place of a "
         "figure's columns has the same prompt and noise.",
-        "Figs 1, 5 and 9-12 show 2DDPM:6FM, 5, 11 and 12 beside 8FM; Fig 7 shows 8FM and Fig 8 "
-        "1DDPM:7FM: §7.1 names the three and not which is where.",
+        "Figs 1, 5, 7 and 10-12 show 2DDPM:6FM, 5, 11 and 12 beside 8FM; Fig 8 shows 1DDPM:7FM and "
+        "Fig 9 8FM: §7.1 names the three, and of the four galleries only Fig 7 says which it is.",
         "Fig 13 has the paper's reading first, one schedule and the guards of §8.3.4, then each "
         "expert on its own schedule, literal and corrected.",
         "Fig 15 has both forms of router: the paper's reads no text.",

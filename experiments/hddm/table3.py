@@ -49,9 +49,7 @@ def rows(scale: Scale, seed: int) -> list[Row]:
     linear = {
         **conversions.literal(scale, setting),
         "corrected": conversions.corrected(setting),
-        f"corrected, to t = {conversions.LATER:g}": conversions.corrected(
-            setting, conversions.LATER
-        ),
+        **conversions.halves(scale, setting),
     }
     found += [_alone("DDPM→FM", how, scale, ddpm, seed, each) for how, each in linear.items()]
     for name, early, path in (
@@ -101,10 +99,13 @@ TABLE = Table(
     notes=[
         "The paper's LPIPS stands beside the mean distance of all pairs of samples, its CLIP score "
         "beside the share of prompts that the judge reads in the picture.",
-        "A reading of the conversion is literal (equal time, the guards of §6.2 or of §8.3.4) or "
-        "corrected (equal signal-to-noise ratio; asked at t <= "
-        f"{conversions.LAST:g} of its own schedule, and nothing else). On one schedule for both "
-        "experts the readings differ in their guards alone. The paper's number stands beside each.",
+        "A reading of the conversion is literal (equal time, the guards of §6.2 or of §8.3.4, the "
+        "derivatives of the path unless it says the expert's) or corrected (equal signal-to-noise "
+        f"ratio; the DDPM expert asked at t <= {conversions.LAST:g} of its own schedule, as the "
+        "native samplers ask it, and nothing else). Two rows change one of these at a time. The "
+        "paper's number stands beside each.",
+        "On one schedule for both, with DDPM at t <= 0.5 alone, §6.2 guards nothing: that row is "
+        "the corrected one.",
         "At `small` the one data cluster is the whole training split: an eighth of it leaves too "
         "few held-out pictures to score.",
     ],

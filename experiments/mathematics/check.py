@@ -8,6 +8,8 @@ from dataclasses import dataclass
 class Check:
     """A statement, the value printed for it, ours, whether it holds, and why, in one line.
 
+    holds: None for what the paper implies rather than states, or what hangs on what it leaves open.
+
     Nothing here is measured: every check is exact arithmetic, or a closed form in float64.
     """
 
@@ -16,7 +18,7 @@ class Check:
     statement: str
     paper: str
     ours: str
-    holds: bool
+    holds: bool | None
     why: str
 
 
@@ -25,12 +27,13 @@ EXACT = 1e-9
 
 
 def agrees(printed: str, value: float) -> bool:
-    """Whether `value` rounds or truncates to the printed number: less than one unit in its last
-    place away. A percent sign or a comma in `printed` does not matter.
+    """Whether `value` rounds or truncates to the printed number. A percent sign or a comma in
+    `printed` does not matter.
     """
     digits = printed.replace(",", "").rstrip("%×M")
-    place = len(digits.partition(".")[2])
-    return abs(float(digits) - value) < 10.0**-place
+    unit = 10.0 ** len(digits.partition(".")[2])
+    shown = round(float(digits) * unit)
+    return shown in (round(value * unit), math.trunc(value * unit + EXACT))
 
 
 def power(value: float) -> str:

@@ -7,11 +7,9 @@ from experiments.measures.resources import (
     A40,
     A100,
     HDDM_XL,
-    expert_flops,
     training_flops,
     utilisation,
 )
-from modules.dit import B, DiT
 
 DDM_DAYS, OUR_DAYS = 1176, 72
 DDM_DATA, OUR_DATA = 158, 11
@@ -85,7 +83,7 @@ def nine_days() -> Check:
         "Each expert requires approximately 9 GPU-days",
         "9 days",
         f"{experts / HDDM_XL.experts:.2e} FLOPs, {used:.0%} of an A40's peak",
-        used < 1,
+        None,
         f"Possible, though high, and {4 / 3 * used:.0%} if each forward pass is made twice, as "
         f"checkpointing does. The router adds {router / experts:.0%}.",
     )
@@ -117,22 +115,6 @@ def improvement_share() -> Check:
     )
 
 
-def matched_flops() -> Check:
-    monolith, experts = 256, 8
-    each = monolith // experts
-    alike = monolith * expert_flops(DiT(B)) == experts * each * expert_flops(DiT(B))
-    return Check(
-        "FLOP-matched batches",
-        "§3.2",
-        "Batch 256 becomes 32 per expert, with equivalent total FLOPs",
-        "32",
-        str(each),
-        each == 32 and alike,
-        "Equal a step in training, the router not counted; sampling by Top-2 takes twice the "
-        "monolith's evaluations and the router's.",
-    )
-
-
 def images_each() -> Check:
     found = 3.9e6 / 8
     return Check(
@@ -141,7 +123,7 @@ def images_each() -> Check:
         "Fewer than 500K images per expert, of 3.9M in 8 clusters",
         "<500K",
         f"{found / 1e3:.1f}K on average",
-        found < 500e3,
+        None,
         f"On average. For every expert the largest cluster must stay within "
         f"{500e3 / found - 1:.1%} of it, and semantic k-means seldom gives that.",
     )
@@ -170,7 +152,6 @@ CHECKS = (
     nine_days,
     improvement,
     improvement_share,
-    matched_flops,
     images_each,
     diversity,
 )

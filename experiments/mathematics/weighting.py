@@ -147,24 +147,6 @@ def relatively_upweighted() -> Check:
     )
 
 
-def nowhere_stronger() -> Check:
-    pairs = ((V(), Cosine()), (Velocity(), Linear()))
-    least = min(
-        float((_measured(objective, schedule) / _measured(Epsilon(), schedule)).min())
-        for objective, schedule in pairs
-    )
-    return Check(
-        "Blog: FM under-trains low noise",
-        "§2.4, blog",
-        "Where FM under-trains (low noise), DDPM concentrates its signal: w_eps > w_v somewhere",
-        "w_eps > w_v",
-        f"w_v / w_eps >= {least:.6f} at every t",
-        least < 1 - EXACT,
-        "The velocity loss weighs an error in x0 at least as much at every t, so nothing is "
-        "under-trained against eps; the complement is one of shares alone.",
-    )
-
-
 CHECKS = (
     epsilon_weight,
     v_weight,
@@ -173,5 +155,4 @@ CHECKS = (
     linear_path,
     any_schedule,
     relatively_upweighted,
-    nowhere_stronger,
 )

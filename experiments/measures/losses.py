@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -48,9 +48,11 @@ class Convergence(Measurement):
     """Validation loss after fractions of the steps, and how much sooner than `scratch` it falls.
 
     speedup_half, speedup_final, speedup_lowest: steps in which scratch comes down to its own loss
-    half-way, at the end, at its lowest, over those in which this run does. Absent if it never does;
-    reached_final is 1 if it does.  (HDDM, §3.2.2)
+    half-way, at the end, at its lowest, over those in which this run does, or all of them if it
+    never does; reached_final is 1 if it does.  (HDDM, §3.2.2)
     """
+
+    version: ClassVar[int] = 2
 
     run: TrainExpert
     scratch: TrainExpert
@@ -70,8 +72,8 @@ class Convergence(Measurement):
             mine, its = reached(ours, loss), reached(theirs, loss)
             if name == "final":
                 found["reached_final"] = float(mine is not None)
-            if mine is not None and its is not None:
-                found[f"speedup_{name}"] = its / mine
+            if its is not None:  # a line between validations may pass below each of them
+                found[f"speedup_{name}"] = its / (steps if mine is None else mine)
         return found
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -38,7 +38,10 @@ class Routed(Measurement):
     """A router on noised pictures that it was not trained on, by time, and the mean over times.
 
     removed: clusters whose pictures are left out, there being no expert to send them to.
+    over_majority: accuracy less that of always naming the largest cluster.
     """
+
+    version: ClassVar[int] = 2
 
     router: Routing
     pictures: Encoded
@@ -64,7 +67,8 @@ class Routed(Measurement):
                 states = (noised(data, self.path, seed, t) for seed in seeds)
                 p = torch.cat([router(x, times, c) for x, times, _, c in states]).numpy()
             parts[str(t)] = {
-                "router_accuracy": agreement(p.argmax(axis=1), labels),
+                "router_accuracy": (accuracy := agreement(p.argmax(axis=1), labels)),
+                "over_majority": accuracy - float(np.bincount(labels).max()) / len(labels),
                 "calibration_error": calibration_error(p, labels),
                 "log_loss": log_loss(p, labels),
             }

@@ -3,5 +3,6 @@
 from experiments.statements.conversion import CONVERSION
 from experiments.statements.mixtures import MIXTURES
 from experiments.statements.routing import ROUTING
+from experiments.statements.switching import SWITCHING
 
-CLAIMS = (*ROUTING, *CONVERSION, *MIXTURES)
+CLAIMS = (*ROUTING, *CONVERSION, *SWITCHING, *MIXTURES)
