@@ -8,7 +8,7 @@ from mixture import OBJECTIVES, PAIRS, SCHEDULES, name, randn, slope
 
 from modules.expert import Expert
 from modules.guard import Guard, LogisticDamping, NoDamping, StepDamping
-from modules.objectives import X0, Epsilon, Velocity
+from modules.objectives import X0, Epsilon, V, Velocity
 from modules.sampling import euler, uniform
 from modules.schedules import Cosine, Linear
 
