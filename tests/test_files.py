@@ -12,7 +12,9 @@ from experiments.training import WholeCheckpointIO
 
 
 @pytest.mark.parametrize("part", [None, "fixed.part"])
-@pytest.mark.parametrize("content", [b"new", memoryview(b"new"), b""], ids=repr)
+@pytest.mark.parametrize(
+    "content", [b"new", memoryview(b"new"), b""], ids=["bytes", "view", "empty"]
+)
 def test_a_file_is_written_over(tmp_path, part, content):
     """kills: content appended, cut at the old length, or what is written aside left behind."""
     path = tmp_path / "file"
