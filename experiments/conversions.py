@@ -8,12 +8,17 @@ equal signal-to-noise ratio, and keeps an epsilon expert from t = 1, where it sa
 
 from dataclasses import replace
 
-from experiments.recipes import shards
+from experiments import recipes
 from experiments.samples import Setting
 from experiments.scales import Scale
 from modules.alignment import MatchSNR, SameTime
 from modules.guard import Guard
+from modules.schedules import Cosine
 
+EARLY, LATE, CORRECTED = "literal §6.2", "literal §8.3.4", "corrected"
+READINGS = (EARLY, LATE, CORRECTED)
+SLOPES = tuple(f"{how}, expert's derivatives" for how in (EARLY, LATE))
+"""Names of readings; the last two differentiate the expert's schedule, not the sampling path."""
 LAST, LATER = 0.95, 0.98
 """The latest time of its own schedule at which a corrected expert is asked. An error of eps becomes
 sigma / alpha times as large in x0: 13 times at 0.95, 32 times at 0.98 (Table 3 has both). Literal
@@ -35,18 +40,17 @@ def literal(scale: Scale, setting: Setting) -> dict[str, Setting]:
 
     The first two differentiate the sampling path in Eq. 7, the last two the expert's schedule.
     """
-    early, late = _guards(scale)
+    guards = _guards(scale)
     return {
-        "literal §6.2": _literal(setting, early, False),
-        "literal §8.3.4": _literal(setting, late, False),
-        "literal §6.2, expert's derivatives": _literal(setting, early, True),
-        "literal §8.3.4, expert's derivatives": _literal(setting, late, True),
+        name: _literal(setting, guard, own)
+        for own, names in ((False, (EARLY, LATE)), (True, SLOPES))
+        for name, guard in zip(names, guards, strict=True)
     }
 
 
 def _guards(scale: Scale) -> tuple[Guard, Guard]:
     """Those of §6.2 and of §8.3.4, for what the latents are."""
-    clip = 5.0 if shards(scale).latents.pixels else 20.0
+    clip = 5.0 if recipes.shards(scale).latents.pixels else 20.0
     return Guard.paper_6_2(clip), Guard.paper_8_3_4(clip)
 
 
@@ -63,5 +67,16 @@ def halves(scale: Scale, setting: Setting) -> dict[str, Setting]:
 def readings(scale: Scale, setting: Setting) -> dict[str, Setting]:
     """The two literal readings that follow the sampling path, and the corrected one."""
     found = literal(scale, setting)
-    named = {name: found[name] for name in ("literal §6.2", "literal §8.3.4")}
-    return {**named, "corrected": corrected(setting)}
+    return {EARLY: found[EARLY], LATE: found[LATE], CORRECTED: corrected(setting)}
+
+
+def crossed(scale: Scale, same: str) -> dict[str, Setting]:
+    """The conversion setting on the cosine path, called `same`, and on the linear path, "different"
+    since DDPM has the cosine schedule: each as in §8.3.4 and corrected."""
+    setting = recipes.conversion(scale)
+    on = {same: replace(setting, path=Cosine()), "different": setting}
+    return {
+        f"{name}, {how.removeprefix('literal ')}": readings(scale, path)[how]
+        for name, path in on.items()
+        for how in (LATE, CORRECTED)
+    }

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from datamodules.sources import Source, Split
 from experiments.files import read_json
 from experiments.identity import Context, Measurement, Stage
-from experiments.samples import Sample, heldout_prompts
+from experiments.prompts import Asked, Heldout
+from experiments.samples import Sample
 from experiments.stages import SAMPLING
 from experiments.store import Store
 from experiments.trained import load_trained
@@ -66,8 +67,8 @@ class Real(Stage):
     def label(self) -> str:
         return f"real pictures, seed {self.seed}"
 
-    def prompts(self) -> tuple[list[str], NDArray[np.int64]]:
-        return heldout_prompts(self.source, self.n)
+    def prompts(self) -> Asked:
+        return Heldout(self.n).read(self.source)
 
     def make(self, folder: Path, context: Context) -> None:
         train, (_, named) = self.source.read(Split.TRAIN), self.prompts()
@@ -95,11 +96,13 @@ class Real(Stage):
 class Score(Measurement):
     """measured.json: what the judge says of pictures beside the held-out ones.
 
-    within.json has the diversity of each prompt, for tests paired over prompts.
+    within.json has the diversity of each prompt, for tests paired over prompts: that of `repeated`,
+    samples of a few prompts many times over, or else of the pictures themselves.
     """
 
     pictures: Sample | Real
     judge: Judge
+    repeated: Sample | None = None
 
     @property
     def label(self) -> str:
@@ -112,18 +115,27 @@ class Score(Measurement):
         reference, _ = judged(judge, heldout.images)
         images, evaluations = self.pictures.read(store)
         features, classes = judged(judge, images)
-        captions, named = self.pictures.prompts()
-        within = within_groups(features, np.array(captions))
+        _, named = self.pictures.prompts()
+        again = features
+        if self.repeated is not None:
+            again, _ = judged(judge, self.repeated.images(store))
+        captions, _ = self.several.prompts()
+        within = within_groups(again, np.array(captions))
         (folder / "within.json").write_text(json.dumps(within, indent=1) + "\n")
         return {
             "fid": frechet_distance(features, reference),
             "kid": kernel_distance(features, reference),
             "accuracy": agreement(classes, named),
-            "diversity": float(np.mean(list(within.values()))),
+            **({"diversity": float(np.mean(list(within.values())))} if within else {}),
             "spread": spread(features),
             "nearest": nearest(images, train.images) / nearest(heldout.images, train.images),
             **evaluations,
         }
+
+    @property
+    def several(self) -> Sample | Real:
+        """The pictures of which a prompt has several."""
+        return self.pictures if self.repeated is None else self.repeated
 
     def within(self, store: Store) -> dict[str, float]:
         """Diversity among the samples of each prompt, by caption."""
@@ -132,3 +144,17 @@ class Score(Measurement):
     def remarks(self, store: Store) -> tuple[str, ...]:
         accuracy = self.judge.read(store)["accuracy"]
         return (f"The judge reads {accuracy:.1%} of the held-out pictures rightly.",)
+
+
+@dataclass(frozen=True)
+class Drawn(Measurement):
+    """measured.json: what samples that no judge can read cost; a look tells how good they are."""
+
+    pictures: Sample
+
+    @property
+    def label(self) -> str:
+        return f"count of {self.pictures.label}"
+
+    def measure(self, folder: Path, context: Context) -> dict[str, float]:
+        return self.pictures.read(context.store)[1]

@@ -5,10 +5,12 @@ Two tables that name the same expert share it, since a stage is known by its con
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 
 from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
 from datamodules.sources import Split
 from experiments.evaluation import Judge, Real, Score
+from experiments.prompts import Heldout, Repeated
 from experiments.routers import Calibrated, Known, Routing
 from experiments.samples import Sample, Setting
 from experiments.scales import Scale
@@ -188,9 +190,16 @@ def score(
 ) -> Score:
     """The score of samples drawn from experts under a router, if need be, and a selection."""
     how = default(scale) if setting is None else setting
-    n, batch = scale.samples, scale.sample_batch
-    sample = Sample(tuple(experts), routed_by, selection, n, batch, seed, how)
+    asked, batch = Heldout(scale.samples), scale.sample_batch
+    sample = Sample(tuple(experts), routed_by, selection, asked, batch, seed, how)
     return Score(sample, judge(scale))
+
+
+def repeated(scale: Scale, found: Score) -> Score:
+    """The same score, but for its diversity, which is that of a few prompts asked many times."""
+    assert isinstance(found.pictures, Sample)
+    asked = Repeated(scale.diversity_prompts, scale.diversity_each)
+    return replace(found, repeated=replace(found.pictures, asked=asked))
 
 
 def alone(scale: Scale, stage: TrainExpert, seed: int, setting: Setting | None = None) -> Score:

@@ -1,4 +1,4 @@
-"""The stage that draws pictures for held-out captions: an ensemble, a router, a selection."""
+"""The stage that draws pictures for captions: an ensemble, a router, a selection."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-from datamodules.sources import Source, Split
 from experiments.files import write_whole
 from experiments.identity import Context, Stage
-from experiments.routers import Routing, at_rows, networks
+from experiments.prompts import Asked, Heldout, Prompts
+from experiments.routers import Known, Routing, at_rows, networks
 from experiments.stages import SAMPLING, Shards, run_seed
 from experiments.store import Store
 from experiments.trained import TrainExpert
@@ -31,13 +31,6 @@ from modules.solvers import Euler, Solver
 from modules.text import Text
 
 Arrays = dict[str, NDArray[Any]]
-
-
-def heldout_prompts(source: Source, n: int) -> tuple[list[str], NDArray[np.int64]]:
-    """n captions and their labels: the held-out split in order, round again if it is short."""
-    heldout = source.read(Split.HELDOUT)
-    rows = np.arange(n) % len(heldout)
-    return [heldout.captions[i] for i in rows], heldout.labels[rows]
 
 
 @dataclass(frozen=True)
@@ -67,21 +60,30 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Sample(Stage):
-    """00000.npz, 00001.npz, …: n pictures and how many evaluations they took.
+    """00000.npz, 00001.npz, …: a picture for each prompt, and how many evaluations they took.
 
     router None: every expert is as probable as another, for selections that ask no router.
     Row i starts from noise of its own seed, the same under every strategy, so that strategies
-    are compared pair by pair.
+    are compared pair by pair. ValueError if the oracle, which knows held-out rows, is asked for
+    other prompts.
     """
 
     resumes: ClassVar[bool] = True
     experts: tuple[TrainExpert, ...]
     router: Routing | None
     selection: Selection
-    n: int
+    asked: Prompts
     batch: int
     seed: int
     setting: Setting
+
+    def __post_init__(self) -> None:
+        if isinstance(self.router, Known) and self.asked != Heldout(self.router.n):
+            raise ValueError(f"the oracle of {self.router.n} held-out captions: not {self.asked}")
+
+    @property
+    def n(self) -> int:
+        return self.asked.n
 
     @property
     def shards(self) -> Shards:
@@ -97,8 +99,8 @@ class Sample(Stage):
         calls = self.setting.steps * (1 if self.setting.guidance == 1 else 2)
         return 1.0 + self.n * calls * (1e-4 if self.router is None else 3e-4)
 
-    def prompts(self) -> tuple[list[str], NDArray[np.int64]]:
-        return heldout_prompts(self.shards.source, self.n)
+    def prompts(self) -> Asked:
+        return self.asked.read(self.shards.source)
 
     def make(self, folder: Path, context: Context) -> None:
         loaded = self.load(context.store, context.torch_device)

@@ -43,6 +43,8 @@ class Scale:
         judge_steps: optimiser steps of the classifier that scores.
         samples: pictures sampled for each row of a table.
         sample_batch: pictures sampled at once.
+        diversity_prompts, diversity_each: prompts, and pictures of each, where diversity within a
+            prompt is a table's subject (HDDM, §3.4.1).
         solver_steps: Euler steps.
         guidance: scale of classifier-free guidance; 1 is none.
         aligned_steps, aligned_guidance: the setting of Table 4's aligned rows (HDDM, §3.1).
@@ -76,6 +78,8 @@ class Scale:
     judge_steps: int
     samples: int
     sample_batch: int
+    diversity_prompts: int
+    diversity_each: int
     solver_steps: int
     guidance: float
     aligned_steps: int
@@ -141,6 +145,8 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "judge_steps":     (30,                  600,             600),
     "samples":         (20,                  400,             50_000),
     "sample_batch":    (20,                  200,             64),
+    "diversity_prompts": (4,                 40,              100),
+    "diversity_each":  (2,                   10,              10),
     "solver_steps":    (3,                   25,              50),
     "guidance":        (1.0,                 1.0,             7.5),
     "aligned_steps":   (3,                   25,              50),

@@ -8,16 +8,13 @@ from scipy.spatial.distance import cdist, pdist
 def within_groups(features: NDArray[np.floating], groups: NDArray) -> dict[str, float]:
     """Mean pairwise Euclidean distance of features [N, F] inside each group [N], by its name.
 
-    Groups of one row say nothing and are left out; ValueError if all are.
+    Groups of one row say nothing and are left out.
     """
-    spreads = {
+    return {
         str(group): spread(features[groups == group])
         for group in np.unique(groups)
         if (groups == group).sum() > 1
     }
-    if not spreads:
-        raise ValueError("diversity needs a prompt with two samples")
-    return spreads
 
 
 def spread(features: NDArray[np.floating]) -> float:

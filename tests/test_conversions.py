@@ -128,6 +128,6 @@ def test_latents_are_clipped_where_eq_28_clips_them(monkeypatch):
     """kills: the pixels' 5 for a VAE's latents."""
     assert recipes.shards(SMOKE).latents.pixels
     latents = SimpleNamespace(latents=SimpleNamespace(pixels=False))
-    monkeypatch.setattr(conversions, "shards", lambda scale: latents)
+    monkeypatch.setattr(recipes, "shards", lambda scale: latents)
     clips = [setting.guard.x0_clip for setting in literal(SMOKE, SETTING).values()]
     assert clips == [20.0] * 4

@@ -14,9 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from experiments.drawing.galleries import Drawn
 from experiments.drawing.style import FAINT, INK, page, picture, png
-from experiments.evaluation import Score
+from experiments.evaluation import Drawn, Score
 from experiments.results import Results
 from experiments.store import Store
 from metrics.embedded import judged

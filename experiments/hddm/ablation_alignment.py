@@ -20,11 +20,9 @@ from experiments.results import Column, Results, Row, Table
 from experiments.samples import Sample
 from experiments.scales import Scale
 from experiments.statistics import estimate
+from experiments.variants import ROUTERS, STRATEGIES
 from modules.denoising import FlowMatchingExpert
-from modules.selection import Full, Selection, Top
 
-STRATEGIES: dict[str, Selection] = {"Top-1": Top(1), "Top-2": Top(2), "Full": Full()}
-ROUTERS = {"text-free": False, "text-aware": True}
 PLACES = HELDOUT, SAMPLING
 TIMES = (0.96, 0.8, 0.6, 0.4, 0.2)
 """Falling, and times of the solver's grid at 25 and at 50 steps."""

@@ -16,6 +16,7 @@ from experiments.comparisons import compared
 from experiments.results import Results, Row, Table
 from experiments.scales import Scale
 from experiments.trained import TrainExpert
+from experiments.variants import DDPM_CLUSTERS
 from modules.denoising import DDPMExpert, DenoisingExpert, FlowMatchingExpert, VExpert, X0Expert
 from modules.schedules import Cosine, Linear
 from modules.selection import Full, Only, Switch, Top
@@ -27,8 +28,6 @@ KINDS: dict[str, type[DenoisingExpert]] = {
     "v": VExpert,
 }
 LINEAR_FM, COSINE_FM = "FM, linear", "FM, cosine"
-CONVERTED = (0, 3)
-"""The clusters whose experts have the other objective, as in Table 4."""
 
 
 def pool(scale: Scale, seed: int) -> dict[str, TrainExpert]:
@@ -58,14 +57,14 @@ def rows(scale: Scale, seed: int) -> list[Row]:
             score = recipes.score(scale, [experts[a], experts[b]], None, switch, seed, setting)
             found.append(_row("high noise, then low", a, b, score))
     for name, module in KINDS.items():
-        mix = dict.fromkeys(CONVERTED, module)
+        mix = dict.fromkeys(DDPM_CLUSTERS, module)
         eight = recipes.mixed(scale, FlowMatchingExpert, mix, seed)
         router, at = (
             recipes.router(scale, True, seed),
             conversions.corrected(recipes.aligned(scale)),
         )
         score = recipes.score(scale, eight, router, Top(2), seed, at)
-        found.append(_row("among eight", f"{len(CONVERTED)} {name}", "6 FM", score))
+        found.append(_row("among eight", f"{len(DDPM_CLUSTERS)} {name}", "6 FM", score))
     return found
 
 
@@ -79,10 +78,10 @@ def tests(results: Results) -> list[str]:
     lines = [compared(results, FID, ("alone", a), ("alone", LINEAR_FM)) for a in alone[1:]]
     for a, b in itertools.combinations(alone, 2):
         lines.append(compared(results, FID, ("average", a, b), ("alone", LINEAR_FM)))
-    eight = ("among eight", f"{len(CONVERTED)} FM")
+    eight = ("among eight", f"{len(DDPM_CLUSTERS)} FM")
     for name in KINDS:
         if name != "FM":
-            other = ("among eight", f"{len(CONVERTED)} {name}")
+            other = ("among eight", f"{len(DDPM_CLUSTERS)} {name}")
             lines += [compared(results, column, other, eight) for column in (FID, DIVERSITY)]
     return lines
 

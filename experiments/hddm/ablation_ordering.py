@@ -6,7 +6,6 @@ small: 3 min for 3 seeds on 2 cores beside the experts · paper: 2 DiT-XL/2 expe
 """
 
 import sys
-from dataclasses import replace
 
 from experiments import conversions, recipes
 from experiments.cli import main
@@ -14,7 +13,6 @@ from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
 from experiments.comparisons import compared
 from experiments.drawing.pictures import sample_grid
 from experiments.results import Results, Row, Table
-from experiments.samples import Setting
 from experiments.scales import Scale
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.schedules import Cosine
@@ -30,7 +28,7 @@ ORDERS = {
 def rows(scale: Scale, seed: int) -> list[Row]:
     ddpm = recipes.paired(scale, DDPMExpert, seed)
     found = []
-    for name, setting in _settings(scale).items():
+    for name, setting in conversions.crossed(scale, "unified").items():
         unified = setting.path == Cosine()
         fm = recipes.paired(scale, FlowMatchingExpert, seed, Cosine() if unified else None)
         for order, (early, late) in ORDERS.items():
@@ -42,23 +40,10 @@ def rows(scale: Scale, seed: int) -> list[Row]:
     return found
 
 
-def _settings(scale: Scale) -> dict[str, Setting]:
-    """The paper's unified schedule, guarded as it says and not, and both readings on the linear."""
-    linear = recipes.conversion(scale)
-    unified = conversions.readings(scale, replace(linear, path=Cosine()))
-    different = conversions.readings(scale, linear)
-    return {
-        "unified, §8.3.4": unified["literal §8.3.4"],
-        "unified, corrected": unified["corrected"],
-        "different, §8.3.4": different["literal §8.3.4"],
-        "different, corrected": different["corrected"],
-    }
-
-
 def tests(results: Results) -> list[str]:
     """The two orders at each switching time, and each order over these times."""
     lines = []
-    for name in _settings(results.scale):
+    for name in conversions.crossed(results.scale, "unified"):
         for tau in SWITCHES:
             fm_first, ddpm_first = ((name, order, f"{tau:g}") for order in ORDERS)
             lines.append(compared(results, FID, ddpm_first, fm_first))

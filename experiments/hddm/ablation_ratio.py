@@ -14,16 +14,14 @@ from experiments.comparisons import compared
 from experiments.drawing.curves import curve
 from experiments.results import Results, Row, Table
 from experiments.scales import Scale
+from experiments.variants import DDPM_CLUSTERS
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.selection import Top
-
-FIRST = (0, 3)
-"""The clusters that the paper gives to DDPM."""
 
 
 def order(scale: Scale) -> list[int]:
     """Clusters in the order in which they turn to DDPM: the paper's, then by falling size."""
-    return [*FIRST, *(k for k in range(scale.clusters) if k not in FIRST)]
+    return [*DDPM_CLUSTERS, *(k for k in range(scale.clusters) if k not in DDPM_CLUSTERS)]
 
 
 def rows(scale: Scale, seed: int) -> list[Row]:

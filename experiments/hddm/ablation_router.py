@@ -6,6 +6,7 @@ each tells clusters apart over t, and what samples it leads to.
 small: 1 min for 3 seeds on 2 cores beyond Table 1.
 """
 
+import itertools
 import sys
 
 from datamodules.sources import Split
@@ -17,13 +18,11 @@ from experiments.drawing.curves import curve
 from experiments.measures.routing import TIMES, Routed
 from experiments.results import Column, Results, Row, Table
 from experiments.scales import Scale
+from experiments.variants import ROUTERS, STRATEGIES
 from modules.denoising import FlowMatchingExpert
-from modules.selection import Full, Selection, Top
+from modules.selection import Full
 
-STRATEGIES: dict[str, Selection] = {"Top-1": Top(1), "Top-2": Top(2), "Full": Full()}
-FORMS = {"text-free": False, "text-aware": True}
 RAW, CALIBRATED = "as trained", "calibrated"
-ROUTERS = [(form, state) for form in FORMS for state in (RAW, CALIBRATED)]
 
 CHOSEN = Column("router_accuracy", "Router accuracy, %", 1, factor=100)
 MORE = Column("over_majority", "… less the largest cluster's share", 1, factor=100)
@@ -39,9 +38,9 @@ def rows(scale: Scale, seed: int) -> list[Row]:
     experts = recipes.mixed(scale, FlowMatchingExpert, {}, seed)
     heldout = recipes.encoded(scale, Split.HELDOUT)
     over_t, sampled = [], []
-    for form, state in ROUTERS:
+    for form, state in itertools.product(ROUTERS, (RAW, CALIBRATED)):
         made = recipes.router if state == RAW else recipes.calibrated
-        router = made(scale, FORMS[form], seed)
+        router = made(scale, ROUTERS[form], seed)
         routed = Routed(router, heldout, seed)
         over_t += [Row(_names(form, state, t=f"{t:g}"), routed, at=str(t)) for t in TIMES]
         for name, selection in STRATEGIES.items():
@@ -58,8 +57,8 @@ def tests(results: Results) -> list[str]:
         return form, state, "", strategy
 
     pairs = [(full("text-free", state), full("text-aware", state)) for state in (RAW, CALIBRATED)]
-    pairs += [(full(form, CALIBRATED), full(form)) for form in FORMS]
-    pairs += [(full(form), full(form, RAW, top)) for form in FORMS for top in ("Top-1", "Top-2")]
+    pairs += [(full(form, CALIBRATED), full(form)) for form in ROUTERS]
+    pairs += [(full(form), full(form, RAW, top)) for form in ROUTERS for top in ("Top-1", "Top-2")]
     pairs.append((full("text-aware"), full("oracle", "")))
     return [compared(results, column, a, b) for a, b in pairs for column in (FID, ACCURACY)]
 

@@ -14,10 +14,9 @@ from experiments.comparisons import compared
 from experiments.drawing.curves import scatter
 from experiments.results import Results, Row, Table
 from experiments.scales import Scale
+from experiments.variants import ROUTERS
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Nucleus, Selection, Threshold, Top
-
-FORMS = {"text-free": False, "text-aware": True}
 
 
 def selections(scale: Scale) -> dict[str, Selection]:
@@ -36,7 +35,7 @@ def rows(scale: Scale, seed: int) -> list[Row]:
         Row({"Selection": "Monolithic", "Router": ""}, recipes.alone(scale, monolith, seed)),
         Row({"Selection": "oracle cluster", "Router": ""}, oracle),
     ]
-    for form, reads_text in FORMS.items():
+    for form, reads_text in ROUTERS.items():
         router = recipes.router(scale, reads_text, seed)
         for name, selection in selections(scale).items():
             score = recipes.score(scale, experts, router, selection, seed)
@@ -45,9 +44,9 @@ def rows(scale: Scale, seed: int) -> list[Row]:
 
 
 def tests(results: Results) -> list[str]:
-    """Top-2 against its neighbours and against Full, and the best router against the oracle."""
+    """Top-2 against its neighbours, the full ensemble and the oracle, for either router."""
     lines = []
-    for form in FORMS:
+    for form in ROUTERS:
         top_2 = ("Top-2", form)
         lines += [
             compared(results, FID, top_2, (name, form)) for name in ("Top-1", "Top-3", "Full")

@@ -7,7 +7,6 @@ small: 4 min for 3 seeds on 2 cores beside the experts · paper: 2 DiT-XL/2 expe
 """
 
 import sys
-from dataclasses import replace
 
 from experiments import conversions, recipes
 from experiments.cli import main
@@ -15,7 +14,6 @@ from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
 from experiments.comparisons import compared
 from experiments.drawing.curves import curve
 from experiments.results import Results, Row, Table
-from experiments.samples import Setting
 from experiments.scales import Scale
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.schedules import Cosine
@@ -32,7 +30,7 @@ def rows(scale: Scale, seed: int) -> list[Row]:
     fm_cosine = recipes.paired(scale, FlowMatchingExpert, seed, Cosine())
     ddpm = recipes.paired(scale, DDPMExpert, seed)
     found = []
-    for name, setting in _settings(scale).items():
+    for name, setting in conversions.crossed(scale, "same").items():
         early = fm_cosine if setting.path == Cosine() else fm
         for tau in THRESHOLDS:
             switch = Switch(tau, early=Only(0), late=Only(1))
@@ -43,23 +41,10 @@ def rows(scale: Scale, seed: int) -> list[Row]:
     return found
 
 
-def _settings(scale: Scale) -> dict[str, Setting]:
-    """The schedules and the reading of the conversion, by name."""
-    linear = recipes.conversion(scale)
-    same = conversions.readings(scale, replace(linear, path=Cosine()))
-    different = conversions.readings(scale, linear)
-    return {
-        "same, §8.3.4": same["literal §8.3.4"],
-        "same, corrected": same["corrected"],
-        "different, §8.3.4": different["literal §8.3.4"],
-        "different, corrected": different["corrected"],
-    }
-
-
 def tests(results: Results) -> list[str]:
     """What the paper says of 0.2, 0.5 and 0.7."""
     lines = []
-    for name in _settings(results.scale):
+    for name in conversions.crossed(results.scale, "same"):
         low, middle, high = ((name, f"{tau:g}") for tau in (0.2, 0.5, 0.7))
         lines.append(compared(results, FID, low, middle))
         lines.append(compared(results, SPREAD, middle, low))

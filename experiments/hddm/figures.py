@@ -15,8 +15,8 @@ from datamodules.digits import Digits
 from experiments import conversions, recipes
 from experiments.cli import main
 from experiments.columns import ACCURACY, EXPERT, ROUTER
+from experiments.conversions import CORRECTED, LATE
 from experiments.drawing import schematics
-from experiments.drawing.galleries import Drawn, Prompted
 from experiments.drawing.pictures import (
     FRAMED,
     Album,
@@ -29,29 +29,23 @@ from experiments.drawing.pictures import (
     sheet,
 )
 from experiments.drawing.prompts import CAPTIONS, places
-from experiments.evaluation import Score
+from experiments.evaluation import Drawn, Score
+from experiments.prompts import Given
 from experiments.results import Results, Row, Table
 from experiments.routers import Routing
 from experiments.samples import Sample, Setting
 from experiments.scales import Scale
 from experiments.trained import TrainExpert
-from modules.denoising import DDPMExpert, DenoisingExpert, FlowMatchingExpert
+from experiments.variants import MIXES, ROUTERS, STRATEGIES
+from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.schedules import Cosine, Linear
-from modules.selection import Full, Only, Selection, Switch, Top
+from modules.selection import Only, Selection, Switch, Top
 
-MIXES: dict[str, dict[int, type[DenoisingExpert]]] = {
-    "8FM": {},
-    "1DDPM:7FM": {0: DDPMExpert},
-    "2DDPM:6FM": {0: DDPMExpert, 3: DDPMExpert},
-}
 HOMOGENEOUS, HETEROGENEOUS = "8FM", "2DDPM:6FM"
-STRATEGIES: dict[str, Selection] = {"Top-1": Top(1), "Top-2": Top(2), "Full": Full()}
-ROUTERS = {"text-free": False, "text-aware": True}
 THRESHOLDS = ("0.3", "0.5", "0.7")
 ORDERS = {"DDPM→FM": (Only(1), Only(0)), "FM→DDPM": (Only(0), Only(1))}
-GUARDED, CORRECTED = "literal §8.3.4", "corrected"
 ONE, OWN = "one schedule", "own schedules"
-ORDERINGS = ((ONE, GUARDED), (OWN, GUARDED), (OWN, CORRECTED))
+ORDERINGS = ((ONE, LATE), (OWN, LATE), (OWN, CORRECTED))
 """Of Fig 13: the paper's is the first."""
 SWITCH = ("FM→DDPM", "0.5")
 """The deterministic router of §3.3.1, which Fig 14 shows."""
@@ -115,10 +109,8 @@ def _row(
     if isinstance(scale.source, Digits):
         measured = recipes.score(scale, experts, router, selection, seed, setting)
     else:
-        n, batch = len(CAPTIONS), scale.sample_batch
-        measured = Drawn(
-            Prompted(tuple(experts), router, selection, n, batch, seed, setting, CAPTIONS)
-        )
+        asked, batch = Given(CAPTIONS), scale.sample_batch
+        measured = Drawn(Sample(tuple(experts), router, selection, asked, batch, seed, setting))
     return Row(dict(zip(NAMES, names, strict=True)), measured)
 
 
@@ -168,7 +160,7 @@ def _orderings(results: Results) -> bytes:
 
 def _schedules(results: Results) -> bytes:
     lines = []
-    for reading in (GUARDED, CORRECTED):
+    for reading in (LATE, CORRECTED):
         sets = [_album(results, " at ".join(SWITCH), which, reading) for which in (OWN, ONE)]
         lines.append(Line(reading, [found[_own(found, 14)] for found in sets]))
     heads = ["Different schedules: FM linear, DDPM cosine", "Same schedule: both cosine"]

@@ -13,13 +13,11 @@ from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, 
 from experiments.drawing.pictures import sample_grid
 from experiments.results import Row, Table
 from experiments.scales import Scale
+from experiments.variants import ROUTERS, STRATEGIES
 from modules.denoising import FlowMatchingExpert
-from modules.selection import Full, Selection, Top
 
 COLUMN = "FID-50K (paper)"
 PAPER = {"Monolithic": 29.64, "Top-1": 30.60, "Top-2": 22.60, "Full": 47.89}
-STRATEGIES: dict[str, Selection] = {"Top-1": Top(1), "Top-2": Top(2), "Full": Full()}
-ROUTERS = {"text-free": False, "text-aware": True}
 
 
 def rows(scale: Scale, seed: int) -> list[Row]:

@@ -30,8 +30,9 @@ from experiments.measures.resources import (
 from experiments.results import Column, Results, Row, Table
 from experiments.scales import Scale
 from experiments.statistics import Estimate
+from experiments.variants import MIXES
 from modules.blocks import AdaLN
-from modules.denoising import DDPMExpert, DenoisingExpert, FlowMatchingExpert
+from modules.denoising import FlowMatchingExpert
 from modules.dit import XL, DiT
 from modules.selection import Top
 
@@ -46,10 +47,7 @@ DDM_DATA, CARD_DAYS = 153.6, 120.0
 """Millions of pictures in DDM's own words; A40-days in the words of the released weights' card."""
 PRINTED = (891.0, 605.0)
 """Millions of parameters before and after AdaLN-Single.  (HDDM, §2.5)"""
-OTHERS: dict[str, dict[int, type[DenoisingExpert]]] = {
-    HOMO: {},
-    HETERO: {0: DDPMExpert, 3: DDPMExpert},
-}
+OTHERS = {HOMO: MIXES["8FM"], HETERO: MIXES["2DDPM:6FM"]}
 HERE = 3
 """The first row that is trained here; HERE + 1 is the second."""
 

@@ -13,6 +13,7 @@ from experiments import conversions, recipes
 from experiments.cli import main
 from experiments.columns import ACCURACY, EXPERT, FID, SPREAD
 from experiments.comparisons import compared
+from experiments.conversions import CORRECTED, EARLY, LATE, READINGS
 from experiments.drawing.pictures import sample_grid
 from experiments.results import Results, Row, Table
 from experiments.samples import Setting
@@ -48,7 +49,7 @@ def rows(scale: Scale, seed: int) -> list[Row]:
     ]
     linear = {
         **conversions.literal(scale, setting),
-        "corrected": conversions.corrected(setting),
+        CORRECTED: conversions.corrected(setting),
         **conversions.halves(scale, setting),
     }
     found += [_alone("DDPM→FM", how, scale, ddpm, seed, each) for how, each in linear.items()]
@@ -75,13 +76,12 @@ def _row(name: str, how: str, score: recipes.Score) -> Row:
 
 def tests(results: Results) -> list[str]:
     """The converted row against the literal ones, and what the paper says of the others."""
-    right = ("DDPM→FM", "corrected")
-    literal = ("literal §6.2", "literal §8.3.4")
+    right, literal = ("DDPM→FM", CORRECTED), (EARLY, LATE)
     lines = [compared(results, FID, right, ("DDPM→FM", how)) for how in literal]
     lines += [
         compared(results, FID, right, ("Native DDPM", sampler)) for sampler in ("DDIM", "ancestral")
     ]
-    for how in (*literal, "corrected"):
+    for how in READINGS:
         same, different = (
             f"Combined, {which}" for which in ("same schedule", "different schedules")
         )

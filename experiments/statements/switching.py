@@ -1,8 +1,7 @@
 """What HDDM says of switching between two experts: threshold, order, schedules."""
 
 from experiments.claims import Claim, Expected, Swing, Test, above, below
-
-READINGS = ("literal §6.2", "literal §8.3.4", "corrected")
+from experiments.conversions import READINGS
 
 
 def _thresholds(key: str, a: str, b: str, *, lower: bool) -> tuple[Test, ...]:
@@ -28,6 +27,18 @@ SWITCHING = (
         "A threshold of 0.5 is more diverse than 0.2.",
         "no number",
         _thresholds("spread", "0.5", "0.2", lower=False),
+    ),
+    Claim(
+        "§3.3.3, blog",
+        "Lower thresholds favour quality, 0.2-0.3 against 0.4-0.5: 0.3 has a better FID than 0.4.",
+        "no number",
+        _thresholds("fid", "0.3", "0.4", lower=True),
+    ),
+    Claim(
+        "§3.3.3, blog",
+        "Mid-range thresholds favour diversity, 0.4-0.5 against 0.2-0.3: 0.4 has more than 0.3.",
+        "no number",
+        _thresholds("spread", "0.4", "0.3", lower=False),
     ),
     Claim(
         "blog",
@@ -135,6 +146,20 @@ SWITCHING = (
                 "fid",
                 ("FM alone", "cosine", "cosine"),
                 ("FM alone", "linear", "linear"),
+            ),
+        ),
+    ),
+    Claim(
+        "§7.4",
+        "The cosine schedule benefits a DDPM expert.",
+        "no number",
+        (
+            below(
+                "each on its own path",
+                "ablation-schedules",
+                "fid",
+                ("DDPM alone", "cosine", "cosine"),
+                ("DDPM alone", "linear", "linear"),
             ),
         ),
     ),

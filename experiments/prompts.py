@@ -1,0 +1,77 @@
+"""What a sample set is asked for: held-out captions, a few of them many times, or given ones."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.sources import Source, Split
+
+Asked = tuple[list[str], NDArray[np.int64]]
+"""The caption and the label of each picture."""
+
+
+class Prompts(Protocol):
+    """A frozen value, hashed into the key of what is drawn for it."""
+
+    @property
+    def n(self) -> int: ...
+
+    def read(self, source: Source) -> Asked: ...
+
+
+@dataclass(frozen=True)
+class Heldout:
+    """The captions of the held-out split in order, round again if it is short."""
+
+    n: int
+
+    def read(self, source: Source) -> Asked:
+        heldout = source.read(Split.HELDOUT)
+        rows = np.arange(self.n) % len(heldout)
+        return [heldout.captions[i] for i in rows], heldout.labels[rows]
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """The first `captions` distinct ones of the held-out split, `each` times over.  (HDDM, §3.4.1)
+
+    Raises ValueError if fewer than two pictures show a caption, or on reading if the split has too
+    few captions.
+    """
+
+    captions: int
+    each: int
+
+    def __post_init__(self) -> None:
+        if self.captions < 1 or self.each < 2:
+            raise ValueError(f"{self.captions} captions, {self.each} times: needs one, twice")
+
+    @property
+    def n(self) -> int:
+        return self.captions * self.each
+
+    def read(self, source: Source) -> Asked:
+        heldout = source.read(Split.HELDOUT)
+        distinct = list(dict.fromkeys(zip(heldout.captions, heldout.labels, strict=True)))
+        if len(distinct) < self.captions:
+            raise ValueError(
+                f"{self.captions} captions asked for, but {len(distinct)} are held out"
+            )
+        asked = [pair for pair in distinct[: self.captions] for _ in range(self.each)]
+        return [caption for caption, _ in asked], np.array([label for _, label in asked])
+
+
+@dataclass(frozen=True)
+class Given:
+    """Captions of its own, to be looked at, not scored: their labels are -1."""
+
+    captions: tuple[str, ...]
+
+    @property
+    def n(self) -> int:
+        return len(self.captions)
+
+    def read(self, source: Source) -> Asked:
+        return list(self.captions), np.full(self.n, -1, dtype=np.int64)

@@ -1,0 +1,17 @@
+"""What HDDM varies, by the names that its tables' rows have: mixes, routers, strategies."""
+
+from modules.denoising import DDPMExpert, DenoisingExpert
+from modules.selection import Full, Selection, Top
+
+DDPM_CLUSTERS = (0, 3)
+"""Those of 2DDPM:6FM (§3.1); which is the one of 1DDPM:7FM the paper does not say."""
+MIXES: dict[str, dict[int, type[DenoisingExpert]]] = {
+    "8FM": {},
+    "1DDPM:7FM": dict.fromkeys(DDPM_CLUSTERS[:1], DDPMExpert),
+    "2DDPM:6FM": dict.fromkeys(DDPM_CLUSTERS, DDPMExpert),
+}
+"""The clusters whose experts are not FM's."""
+ROUTERS = {"text-free": False, "text-aware": True}
+"""Whether it reads text. The paper's does not."""
+STRATEGIES: dict[str, Selection] = {"Top-1": Top(1), "Top-2": Top(2), "Full": Full()}
+"""Those of Table 1."""

@@ -1,0 +1,109 @@
+"""What a row of a table names, read off its stages; nothing is run.
+
+At `small`, and at the paper's own dials on digits, where guidance and steps are the printed ones.
+"""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import torch
+
+from datamodules.digits import Digits
+from experiments.samples import Sample
+from experiments.scales import SCALES
+from modules.alignment import MatchSNR, SameTime
+from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
+from modules.guard import Guard, LogisticDamping, StepDamping
+from modules.schedules import Cosine, Linear
+from modules.solvers import Euler
+
+SEED = 3
+"""Not the first, lest a table that forgets its seed goes unseen."""
+EIGHT = tuple(range(8))
+FM, FM_COSINE = (FlowMatchingExpert, Linear()), (FlowMatchingExpert, Cosine())
+DDPM, X0, V = (DDPMExpert, Cosine()), (X0Expert, Cosine()), (VExpert, Cosine())  # §6.2: cosine
+CASES = {  # a scale, the "one data cluster" of §3.3.1, (steps, guidance) of §3.1 and of §3.3.1
+    "small": SimpleNamespace(
+        scale=SCALES["small"],
+        pair=EIGHT,
+        settings={"table 1": (25, 1.0), "aligned": (25, 2.0), "conversion": (38, 1.6)},
+    ),
+    "paper": SimpleNamespace(
+        scale=replace(SCALES["paper"], source=Digits(), fine=64),
+        pair=(0,),
+        settings={"table 1": (50, 7.5), "aligned": (50, 7.5), "conversion": (75, 6.0)},
+    ),
+}
+EARLY = Guard(5.0, 0.01, damping=LogisticDamping())  # §6.2; Eq. 28 clips pixels at 5
+LATE = Guard(5.0, 0.01, 1e-4, StepDamping())  # §8.3.4
+READINGS = {
+    "literal §6.2": (SameTime(), EARLY),
+    "literal §8.3.4": (SameTime(), LATE),
+    "literal §6.2, expert's derivatives": (SameTime(True), EARLY),
+    "literal §8.3.4, expert's derivatives": (SameTime(True), LATE),
+    "corrected": (MatchSNR(), Guard(t_max=0.95)),
+    "equal time, to t = 0.95": (SameTime(), Guard(t_max=0.95)),
+    "equal SNR, guards of §8.3.4": (MatchSNR(), LATE),
+    "corrected, to t = 0.98": (MatchSNR(), Guard(t_max=0.98)),
+}
+THREE = ("literal §6.2", "literal §8.3.4", "corrected")
+
+
+def rows_of(script, case):
+    """{names: row}; no two rows have one name, or one measurement."""
+    rows = script.TABLE.rows(case.scale, SEED)
+    names = [tuple(row.names.values()) for row in rows]
+    assert len(set(names)) == len({(row.measured.key, row.at) for row in rows}) == len(rows)
+    return dict(zip(names, rows, strict=True))
+
+
+def kind(expert):
+    """What an expert predicts, and on which schedule it was trained."""
+    return expert.module, expert.schedule
+
+
+def weights(sample, t, p=None):
+    """What the experts weigh at time t under these probabilities, or equal ones."""
+    k = len(sample.experts)
+    p = torch.full((k,), 1 / k) if p is None else p
+    return sample.selection.weights(p[None], torch.tensor([t]))[0]
+
+
+def asked(sample, t):
+    """The kinds of the experts that have a weight at time t."""
+    pairs = zip(sample.experts, weights(sample, t).tolist(), strict=True)
+    return [kind(expert) for expert, weight in pairs if weight > 0]
+
+
+def sampled(row, case, setting, path=Linear(), solver=Euler(), reading=None):
+    """The row's sample set, drawn as a setting of the paper and a reading of the conversion say."""
+    sample = row.measured.pictures
+    assert isinstance(sample, Sample)
+    how = sample.setting
+    assert (how.steps, how.guidance) == case.settings[setting]
+    assert (how.path, how.solver) == (path, solver)
+    if reading is not None:
+        assert (how.alignment, how.guard) == READINGS[reading]
+    assert {sample.seed, *(expert.seed for expert in sample.experts)} == {SEED}
+    return sample
+
+
+def pair(row, case, path=Linear(), solver=Euler(), reading=None):
+    """The sample set of experts of the one data cluster, which ask no router (§3.3.1)."""
+    sample = sampled(row, case, "conversion", path, solver, reading)
+    assert {expert.clusters for expert in sample.experts} == {case.pair}
+    assert sample.router is None
+    return sample
+
+
+def converted(sample, other=DDPM):
+    """The clusters whose experts are of the other kind: FM has the rest, one expert a cluster."""
+    assert [expert.clusters for expert in sample.experts] == [(k,) for k in EIGHT]
+    assert {kind(expert) for expert in sample.experts} <= {FM, other}
+    return [k for k, expert in enumerate(sample.experts) if kind(expert) == other]
+
+
+def form(router):
+    """The paper's router or Paris 2.0's, of all clusters and of the row's own seed."""
+    assert (router.clusters, router.seed) == (EIGHT, SEED)
+    return "text-aware" if router.reads_text else "text-free"
