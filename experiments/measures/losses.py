@@ -131,7 +131,7 @@ class ByNoise(Measurement):
         }
 
     def _gradient(self, module: DenoisingExpert, data: dict[str, Tensor], third: int) -> float:
-        """The mean norm of a batch's gradient, t uniform in a third of [0, 1], no caption dropped."""
+        """The mean norm of a batch's gradient, t uniform in a third of [0, 1], captions kept."""
         norms, x0 = [], data["x0"]
         for j in range(self.batches):
             g = torch.Generator().manual_seed(run_seed(self.seed, MEASURING, len(self.levels), j))
