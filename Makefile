@@ -62,10 +62,10 @@ $(TABLES): env
 
 all: env ## every table and figure, experts trained once for all, then the claims
 	@$(RUN) experiments.all_tables $(DIALS)
-	@$(RUN) experiments.hddm.claims --scale "$(SCALE)" --results "$(RESULTS)"
+	@$(RUN) experiments.hddm.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS)
 
 claims: env ## each statement of the paper with its verdict, from the tables that are there
-	@$(RUN) experiments.hddm.claims --scale "$(SCALE)" --results "$(RESULTS)"
+	@$(RUN) experiments.hddm.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS)
 
 smoke: ## everything at scale smoke, in minutes: the plumbing, not the values
 	@$(MAKE) --no-print-directory all SCALE=smoke SEEDS=2

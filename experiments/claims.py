@@ -19,8 +19,8 @@ SEEDS = 3
 
 
 class Verdict(Enum):
-    HOLDS = "holds here"
-    FAILS = "does not hold here"
+    HOLDS = "holds"
+    FAILS = "does not hold"
     UNDECIDED = "undecided"
     UNTESTABLE = "not testable at this scale"
     MISSING = "not run"

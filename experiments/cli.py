@@ -4,6 +4,8 @@ One table or many: what they share is made once, and all of it in one pool of wo
 """
 
 import os
+import re
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -93,8 +95,10 @@ def parse(prog: str, about: str, arguments: Sequence[str]) -> Options:
         found = parser.instantiate_classes(parser.parse_args(rest))
     except (ArgumentError, TypeError, ValueError) as error:
         raise UsageError(" ".join(str(error).split())) from error
-    if not (1 <= found.seeds <= 1000 and found.workers >= 1):
-        raise UsageError("--seeds must lie between 1 and 1000, --workers be at least 1")
+    if not 1 <= found.seeds <= 1000:
+        raise UsageError(f"--seeds must lie between 1 and 1000, not be {found.seeds}")
+    if found.workers < 1:
+        raise UsageError(f"--workers must be at least 1, not {found.workers}")
     if found.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: no CUDA device is available here")
     return Options(scale_name=name, **vars(found))
@@ -120,6 +124,8 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
 
 def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
     """A script of tables: 0 when they are written, 2 for a bad command line, 1 for bad input."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as experiments/__init__.py left it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     arguments = sys.argv[1:] if arguments is None else arguments
     many = len(tables) > 1
     prog = "all" if many else tables[0].name
@@ -138,14 +144,19 @@ def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
     except BAD_INPUT as error:
         if options.debug:
             raise
-        return _say(prog, " ".join(_reason(error).split()), 1)
+        return _say(prog, " ".join(_reason(error, options.store).split()), 1)
     return 0
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, store: Path) -> str:
+    """What went wrong, and, where an artifact is at fault, which folder to delete."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return str(error)
+    said = str(error)
+    about = re.search(rf"{re.escape(str(store))}/(?!making/)[a-z]+/[0-9a-f]+", said)
+    if about is None or "delete " in said:
+        return said
+    return f"{said}; delete {about.group()} and run again"
 
 
 def _say(prog: str, message: str, status: int) -> int:

@@ -25,6 +25,10 @@ sigma / alpha times as large in x0: 13 times at 0.95, 32 times at 0.98 (Table 3 
 readings floor alpha instead (Eq. 29). It was chosen among 0.9 … 0.995 by the FID of one seed's
 samples, on the same held-out pictures; Table 3 has its effect apart from that of the alignment."""
 
+UNALIGNED, GUARDED = f"equal time, to t = {LAST:g}", "equal SNR, guards of §8.3.4"
+ONE_BY_ONE = ((CORRECTED, UNALIGNED), (GUARDED, LATE), (CORRECTED, GUARDED), (UNALIGNED, LATE))
+"""Pairs that differ in one thing: the alignment in the first two, the guards in the others."""
+
 
 def corrected(setting: Setting, last: float = LAST) -> Setting:
     """Equal signal-to-noise ratio, nothing clipped or damped."""
@@ -58,8 +62,8 @@ def halves(scale: Scale, setting: Setting) -> dict[str, Setting]:
     """What corrected changes, one at a time: the alignment, and the guards; and a later LAST."""
     _, late = _guards(scale)
     return {
-        f"equal time, to t = {LAST:g}": _literal(setting, Guard(t_max=LAST), False),
-        "equal SNR, guards of §8.3.4": replace(setting, alignment=MatchSNR(), guard=late),
+        UNALIGNED: _literal(setting, Guard(t_max=LAST), False),
+        GUARDED: replace(setting, alignment=MatchSNR(), guard=late),
         f"corrected, to t = {LATER:g}": corrected(setting, LATER),
     }
 

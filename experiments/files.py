@@ -20,6 +20,8 @@ def write_whole(path: Path, content: bytes | memoryview, part: Path | None = Non
     try:
         aside.write_bytes(content)
         os.replace(aside, path)
+    except OSError as error:  # a full disk is reported without a name
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         aside.unlink(missing_ok=True)
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -48,6 +48,20 @@ def _start_worker(slots: "multiprocessing.queues.Queue[int]", lock: Any, bars: b
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """No SIGINT, for a moment: a worker begun now does not hear one either until it has imported
+    what it needs, and ends with this process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @dataclass(frozen=True)
@@ -173,7 +187,8 @@ def _run(
     while unfinished:
         ready = [task for task in waiting if not task.needs & unfinished]
         for task in ready[: size - len(running)]:
-            running[pool.submit(work, task.item)] = task
+            with _deaf():
+                running[pool.submit(work, task.item)] = task
             waiting.remove(task)
         crew.check()
         finished, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)

@@ -79,13 +79,18 @@ def _footer(results: Results) -> list[str]:
     ]
 
 
-def open_folder(results: Path, scale_name: str, scale: Scale) -> Path:
-    """results/<scale>, made now; results/<scale>-<digest> for a scale with dials turned."""
+def place(results: Path, scale_name: str, scale: Scale) -> Path:
+    """results/<scale>; results/<scale>-<digest> for a scale with dials turned."""
     dials = changed(scale_name, scale)
     digest = hashlib.sha256(repr(sorted(dials.items())).encode()).hexdigest()[:6]
-    name = f"{scale_name}-{digest}" if dials else scale_name
-    (results / name / "figures").mkdir(parents=True, exist_ok=True)
-    return results / name
+    return results / (f"{scale_name}-{digest}" if dials else scale_name)
+
+
+def open_folder(results: Path, scale_name: str, scale: Scale) -> Path:
+    """The place of a scale's tables, made now."""
+    folder = place(results, scale_name, scale)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _detail(results: Results) -> dict[str, object]:

@@ -21,7 +21,7 @@ class Column:
     """key: of the measurement.  factor: what it is shown times.  digits: after the point.
 
     counted: a number that is counted or computed rather than estimated, with no interval where all
-    seeds agree.
+    seeds agree to the digits that are shown.
     """
 
     key: str
@@ -35,7 +35,7 @@ class Column:
         if found.mean is None:
             return MISSING
         mean = f"{found.mean:.{self.digits}f}"
-        if found.half_width is None or (self.counted and found.half_width == 0):
+        if found.half_width is None or (self.counted and not round(found.half_width, self.digits)):
             return mean
         return f"{mean} ± {found.half_width:.{self.digits}f}"
 

@@ -22,15 +22,17 @@ SEED = 3
 EIGHT = tuple(range(8))
 FM, FM_COSINE = (FlowMatchingExpert, Linear()), (FlowMatchingExpert, Cosine())
 DDPM, X0, V = (DDPMExpert, Cosine()), (X0Expert, Cosine()), (VExpert, Cosine())  # §6.2: cosine
-CASES = {  # a scale, the "one data cluster" of §3.3.1, (steps, guidance) of §3.1 and of §3.3.1
+CASES = {  # a scale, the "one data cluster" and (steps, guidance) of §3.1 and of §3.3.1
     "small": SimpleNamespace(
         scale=SCALES["small"],
         pair=EIGHT,
+        repeated=(40, 10),
         settings={"table 1": (25, 1.0), "aligned": (25, 2.0), "conversion": (38, 1.6)},
     ),
     "paper": SimpleNamespace(
         scale=replace(SCALES["paper"], source=Digits(), fine=64),
         pair=(0,),
+        repeated=(100, 10),  # §3.4.1
         settings={"table 1": (50, 7.5), "aligned": (50, 7.5), "conversion": (75, 6.0)},
     ),
 }
@@ -45,6 +47,19 @@ READINGS = {
     "equal time, to t = 0.95": (SameTime(), Guard(t_max=0.95)),
     "equal SNR, guards of §8.3.4": (MatchSNR(), LATE),
     "corrected, to t = 0.98": (MatchSNR(), Guard(t_max=0.98)),
+}
+TABLE_3 = {  # above t = 0.5, and below (§3.3.1); LPIPS, FID, CLIP
+    "Native DDPM": (DDPM, DDPM, 0.787, 27.04, 0.316),
+    "FM": (FM, FM, 0.752, 20.23, 0.324),
+    "DDPM→FM": (DDPM, DDPM, 0.761, 25.61, 0.319),
+    "Combined, same schedule": (FM_COSINE, DDPM, 0.782, 32.67, 0.312),
+    "Combined, different schedules": (FM, DDPM, 0.777, 33.29, 0.312),
+}
+TABLE_4 = {  # DDPM experts of eight, setting: FID
+    (0, "aligned"): 12.45,
+    (1, "conversion"): 19.75,
+    (2, "conversion"): 15.09,
+    (2, "aligned"): 11.88,
 }
 THREE = ("literal §6.2", "literal §8.3.4", "corrected")
 
@@ -92,6 +107,7 @@ def pair(row, case, path=Linear(), solver=Euler(), reading=None):
     """The sample set of experts of the one data cluster, which ask no router (§3.3.1)."""
     sample = sampled(row, case, "conversion", path, solver, reading)
     assert {expert.clusters for expert in sample.experts} == {case.pair}
+    assert len({(expert.network, expert.optim) for expert in sample.experts}) == 1
     assert sample.router is None
     return sample
 

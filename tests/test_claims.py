@@ -127,8 +127,9 @@ def test_the_script_writes_what_it_judged(tmp_path, capsys):
     publish(tmp_path / "small", "table1", rows)
     assert script.main(["--results", str(tmp_path)]) == 0
     lines = (tmp_path / "small" / "claims.md").read_text().splitlines()
-    top_2 = [line for line in lines if line.startswith("| 1 |")]
-    assert ["does not hold here" in top_2[0], "| holds here" in top_2[1]] == [True, True]
+    claim, *top_2 = [line for line in lines if line.startswith("| 1 |")]
+    assert claim.endswith("| 1 holds, 1 does not hold |")
+    assert ["| does not hold |" in top_2[0], "| holds |" in top_2[1]] == [True, True]
     assert "| 4 ± 0 |" in top_2[0]
     assert any("not run" in line and "ablation-selection" in line for line in lines)
     assert capsys.readouterr().out.strip() == "\n".join(lines).strip()
@@ -137,7 +138,8 @@ def test_the_script_writes_what_it_judged(tmp_path, capsys):
 def test_no_results_is_one_line(tmp_path, capsys):
     """kills: a traceback, or an empty claims.md, where nothing was run."""
     assert script.main(["--results", str(tmp_path), "--scale", "smoke"]) == 1
-    assert capsys.readouterr().err.count("\n") == 1
+    assert script.main(["--results", str(tmp_path), "--scale", "huge"]) == 2
+    assert capsys.readouterr().err.count("\n") == 2
     assert list(tmp_path.iterdir()) == []
 
 

@@ -91,7 +91,7 @@ def refused(capsys, arguments, status):
         (["--scale", "smoke", "--device", "abacus"], "device.*abacus"),
         (["--scale", "smoke", "--seeds"], "--seeds"),
         (["--scale", "smoke", "--scale.steps"], "--scale.steps"),
-        (["--scale", "smoke", "--seeds", "0"], "--seeds.*at least 1"),
+        (["--scale", "smoke", "--seeds", "0"], "--seeds.*between 1 and"),
         (["--scale", "smoke", "--workers", "0"], "--workers.*at least 1"),
         (["--scale", "smoke", "--scale.batch", "63"], "63.*8"),
         (["--scale", "smoke", "--scale.clusters", "0"], "clusters must be at least 1"),

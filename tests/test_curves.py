@@ -125,25 +125,33 @@ def test_rows_without_a_number_are_level_and_those_that_share_one_are_not_joined
     assert level == {"FM alone": [9.0, 9.0], "inf": [10.0, 10.0]}
 
 
-def test_a_scatter_colours_groups_names_points_and_levels_what_cost_nothing(store, figure):
-    """kills: log of zero, a row's name lost, a colour a point, the axes swapped."""
+def test_a_scatter_parts_groups_names_points_and_levels_what_cost_nothing(store, figure):
+    """kills: log of zero, a row's name lost, a colour a point, the axes swapped, a row in another
+    group's panel, one of no group missing from any."""
     named = [
         ({"Selection": "Top-1", "Router": "free"}, 5.0, 0.5, 25.0),
         ({"Selection": "Top-2", "Router": "free"}, 4.0, 0.5, 50.0),
         ({"Selection": "Top-1", "Router": "aware"}, 3.0, 0.5, 25.0),
         ({"Selection": "Real", "Router": ""}, 1.0, 0.5, 0.0),
+        ({"Selection": "Alone", "Router": ""}, 6.0, 0.5, 30.0),
         ({"Selection": "none", "Router": "aware"}, None, 0.5, 25.0),
     ]
-    axes = figure(curves.scatter, results(store, named), COST, FID, "Router").axes[0]
-    points = {
-        (bar[0].get_xdata()[0], bar[0].get_ydata()[0]): to_hex(bar[0].get_color())
-        for bar in axes.containers
-    }
-    assert set(points) == {(25.0, 5.0), (50.0, 4.0), (25.0, 3.0)}
-    assert points[25.0, 5.0] == points[50.0, 4.0] != points[25.0, 3.0]
-    texts = {(text.get_text(), *text.xy) for text in axes.texts}
-    assert texts == {("Top-1", 25.0, 5.0), ("Top-2", 50.0, 4.0), ("Top-1", 25.0, 3.0)}
-    assert [line.get_ydata() for line in axes.get_lines() if line.is_dashed()] == [[1.0, 1.0]]
+    free, aware = figure(curves.scatter, results(store, named), COST, FID, "Router").axes
+    assert [free.get_title(), aware.get_title()] == ["free", "aware"]
+    points = [
+        {
+            (bar[0].get_xdata()[0], bar[0].get_ydata()[0]): to_hex(bar[0].get_color())
+            for bar in axes.containers
+        }
+        for axes in (free, aware)
+    ]
+    assert [set(found) for found in points] == [{(25, 5), (50, 4), (30, 6)}, {(25, 3), (30, 6)}]
+    assert points[0][25, 5] == points[0][50, 4] != points[1][25, 3]
+    assert points[0][30, 6] == points[1][30, 6] not in (points[0][25, 5], points[1][25, 3])
+    texts = {(text.get_text(), *text.xy) for text in free.texts}
+    assert texts == {("Top-1", 25.0, 5.0), ("Top-2", 50.0, 4.0), ("Alone", 30.0, 6.0)}
+    for axes in (free, aware):
+        assert [line.get_ydata() for line in axes.get_lines() if line.is_dashed()] == [[1.0, 1.0]]
 
 
 def test_words_beside_crowded_points_cover_neither_words_nor_points():

@@ -26,11 +26,12 @@ def test_a_file_is_written_over(tmp_path, part, content):
 
 @pytest.mark.parametrize("part", [None, "fixed.part"])
 def test_a_full_disk_leaves_the_old_file(tmp_path, part):
-    """kills: writing in place, or half of the new content left aside."""
+    """kills: writing in place, half of the new content left aside, an error that names no file."""
     path = tmp_path / "file"
     write_whole(path, b"old", part and tmp_path / part)
-    with pytest.raises(OSError, match="File too large"), full_disk(100):
+    with pytest.raises(OSError, match="File too large") as caught, full_disk(100):
         write_whole(path, bytes(1_000), part and tmp_path / part)
+    assert caught.value.filename == str(path)
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 

@@ -24,6 +24,8 @@ DASHES = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
 PANELS = 3
 """Panels side by side; further ones begin a new line."""
 By = str | tuple[str, ...] | None
+Words = tuple[str, float, float, str]
+"""What to write beside which (x, y), in which colour."""
 
 
 @dataclass(frozen=True)
@@ -60,34 +62,51 @@ def curve(results: Results, x: str, y: Sequence[Column], by: By, xlabel: str) ->
 def scatter(results: Results, x: Column, y: Column, by: By) -> bytes:
     """A PNG: every row as a point, y against x, on a logarithmic axis of what x counts.
 
-    by: the name, or names, that colour the points; the others are written beside each. A row whose
-    x is 0 has no place on such an axis and is a horizontal line.
+    by: the name, or names, whose values have a panel each, with a scale of its own; rows without
+    such a value are in every panel. The other names are written beside each point. A row whose x
+    is 0 has no place on such an axis and is a horizontal line.
     """
-    figure, panels = _panels(1, width=6.6, height=4.2)
-    axes, texts, levels = panels[0], [], 0
-    styles: dict[str, Style] = {}
-    for i, row in enumerate(results.rows[0]):
-        at, value = results.mean(i, x), results.mean(i, y)
+    of = [_group(row.names, by) for row in results.rows[0]]
+    groups = list(dict.fromkeys(filter(None, of))) or [""]
+    figure, panels = _panels(len(groups), width=5.0 if len(groups) > 1 else 6.6, height=4.2)
+    for n, (axes, group) in enumerate(zip(panels, groups, strict=True)):
+        styles = {group: _style(n)} | {"": Style(INK, "o")}
+        rows = [i for i, name in enumerate(of) if name in styles]
+        axes.set_title(group, fontsize=9, color=INK)
+        texts = _points(axes, results, rows, x, y, [styles[of[i]] for i in rows], _names(by))
+        _counting_axis(axes)
+        axes.set_xlabel(x.title, fontsize=9)
+        axes.set_ylabel(y.title, fontsize=9)
+        tidy(axes)
+        place(axes, texts)
+    _legend(figure, panels)
+    return png(figure)
+
+
+def _points(
+    axes: Axes,
+    results: Results,
+    rows: Sequence[int],
+    x: Column,
+    y: Column,
+    styles: Sequence[Style],
+    known: Sequence[str],
+) -> list[Words]:
+    """Draw the rows; what to write beside which point. known: names that need no writing."""
+    texts, levels = [], 0
+    for i, style in zip(rows, styles, strict=True):
+        at, value, names = results.mean(i, x), results.mean(i, y), results.rows[0][i].names
         if at.mean is None or value.mean is None:
             continue
         if at.mean <= 0:
-            _level(axes, value, row.name, levels)
+            _level(axes, value, results.rows[0][i].name, levels)
             levels += 1
             continue
-        group = _group(row.names, by)
-        style = styles.setdefault(group, _style(len(styles)))
-        known = axes.get_legend_handles_labels()[1]
         half = (at.half_width or 0.0, value.half_width or 0.0)
-        _point(axes, (at.mean, value.mean), half, style, "" if group in known else group)
-        rest = [v for k, v in row.names.items() if v and k not in _names(by)]
-        texts.append((" ".join(rest), at.mean, value.mean, style.colour))
-    _counting_axis(axes)
-    axes.set_xlabel(x.title, fontsize=9)
-    axes.set_ylabel(y.title, fontsize=9)
-    tidy(axes)
-    _legend(figure, panels)
-    place(axes, texts)
-    return png(figure)
+        _point(axes, (at.mean, value.mean), half, style)
+        rest = " ".join(value for name, value in names.items() if value and name not in known)
+        texts.append((rest, at.mean, value.mean, style.colour))
+    return texts
 
 
 def _number(text: str) -> float | None:
@@ -157,9 +176,7 @@ def _level(axes: Axes, found: Estimate, name: str, n: int) -> None:
         axes.axhspan(found.low, found.high, color=shade, alpha=0.07, linewidth=0)
 
 
-def _point(
-    axes: Axes, at: tuple[float, float], half: tuple[float, float], style: Style, name: str
-) -> None:
+def _point(axes: Axes, at: tuple[float, float], half: tuple[float, float], style: Style) -> None:
     """A point with its intervals along x and y."""
     axes.errorbar(
         [at[0]],
@@ -171,7 +188,7 @@ def _point(
         ms=6,
         elinewidth=0.9,
         capsize=2,
-        label=name or "_point",
+        label="_point",
     )
 
 

@@ -78,7 +78,8 @@ TABLE = Table(
     notes=[
         "Rows with a t: noised held-out pictures under their own captions; the label is the "
         "cluster whose centroid is nearest. Rows with a strategy: samples as in Table 1.",
-        "Calibrated: one temperature a router, fitted over all t on the judge's split.",
+        "Calibrated: one temperature a router, fitted over all t on the judge's split; at a given "
+        "t it may be further off than none.",
         "The oracle sends a prompt to the cluster of the held-out picture that it is from.",
     ],
     figures={"ablation-router": curves},

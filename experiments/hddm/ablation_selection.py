@@ -67,6 +67,7 @@ TABLE = Table(
     notes=[
         "Top-8 is Full: all eight experts with the router's probabilities. A threshold asks the "
         "experts at least as probable as it, a nucleus the fewest that hold its mass together.",
+        "The experts and the setting are Table 1's, all FM; Fig 15 has CFG 6 and 75 steps.",
         "The oracle asks the expert of the cluster that the prompt's own held-out picture is "
         "nearest to: it knows what no router can.",
     ],

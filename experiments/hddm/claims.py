@@ -3,21 +3,20 @@
 Empirical statements are judged on the tables in results/<scale>; mathematical ones are computed.
 """
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
+from experiments import report
 from experiments.claims import Line, Published, Verdict, detail, judged
+from experiments.cli import UsageError, parse
 from experiments.files import StoreError, write_whole
 from experiments.mathematics import Check, checks
-from experiments.report import SMOKE
 from experiments.results import MISSING
-from experiments.scales import SCALES
 from experiments.statements import CLAIMS
 
-EMPIRICAL = ("#", "Section", "Claim", "Reading", "Metric", "Paper", "Ours", "n", "Verdict", "Why")
+CLAIM = ("#", "Section", "Claim", "Paper", "Readings")
+READING = ("#", "Reading", "Metric", "Ours", "n", "Verdict", "Why")
 HOLDS = {True: "yes", False: "**no**", None: "implied"}
 EXACT = ("Section", "Subject", "Statement", "Paper", "Computed", "Holds", "Why")
 
@@ -36,7 +35,25 @@ def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(cells) + " |" for cells in (titles, ["---"] * len(titles), *lines)]
 
 
-def _empirical(lines: Sequence[Line]) -> list[list[str]]:
+def _counted(lines: Sequence[Line]) -> str:
+    """How many readings have each verdict."""
+    counts = Counter(line.judged.verdict for line in lines)
+    return ", ".join(f"{counts[v]} {v.value}" for v in Verdict if counts[v])
+
+
+def _claims(lines: Sequence[Line]) -> list[list[str]]:
+    """A line a claim: what it says, what the paper prints, what its readings give."""
+    found = []
+    for i, claim in enumerate(CLAIMS):
+        verdicts = _counted([line for line in lines if line.claim is claim])
+        found.append(
+            [f"{i + 1}", claim.section, claim.statement, claim.effect or MISSING, verdicts]
+        )
+    return found
+
+
+def _readings(lines: Sequence[Line]) -> list[list[str]]:
+    """A line a reading: what is compared, what came out."""
     numbers = {id(claim): str(i + 1) for i, claim in enumerate(CLAIMS)}
     found = []
     for line in lines:
@@ -44,10 +61,9 @@ def _empirical(lines: Sequence[Line]) -> list[list[str]]:
         ours = MISSING
         if estimate.mean is not None and estimate.half_width is not None:
             ours = f"{estimate.mean:.3g} ± {estimate.half_width:.2g}"
-        head = [numbers[id(claim)], claim.section, claim.statement]
         reading = [test.reading, f"{test.table}: {test.key}"] if test else ["", ""]
-        end = [claim.effect or MISSING, ours, str(estimate.n), line.judged.verdict.value]
-        found.append([*head, *reading, *end, line.judged.why])
+        end = [ours, str(estimate.n), line.judged.verdict.value, line.judged.why]
+        found.append([numbers[id(claim)], *reading, *end])
     return found
 
 
@@ -66,15 +82,13 @@ def _sources(published: Published) -> list[str]:
 
 def markdown(scale: str, lines: Sequence[Line], exact: Sequence[Check], source: Published) -> str:
     """claims.md, whole."""
-    counts = Counter(line.judged.verdict for line in lines)
     holding = Counter(check.holds for check in exact)
-    summary = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict)
     return "\n".join(
         [
             f"# What HDDM says, at scale {scale}",
             "",
-            *([SMOKE, ""] if scale == "smoke" else []),
-            f"{len(CLAIMS)} empirical statements, {len(lines)} readings of them: {summary}. "
+            *([report.SMOKE, ""] if scale == "smoke" else []),
+            f"{len(CLAIMS)} empirical statements, {len(lines)} readings: {_counted(lines)}. "
             f"Of {len(exact)} mathematical ones {holding[True]} hold, {holding[False]} "
             f"do not, and {holding[None]} are implied rather than stated, or hang on what is "
             "not stated.",
@@ -83,7 +97,11 @@ def markdown(scale: str, lines: Sequence[Line], exact: Sequence[Check], source: 
             "",
             "## Empirical statements",
             "",
-            *_table(EMPIRICAL, _empirical(lines)),
+            *_table(CLAIM, _claims(lines)),
+            "",
+            "## Their readings",
+            "",
+            *_table(READING, _readings(lines)),
             "",
             "## Mathematical statements",
             "",
@@ -99,18 +117,21 @@ def markdown(scale: str, lines: Sequence[Line], exact: Sequence[Check], source: 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when claims.md is written, 1 for results that cannot be read, 2 for a bad command line."""
-    parser = argparse.ArgumentParser(prog="claims", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--scale", choices=list(SCALES), default="small")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
-    options = parser.parse_args(arguments)
-    folder = options.results / options.scale
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        options = parse("claims", "What HDDM says", arguments)
+    except UsageError as error:
+        print(f"claims: {error}", file=sys.stderr)
+        return 2
+    name = options.scale_name
+    folder = report.place(options.results, name, options.scale)
     try:
         if not folder.is_dir():
-            raise StoreError(f"{folder} holds no tables: run make all SCALE={options.scale} first")
+            raise StoreError(f"{folder} holds no tables: run make all SCALE={name} first")
         published = Published(folder)
         lines, exact = judged(CLAIMS, published), checks()
         write_whole(folder / "claims.json", detail(lines).encode())
-        text = markdown(options.scale, lines, exact, published)
+        text = markdown(name, lines, exact, published)
         write_whole(folder / "claims.md", text.encode())
     except (StoreError, OSError) as error:
         print(f"claims: {error}", file=sys.stderr)

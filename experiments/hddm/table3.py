@@ -79,6 +79,9 @@ def tests(results: Results) -> list[str]:
     right, literal = ("DDPM→FM", CORRECTED), (EARLY, LATE)
     lines = [compared(results, FID, right, ("DDPM→FM", how)) for how in literal]
     lines += [
+        compared(results, FID, ("DDPM→FM", a), ("DDPM→FM", b)) for a, b in conversions.ONE_BY_ONE
+    ]
+    lines += [
         compared(results, FID, right, ("Native DDPM", sampler)) for sampler in ("DDIM", "ancestral")
     ]
     for how in READINGS:
