@@ -22,8 +22,10 @@ Device = Literal["auto", "cpu", "cuda"]
 def canonical(value: Any) -> Any:
     """`value` as JSON with one form only; TypeError for what has none.
 
-    A dataclass becomes its name, its version if it has one, and all its fields: defaults count. A
-    class becomes its name and the frozen values it holds, as an expert's objective.
+    A dataclass becomes its name, its version if it has one, and all its fields: defaults count. Two
+    kinds of field do not: one with `metadata={"key": False}`, which says where on a machine data
+    lies, and, at its default, one marked `later`, which came when there were artifacts. A class
+    becomes its name and the frozen values it holds, as an expert's objective.
     """
     if value is None or isinstance(value, bool | int | str):
         return value
@@ -37,11 +39,20 @@ def canonical(value: Any) -> Any:
     if isinstance(value, tuple):
         return [canonical(item) for item in value]
     if dataclasses.is_dataclass(value):
-        fields = {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        keyed = [f for f in dataclasses.fields(value) if f.metadata.get("key", True)]
+        fields = {f.name: canonical(getattr(value, f.name)) for f in keyed}
+        for f in keyed:
+            if f.metadata.get("later") and _same(fields[f.name], canonical(f.default)):
+                del fields[f.name]
         form = {"is": _name(type(value)), **fields}
         version = getattr(type(value), "version", None)
         return form if version is None else {**form, "version": version}
     raise TypeError(f"{value!r} of type {type(value).__name__} has no canonical form")
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two canonical forms hash alike; 1, 1.0 and True, which are equal, do not."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _name(kind: type) -> str:

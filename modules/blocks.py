@@ -2,7 +2,8 @@
 
 AdaLN-Single (PixArt-alpha; HDDM, Eqs. 14-19) shares one MLP tau(t) -> 6d among all blocks, each
 adding a table of its own; AdaLN-Zero (Peebles and Xie) gives every block its own. The modulation
-order is Eq. 16's, scale, shift, gate, and cross-attention reads the normalised state (Eq. 18).
+order is Eq. 16's, scale, shift, gate; cross-attention reads the normalised state (Eq. 18), or the
+state itself, as Paris 1.0's does.
 """
 
 from dataclasses import dataclass
@@ -96,9 +97,10 @@ class OwnModulation(nn.Module):
 class Block(nn.Module):
     """Self-attention, cross-attention if there is text, MLP.  (HDDM, Eqs. 17-19)"""
 
-    def __init__(self, size: Size, adaln: AdaLN, with_text: bool) -> None:
+    def __init__(self, size: Size, adaln: AdaLN, with_text: bool, cross_norm: bool = True) -> None:
         super().__init__()
         d = size.width
+        self.cross_norm = cross_norm
         self.norm = nn.LayerNorm(d, elementwise_affine=False, eps=1e-6)
         self.modulation = SharedModulation(d) if adaln is AdaLN.SINGLE else OwnModulation(d)
         self.attention = Attention(d, size.heads)
@@ -111,5 +113,5 @@ class Block(nn.Module):
         normed = self.norm(h) * (1 + scale_msa) + shift_msa
         h = h + gate_msa * self.attention(normed, normed)  # Eq. 17
         if self.cross is not None:
-            h = h + self.cross(self.norm(h), e)  # Eq. 18
+            h = h + self.cross(self.norm(h) if self.cross_norm else h, e)  # Eq. 18
         return h + gate_mlp * self.mlp(self.norm(h) * (1 + scale_mlp) + shift_mlp)  # Eq. 19

@@ -6,9 +6,27 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+Shapes = dict[str, tuple[int, ...]]
+
 
 class CheckpointError(RuntimeError):
     """Weights that cannot be read, or are another network's. Names the file and the keys."""
+
+
+def require_same(found: Shapes, wanted: Shapes, where: str) -> None:
+    """CheckpointError, naming every key, unless names and shapes are the same."""
+    differing = {
+        "missing": sorted(wanted.keys() - found.keys()),
+        "unused": sorted(found.keys() - wanted.keys()),
+        "of another shape": sorted(
+            f"{key} {list(found[key])} for {list(wanted[key])}"
+            for key in wanted.keys() & found.keys()
+            if wanted[key] != found[key]
+        ),
+    }
+    if any(differing.values()):
+        said = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in differing.items() if keys)
+        raise CheckpointError(f"{where} holds another architecture: {said}")
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
@@ -27,17 +45,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
         found = load_file(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot read the weights {path}: {error}") from error
-    wanted = network.state_dict()
-    differing = {
-        "missing": sorted(wanted.keys() - found.keys()),
-        "unused": sorted(found.keys() - wanted.keys()),
-        "of another shape": sorted(
-            f"{key} {list(found[key].shape)} for {list(wanted[key].shape)}"
-            for key in wanted.keys() & found.keys()
-            if wanted[key].shape != found[key].shape
-        ),
-    }
-    if any(differing.values()):
-        said = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in differing.items() if keys)
-        raise CheckpointError(f"{path} holds another architecture: {said}")
+    shapes = {name: tuple(x.shape) for name, x in found.items()}
+    wanted = {name: tuple(x.shape) for name, x in network.state_dict().items()}
+    require_same(shapes, wanted, str(path))
     network.load_state_dict(found)

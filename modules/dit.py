@@ -1,7 +1,7 @@
 """Diffusion transformers: the expert's DiT and the router's trunk, in sizes XS to XL."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from modules.blocks import AdaLN, Block, Size, normal_linear, zero_linear
 from modules.text import Text
+from modules.timesteps import Thousand, TimeMap
 
 #               width depth heads
 XS = Size(64, 4, 4)
@@ -28,14 +29,21 @@ class TextShape:
     pooled: int = 768
 
 
+LATER = {"later": True}
+"""Marks a field that came when there were artifacts: at its default it is left out of their keys,
+and a card written before it is read as having the default."""
+
+
 @dataclass(frozen=True)
 class DiT:
     """The shape of a network over x [B, channels, image, image], cut into patch x patch tokens.
 
     text: captions read by cross-attention; None for an unconditional network.
-    frequencies: width of the sinusoidal time features, of 1000 t.
+    frequencies: width of the sinusoidal time features, of time(t).
     text_std, head_std: deviations of the initial text projection and output layer; Eq. 20 has 0.02
     for both after conversion, §2.5 and §6.2 zero.
+    time: the number embedded for t.  cross_norm: whether cross-attention reads LN(h), as in Eq. 18,
+    or h as in Paris 1.0.
     """
 
     size: Size = XL
@@ -47,6 +55,8 @@ class DiT:
     frequencies: int = 256
     text_std: float = 0.02
     head_std: float = 0.0
+    time: TimeMap = field(default=Thousand(), metadata=LATER)
+    cross_norm: bool = field(default=True, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.image % self.patch:
@@ -91,7 +101,8 @@ class Trunk(nn.Module):
         self.global_mlp = zero_linear(d, 6 * d) if shape.adaln is AdaLN.SINGLE else None
         with_text = shape.text is not None
         self.blocks = nn.ModuleList(
-            Block(shape.size, shape.adaln, with_text) for _ in range(shape.size.depth)
+            Block(shape.size, shape.adaln, with_text, shape.cross_norm)
+            for _ in range(shape.size.depth)
         )
 
     def embed(self, x: Tensor) -> Tensor:
@@ -100,7 +111,8 @@ class Trunk(nn.Module):
 
     def embed_time(self, t: Tensor) -> Tensor:
         """tau(t) [B, d] for t [B] in [0, 1]."""
-        return self.time(sinusoids(1000 * t, self.shape.frequencies).to(self.positions.dtype))
+        features = sinusoids(self.shape.time(t), self.shape.frequencies)
+        return self.time(features.to(self.positions.dtype))
 
     def forward(self, h: Tensor, tau: Tensor, e: Tensor | None) -> Tensor:
         shared = None

@@ -1,7 +1,8 @@
 """A network that starts from the weights of one trained on another objective.  (HDDM, §2.6)
 
 What is not taken over stays as the network drew it: `DiT.text_std` and `DiT.head_std` are the
-deviations of Eq. 20's new layers. Eq. 21 needs no code: every network here reads 1000 t.
+deviations of Eq. 20's new layers. Eq. 21 is `modules.timesteps`; a network that keeps reading what
+its source read needs no map.
 """
 
 from dataclasses import dataclass

@@ -81,6 +81,17 @@ class Router(DiffusionModule):
         return self.network(x, t, c).softmax(dim=1)
 
 
+class Probabilities(nn.Module):
+    """p(k | x_t, t, c) [B, experts] of a network that gives logits."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
+        return self.network(x, t, c).softmax(dim=1)
+
+
 class Tempered(nn.Module):
     """p^(1/T), normalised: a router calibrated by one number. T < 1 sharpens.  (Guo et al. 2017)
 

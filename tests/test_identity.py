@@ -78,6 +78,24 @@ def test_every_nested_difference_is_another_key():
     assert len({json.dumps(canonical(x)) for x in (1, 1.0, True, "1", None, (1,))}) == 6
 
 
+def test_where_data_lies_is_no_part_of_the_key():
+    """kills: a root folder hashed, an unmarked field skipped, or the mark honoured at the top only.
+
+    A marked field needs no canonical form: it may be a path.
+    """
+    marked = [
+        ("name", str, "a"),
+        ("root", Path, field(default=Path("x"), metadata={"key": False})),
+        ("size", int, field(default=1, metadata={"key": True, "unit": "pixels"})),
+    ]
+    place = make_dataclass("Place", marked, frozen=True)
+    assert canonical(place()).keys() == {"is", "name", "size"}
+    assert canonical(place(root=Path("y"))) == canonical(place())
+    assert Part(inner=place(root=Path("y"))).key == Part(inner=place()).key
+    assert Part(inner=place(name="b")).key != Part(inner=place()).key
+    assert Part(inner=place(size=2)).key != Part(inner=place()).key
+
+
 def test_a_new_version_is_a_new_key_here_and_downstream(monkeypatch):
     """kills: `version` left out, or counted for the stage itself and not for what is made of it."""
     before = Part().key, Whole().key

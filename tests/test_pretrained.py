@@ -118,11 +118,11 @@ def test_an_expert_begins_with_the_trained_weights_of_its_source(store, monkeypa
     new = replace(plain.network, text_std=0.02, head_std=0.02)
     stage = replace(plain, network=new, start=Start(source))
     data = recipes.shards(SMOKE)
-    for item in (data.clusters.features, data.clusters, data, source):
+    for item in (data.clusters.encoded, data.clusters, data, source):
         make(store, item)
     begun = []
 
-    def watched(module, *rest):
+    def watched(stage, module, *rest):
         begun.append({name: x.clone() for name, x in module.network.state_dict().items()})
 
     monkeypatch.setattr(trained, "train", watched)

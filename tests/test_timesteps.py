@@ -1,0 +1,91 @@
+"""The number embedded for t: Eq. 21 by objective, and no key changed by its being a field."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+import torch
+
+from experiments.identity import Stage, canonical
+from modules.blocks import Size
+from modules.dit import DiT, DiTNetwork
+from modules.objectives import X0, Epsilon, V, Velocity
+from modules.schedules import Cosine, Linear, LinearBeta
+from modules.timesteps import Index, Rounded, SameNoise, Thousand, eq_21
+
+GRID = torch.arange(1000, dtype=torch.float64) / 999
+
+
+def test_flow_matching_rounds_and_ddpm_keeps_its_index():
+    """kills: floor for round, 1000 for 999, or a choice made by the value of t at 0 and 1."""
+    torch.testing.assert_close(eq_21(Epsilon())(GRID), torch.arange(1000, dtype=torch.float64))
+    t = torch.tensor([0.0, 0.0004, 0.0006, 0.5, 0.9999, 1.0], dtype=torch.float64)
+    assert eq_21(Velocity())(t).tolist() == [0, 0, 1, 500, 999, 999]
+    assert eq_21(Epsilon())(t).tolist() == pytest.approx([0, 0.3996, 0.5994, 499.5, 998.9001, 999])
+    assert Thousand()(t).tolist() == pytest.approx([0, 0.4, 0.6, 500, 999.9, 1000])
+    assert [eq_21(objective) for objective in (X0(), V())] == [Index(), Index()]
+
+
+@pytest.mark.parametrize("schedule", [Linear(), Cosine()])
+def test_same_noise_finds_the_index_of_equal_ratio(schedule):
+    """kills: a ratio squared or inverted, or the index of equal t under another name."""
+    t = torch.linspace(0.05, 0.95, 19, dtype=torch.float64)
+    there = SameNoise(schedule)(t) / 999
+    ratio = LinearBeta().alpha(there) / LinearBeta().sigma(there)
+    torch.testing.assert_close(ratio, schedule.alpha(t) / schedule.sigma(t))
+    assert (there - t).abs().max() > 0.02
+    torch.testing.assert_close(SameNoise(LinearBeta())(GRID[1:]), 999 * GRID[1:])
+
+
+@pytest.mark.parametrize("time", [Thousand(), Rounded(), Index(), SameNoise(Cosine())])
+def test_a_network_embeds_what_its_map_says(time):
+    """kills: a field that nothing reads."""
+    torch.manual_seed(0)
+    shape = DiT(Size(8, 1, 2), 4, 2, 2, text=None, time=time)
+    network, seen = DiTNetwork(shape), []
+    network.trunk.time.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    t = torch.tensor([0.1234, 0.777])
+    network(torch.randn(2, 2, 4, 4), t)
+    torch.testing.assert_close(seen[0][:, 0], torch.cos(time(t)))  # the first frequency is 1
+
+
+@dataclass(frozen=True)
+class Part(Stage):
+    size: int = 3
+
+
+@dataclass(frozen=True)
+class Grown(Stage):
+    size: int = 3
+    rate: float | bool = field(default=1.0, metadata={"later": True})
+    inner: DiT = field(default=DiT(), metadata={"later": True})
+
+
+def test_a_later_field_is_in_the_key_unless_it_is_the_default():
+    """kills: old artifacts that lose their key, or new values that share the key of the default:
+    one equal to it but of another type, or one that differs deep inside."""
+    plain = {key: value for key, value in canonical(Grown()).items() if key != "is"}
+    assert (
+        plain
+        == {"size": 3, "version": 1}
+        == {k: v for k, v in canonical(Part()).items() if k != "is"}
+    )
+    changed = [
+        Grown(rate=2.0),
+        Grown(rate=True),
+        Grown(rate=1),
+        Grown(inner=DiT(time=Rounded())),
+        Grown(inner=DiT(time=SameNoise(Linear()))),
+        Grown(inner=DiT(time=SameNoise(Cosine()))),
+        Grown(inner=DiT(cross_norm=False)),
+    ]
+    assert len({stage.key for stage in [Grown(), *changed]}) == len(changed) + 1
+    assert Grown(rate=1.0, inner=replace(DiT(), time=Thousand())).key == Grown().key
+
+
+def test_the_shape_has_the_form_it_had_before_it_had_these_fields():
+    """kills: a new field of DiT that changes the key of every artifact there is."""
+    assert canonical(DiT()).keys() == {
+        *("is", "size", "image", "channels", "patch", "adaln", "text"),
+        *("frequencies", "text_std", "head_std"),
+    }
+    assert canonical(DiT(time=Rounded()))["time"] == {"is": "modules.timesteps.Rounded"}
