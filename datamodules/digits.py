@@ -1,11 +1,12 @@
 """scikit-learn's handwritten digits with captions: 1,797 real pictures of 8x8, no download."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.datasets import load_digits
 
-from datamodules.sources import Records, Split
+from datamodules.sources import Records, Refused, Split, sliced
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CAPTIONS = (
@@ -40,6 +41,15 @@ class Digits:
         sizes = (self.train, self.judge, self.heldout)
         if min(sizes) < 2 or sum(sizes) > 1797:
             raise ValueError(f"splits of {sizes} digits: each needs two, and there are 1797 in all")
+
+    def parts(self, split: Split) -> Sequence[str]:
+        """One part: they are in memory as soon as they are read."""
+        return ("digits",)
+
+    def batches(self, split: Split, part: str, size: int, refused: Refused) -> Iterator[Records]:
+        if part not in self.parts(split):
+            raise ValueError(f"{part} is no part of the digits")
+        return sliced(self.read(split), size, refused)
 
     def read(self, split: Split) -> Records:
         """One split. Keys name the digit's place in scikit-learn's file."""

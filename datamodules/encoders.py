@@ -5,12 +5,64 @@ captions go through open_clip's own tokenizer and text transformer, tiny, seeded
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+CPU = torch.device("cpu")
+
+
+class LatentEncoder(Protocol):
+    """Pictures [N, C, H, W] in [-1, 1] to latents and back: a frozen value. pixels: the latents are
+    pictures, which Eq. 28 of HDDM clips more tightly."""
+
+    pixels: bool
+
+    def shape(self, channels: int, image: int) -> tuple[int, int]:
+        """Channels and side of the latents of such pictures."""
+        ...
+
+    def encode(self, images: Array, device: torch.device = CPU) -> Array: ...
+
+    def decode(self, latents: Array, device: torch.device = CPU) -> Array: ...
+
+
+class FeatureEncoder(Protocol):
+    """Pictures [N, C, H, W] in [-1, 1] to the semantic features [N, F] that are clustered."""
+
+    def encode(self, images: Array, device: torch.device = CPU) -> Array: ...
+
+
+class TextEncoder(Protocol):
+    """Captions to token states [N, length, width] and pooled vectors [N, pooled].
+
+    cached: shards hold these; otherwise they hold token ids, and the tower runs beside training.
+    """
+
+    @property
+    def cached(self) -> bool: ...
+
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def pooled(self) -> int: ...
+
+    def ids(self, captions: list[str]) -> NDArray[np.int64]:
+        """Token ids [N, length]."""
+        ...
+
+    def states(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the tower makes of ids, on their device."""
+        ...
+
+    def encode(self, captions: list[str], device: torch.device = CPU) -> tuple[Array, Array]: ...
 
 
 @dataclass(frozen=True)
@@ -19,10 +71,13 @@ class PixelLatents:
 
     pixels = True
 
-    def encode(self, images: Array) -> Array:
+    def shape(self, channels: int, image: int) -> tuple[int, int]:
+        return channels, image
+
+    def encode(self, images: Array, device: torch.device = CPU) -> Array:
         return images
 
-    def decode(self, latents: Array) -> Array:
+    def decode(self, latents: Array, device: torch.device = CPU) -> Array:
         return np.clip(latents, -1, 1)
 
 
@@ -30,7 +85,7 @@ class PixelLatents:
 class PixelFeatures:
     """Pixels less their own mean, [N, C H W]: cosine distance is then one minus correlation."""
 
-    def encode(self, images: Array) -> Array:
+    def encode(self, images: Array, device: torch.device = CPU) -> Array:
         flat = images.reshape(len(images), -1)
         return flat - flat.mean(axis=1, keepdims=True)
 
@@ -48,23 +103,32 @@ class TinyClipText:
     width: int = 64
     seed: int = 0
 
+    cached = True
+
     @property
     def pooled(self) -> int:
         return self.width
 
-    def encode(self, captions: list[str]) -> tuple[Array, Array]:
+    def encode(self, captions: list[str], device: torch.device = CPU) -> tuple[Array, Array]:
         """(token states [N, length, width], pooled [N, width]), each of unit variance."""
+        unique = sorted(set(captions))
+        tokens, pooled = self.states(torch.from_numpy(self.ids(unique)))
+        place = {caption: i for i, caption in enumerate(unique)}
+        rows = [place[caption] for caption in captions]
+        return tokens.numpy()[rows], pooled.numpy()[rows]
+
+    def ids(self, captions: list[str]) -> NDArray[np.int64]:
         from open_clip.tokenizer import SimpleTokenizer  # seconds to import, and rarely needed
 
         tokenizer = SimpleTokenizer(context_length=self.length)
         for caption in captions:
             if len(tokenizer.encode(caption)) > self.length - 2:
                 raise ValueError(f"caption longer than {self.length - 2} tokens: {caption!r}")
-        unique = sorted(set(captions))
-        tokens, pooled = self._tower()(tokenizer(unique))[::-1]
-        place = {caption: i for i, caption in enumerate(unique)}
-        rows = [place[caption] for caption in captions]
-        return self._unit(tokens)[rows], self._unit(pooled)[rows]
+        return tokenizer(captions).numpy()
+
+    def states(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        pooled, tokens = self._tower().to(ids.device)(ids)
+        return self._unit(tokens), self._unit(pooled)
 
     def _tower(self) -> torch.nn.Module:
         from open_clip.transformer import TextTransformer
@@ -82,5 +146,5 @@ class TinyClipText:
         return tower.eval().requires_grad_(False)
 
     @staticmethod
-    def _unit(x: torch.Tensor) -> Array:
-        return (x / x.std(dim=-1, keepdim=True)).numpy()
+    def _unit(x: torch.Tensor) -> torch.Tensor:
+        return x / x.std(dim=-1, keepdim=True)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from datamodules.encoders import TextEncoder
 from datamodules.shards import Shard, read_index, read_shard
 
 Arrays = dict[str, Tensor]
@@ -136,7 +137,8 @@ class Latents(L.LightningDataModule):
     """Training batches from the given cluster folders, and from no other file.
 
     accumulate: batches to an optimiser step, needed to find the place to resume from.
-    heldout: what is validated on, if anything.
+    heldout: what is validated on, if anything.  text: the tower that reads the ids of shards that
+    hold no token states, on the device of the training.
     """
 
     def __init__(
@@ -148,8 +150,10 @@ class Latents(L.LightningDataModule):
         window: int = 100_000,
         accumulate: int = 1,
         heldout: Heldout | None = None,
+        text: TextEncoder | None = None,
     ) -> None:
         super().__init__()
+        self.text = text
         self.folders, self.batch, self.steps, self.seed = list(folders), batch, steps, seed
         self.window, self.accumulate, self.heldout = window, accumulate, heldout
 
@@ -165,6 +169,15 @@ class Latents(L.LightningDataModule):
             window=self.window,
         )
         return DataLoader(stream, batch_size=None)
+
+    def on_after_batch_transfer(self, batch: Arrays, dataloader_idx: int) -> Arrays:
+        """float32 latents and states, whatever they are stored as."""
+        if "ids" in batch:
+            if self.text is None:
+                raise ValueError("the shards hold token ids, and there is no tower to read them")
+            tokens, pooled = self.text.states(batch.pop("ids"))
+            batch = {**batch, "tokens": tokens, "pooled": pooled}
+        return {key: x.float() if x.is_floating_point() else x for key, x in batch.items()}
 
     def val_dataloader(self) -> DataLoader[Arrays] | list[Arrays]:
         return [] if self.heldout is None else DataLoader(self.heldout, batch_size=None)

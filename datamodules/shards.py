@@ -7,10 +7,9 @@ samples, its size and its SHA-256, so that a damaged shard is named rather than 
 import hashlib
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import webdataset as wds
@@ -18,8 +17,11 @@ from numpy.typing import NDArray
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 Sample = dict[str, Any]
-"""__key__, latent.npy, tokens.npy, pooled.npy, caption.txt"""
-ARRAYS = {"x0": "latent.npy", "tokens": "tokens.npy", "pooled": "pooled.npy"}
+"""__key__, latent.npy, caption.txt, and tokens.npy with pooled.npy, or ids.npy"""
+ARRAYS = {
+    **{"x0": "latent.npy", "tokens": "tokens.npy", "pooled": "pooled.npy"},
+    "ids": "ids.npy",
+}
 
 
 class ShardError(RuntimeError):
@@ -35,26 +37,57 @@ class Shard:
     sha256: str
 
 
-def write_cluster(folder: Path, cluster: int, samples: Sequence[Sample], per_shard: int) -> None:
-    """Write one cluster's samples into `folder`, `per_shard` to a tar."""
-    folder.mkdir(parents=True)
-    shards = []
-    for start in range(0, len(samples), per_shard):
-        path = folder / f"{start // per_shard:06d}.tar"
-        part = samples[start : start + per_shard]
-        with open(path, "wb") as file, wds.TarWriter(file, mtime=0) as writer:
-            for sample in part:
-                writer.write(sample)
-        shards.append(
-            {
-                "name": path.name,
-                "samples": len(part),
-                "bytes": path.stat().st_size,
-                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            }
-        )
-    index = {"cluster": cluster, "shards": shards}
-    (folder / "index.json").write_text(json.dumps(index, indent=1) + "\n")
+def _dotless(key: str) -> str:
+    """The key without dots, where webdataset would end it: keys that are file names have them."""
+    return key.replace("%", "%25").replace(".", "%2E")
+
+
+class ClusterWriter:
+    """Writes one cluster's samples into `folder`, `per_shard` to a tar, and at last its index.
+
+    A context: the index is written when it is left without an error.
+    """
+
+    def __init__(self, folder: Path, cluster: int, per_shard: int) -> None:
+        folder.mkdir(parents=True)
+        self.folder, self.cluster, self.per_shard = folder, cluster, per_shard
+        self.shards: list[dict[str, Any]] = []
+        self.file: BinaryIO | None = None
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._finish()
+        if kind is None:
+            index = {"cluster": self.cluster, "shards": self.shards}
+            (self.folder / "index.json").write_text(json.dumps(index, indent=1) + "\n")
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / f"{len(self.shards):06d}.tar"
+
+    def write(self, sample: Sample) -> None:
+        if self.file is None:
+            self.file = open(self._path, "wb")  # noqa: SIM115  closed by _finish
+            self.writer = wds.TarWriter(self.file, mtime=0)
+        self.writer.write({**sample, "__key__": _dotless(sample["__key__"])})
+        self.count += 1
+        if self.count == self.per_shard:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self.file is None:
+            return
+        self.writer.close()
+        self.file.close()
+        path = self._path
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        told = {"name": path.name, "samples": self.count, "bytes": path.stat().st_size}
+        self.shards.append({**told, "sha256": digest})
+        self.file, self.count = None, 0
 
 
 def read_index(folder: Path) -> list[Shard]:
@@ -84,11 +117,13 @@ def _content(shard: Shard) -> bytes:
 
 
 def read_shard(shard: Shard) -> dict[str, NDArray[Any]]:
-    """x0 [N, ...], tokens [N, L, D], pooled [N, P] and cluster [N] of one shard, in its order."""
+    """x0 [N, ...], tokens [N, L, D] and pooled [N, P], or ids [N, L], and cluster [N] of one shard,
+    in its order."""
     # From the checked bytes rather than by name: webdataset takes a name for a URL or a pattern.
     source = {"url": str(shard.path), "stream": io.BytesIO(_content(shard))}
     samples = list(wds.decode()(group_by_keys(tar_file_expander([source]))))
     if len(samples) != shard.samples:
         raise ShardError(f"shard {shard.path} holds {len(samples)} of {shard.samples} samples")
-    arrays = {name: np.stack([s[file] for s in samples]) for name, file in ARRAYS.items()}
+    there = {name: file for name, file in ARRAYS.items() if file in samples[0]}
+    arrays = {name: np.stack([s[file] for s in samples]) for name, file in there.items()}
     return {**arrays, "cluster": np.full(len(samples), shard.cluster, dtype=np.int64)}

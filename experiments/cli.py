@@ -15,7 +15,9 @@ from pathlib import Path
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
 
+from datamodules import hub
 from datamodules.shards import ShardError
+from datamodules.sources import SourceError
 from experiments import report, stages
 from experiments.files import StoreError
 from experiments.identity import Context, Device
@@ -24,9 +26,13 @@ from experiments.recipes import ScaleError
 from experiments.results import Results, Table
 from experiments.scales import SCALES, Scale
 from experiments.store import Store
+from metrics import weights
 from modules.checkpoint import CheckpointError
 
-BAD_INPUT = (ValueError, OSError, ShardError, StoreError, ScaleError, CheckpointError)
+BAD_INPUT = (
+    *(ValueError, OSError, SourceError, ShardError, StoreError, ScaleError, CheckpointError),
+    *(hub.WeightsError, weights.WeightsError),
+)
 """What a person can mend, said in one line (--debug true shows where). The rest is a bug."""
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.sources import Source, Split
+from experiments.data import Shards
 from experiments.files import read_json
 from experiments.identity import Context, Measurement, Stage
 from experiments.prompts import Asked, Heldout
@@ -59,7 +60,7 @@ class Real(Stage):
     size and these prompts should be expected closer to the held-out pictures.
     """
 
-    source: Source
+    shards: Shards
     n: int
     seed: int
 
@@ -67,11 +68,16 @@ class Real(Stage):
     def label(self) -> str:
         return f"real pictures, seed {self.seed}"
 
-    def prompts(self) -> Asked:
-        return Heldout(self.n).read(self.source)
+    def inputs(self) -> tuple[Stage, ...]:
+        """The held-out split, whose captions are asked."""
+        return (self.shards.heldout,)
+
+    def prompts(self, store: Store) -> Asked:
+        return Heldout(self.n).read(self.shards.heldout.captions(store))
 
     def make(self, folder: Path, context: Context) -> None:
-        train, (_, named) = self.source.read(Split.TRAIN), self.prompts()
+        train = self.shards.source.read(Split.TRAIN)
+        _, named = self.prompts(context.store)
         rng = np.random.default_rng([self.seed, SAMPLING])
         rows = np.empty(self.n, dtype=np.int64)
         for label in np.unique(named):
@@ -115,11 +121,11 @@ class Score(Measurement):
         reference, _ = judged(judge, heldout.images)
         images, evaluations = self.pictures.read(store)
         features, classes = judged(judge, images)
-        _, named = self.pictures.prompts()
+        _, named = self.pictures.prompts(store)
         again = features
         if self.repeated is not None:
             again, _ = judged(judge, self.repeated.images(store))
-        captions, _ = self.several.prompts()
+        captions, _ = self.several.prompts(store)
         within = within_groups(again, np.array(captions))
         (folder / "within.json").write_text(json.dumps(within, indent=1) + "\n")
         return {

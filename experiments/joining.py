@@ -14,10 +14,11 @@ import torch
 from torch import nn
 
 from datamodules.shards import read_index, read_shard
+from experiments.data import Encoded, Shards
 from experiments.files import read_json
 from experiments.identity import Context, Stage
 from experiments.routers import Routing
-from experiments.stages import ROUTER, Encoded, Shards, run_seed
+from experiments.stages import ROUTER, run_seed
 from experiments.store import Store
 from experiments.trained import TrainExpert, load_trained, train, training_cost
 from modules.dit import DiT
@@ -68,6 +69,10 @@ class TrainHead(Stage):
     seed: int
 
     @property
+    def clusters(self) -> tuple[int, ...]:
+        return (self.cluster,)
+
+    @property
     def label(self) -> str:
         return f"head of expert {self.cluster}, seed {self.seed}"
 
@@ -91,8 +96,7 @@ class TrainHead(Stage):
             )
 
     def make(self, folder: Path, context: Context) -> None:
-        folders = self.shards.folders(context.store, [self.cluster])
-        train(self.build(context.store), folders, folder, self.label, context)
+        train(self, self.build(context.store), folder, context)
 
     def load(self, store: Store) -> nn.Module:
         """The trained network, ready to be asked. CheckpointError if its weights do not fit."""

@@ -6,19 +6,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.sources import Source, Split
-
 Asked = tuple[list[str], NDArray[np.int64]]
 """The caption and the label of each picture."""
 
 
 class Prompts(Protocol):
-    """A frozen value, hashed into the key of what is drawn for it."""
+    """A frozen value, hashed into the key of what is drawn for it.
+
+    read: from the captions and labels of the held-out split.
+    """
 
     @property
     def n(self) -> int: ...
 
-    def read(self, source: Source) -> Asked: ...
+    def read(self, heldout: Asked) -> Asked: ...
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,10 @@ class Heldout:
 
     n: int
 
-    def read(self, source: Source) -> Asked:
-        heldout = source.read(Split.HELDOUT)
-        rows = np.arange(self.n) % len(heldout)
-        return [heldout.captions[i] for i in rows], heldout.labels[rows]
+    def read(self, heldout: Asked) -> Asked:
+        captions, labels = heldout
+        rows = np.arange(self.n) % len(captions)
+        return [captions[i] for i in rows], labels[rows]
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,8 @@ class Repeated:
     def n(self) -> int:
         return self.captions * self.each
 
-    def read(self, source: Source) -> Asked:
-        heldout = source.read(Split.HELDOUT)
-        distinct = list(dict.fromkeys(zip(heldout.captions, heldout.labels, strict=True)))
+    def read(self, heldout: Asked) -> Asked:
+        distinct = list(dict.fromkeys(zip(*heldout, strict=True)))
         if len(distinct) < self.captions:
             raise ValueError(
                 f"{self.captions} captions asked for, but {len(distinct)} are held out"
@@ -73,5 +73,5 @@ class Given:
     def n(self) -> int:
         return len(self.captions)
 
-    def read(self, source: Source) -> Asked:
+    def read(self, heldout: Asked) -> Asked:
         return list(self.captions), np.full(self.n, -1, dtype=np.int64)

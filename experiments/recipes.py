@@ -9,12 +9,12 @@ from dataclasses import replace
 
 from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
 from datamodules.sources import Split
+from experiments.data import Clusters, Encode, Encoded, Shards
 from experiments.evaluation import Judge, Real, Score
 from experiments.prompts import Heldout, Repeated
 from experiments.routers import Calibrated, Known, Routing
 from experiments.samples import Sample, Setting
 from experiments.scales import Scale
-from experiments.stages import Clusters, Encoded, Features, Shards
 from experiments.trained import TrainExpert, TrainRouter
 from modules.blocks import AdaLN
 from modules.denoising import DenoisingExpert
@@ -39,24 +39,22 @@ def shards(scale: Scale) -> Shards:
             "scale paper states the recipe, but this version reads no image-text shards yet: "
             "run SCALE=small or SCALE=smoke"
         )
-    clusters = Clusters(Features(scale.source, PixelFeatures()), scale.fine, scale.clusters)
-    return Shards(clusters, PixelLatents(), TinyClipText(), scale.per_shard)
+    encoded = Encode(scale.source, Split.TRAIN, PixelLatents(), PixelFeatures(), TinyClipText())
+    return Shards(Clusters(encoded, scale.fine, scale.clusters), scale.per_shard)
 
 
 @functools.cache
 def encoded(scale: Scale, split: Split) -> Encoded:
     """A split's latents and captions, with the cluster that each picture is nearest to."""
-    return Encoded(shards(scale), split)
+    return Encoded(shards(scale).clusters, split)
 
 
 def network(scale: Scale) -> DiT:
     """The shape of every expert and of the monolith."""
     data = shards(scale)
     text = TextShape(data.text.length, data.text.width, data.text.pooled)
-    source = data.source
-    return DiT(
-        scale.size, source.image, source.channels, scale.patch, text=text, text_std=scale.text_std
-    )
+    channels, side = data.latent_shape
+    return DiT(scale.size, side, channels, scale.patch, text=text, text_std=scale.text_std)
 
 
 def _optim(scale: Scale, batch: int) -> Optim:
@@ -124,15 +122,13 @@ def mixed(
 def router(scale: Scale, reads_text: bool, seed: int) -> TrainRouter:
     """p(k | x_t, t), or p(k | x_t, t, c) if it reads text."""
     data = shards(scale)
-    source = data.source
+    channels, side = data.latent_shape
     return TrainRouter(
         shards=data,
         clusters=tuple(range(scale.clusters)),
         reads_text=reads_text,
         schedule=Linear(),
-        network=DiT(
-            scale.router, source.image, source.channels, scale.patch, AdaLN.ZERO, text=None
-        ),
+        network=DiT(scale.router, side, channels, scale.patch, AdaLN.ZERO, text=None),
         optim=Optim(
             steps=scale.router_steps,
             batch=scale.router_batch,
@@ -162,7 +158,7 @@ def judge(scale: Scale) -> Judge:
 
 def real(scale: Scale, seed: int) -> Score:
     """The score of training pictures that show what the prompts name: the data's own."""
-    return Score(Real(shards(scale).source, scale.samples, seed), judge(scale))
+    return Score(Real(shards(scale), scale.samples, seed), judge(scale))
 
 
 def default(scale: Scale) -> Setting:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from experiments.data import Encoded
 from experiments.files import read_json
 from experiments.identity import Context, Stage
-from experiments.stages import MEASURING, Encoded, noised, run_seed
+from experiments.stages import MEASURING, noised, run_seed
 from experiments.store import Store
 from experiments.trained import TrainRouter
 from metrics.calibration import temperature
@@ -78,4 +79,4 @@ class Known(Stage):
 
     def load(self, store: Store) -> Oracle:
         cluster = np.load(store.file(self, "cluster.npy"))
-        return Oracle(torch.from_numpy(cluster), self.heldout.shards.clusters.k)
+        return Oracle(torch.from_numpy(cluster), self.heldout.clusters.k)

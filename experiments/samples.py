@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
+from experiments.data import Shards
 from experiments.files import write_whole
 from experiments.identity import Context, Stage
 from experiments.prompts import Asked, Heldout, Prompts
 from experiments.routers import Known, Routing, at_rows, networks
-from experiments.stages import SAMPLING, Shards, run_seed
+from experiments.stages import SAMPLING, run_seed
 from experiments.store import Store
 from experiments.trained import TrainExpert
 from modules.alignment import Alignment, MatchSNR
@@ -99,8 +100,12 @@ class Sample(Stage):
         calls = self.setting.steps * (1 if self.setting.guidance == 1 else 2)
         return 1.0 + self.n * calls * (1e-4 if self.router is None else 3e-4)
 
-    def prompts(self) -> Asked:
-        return self.asked.read(self.shards.source)
+    def inputs(self) -> tuple[Stage, ...]:
+        """The experts, the router, and the held-out split, whose captions are asked."""
+        return (*super().inputs(), self.shards.heldout)
+
+    def prompts(self, store: Store) -> Asked:
+        return self.asked.read(self.shards.heldout.captions(store))
 
     def make(self, folder: Path, context: Context) -> None:
         loaded = self.load(context.store, context.torch_device)
@@ -120,7 +125,7 @@ class Sample(Stage):
                 write_whole(path, content.getbuffer(), part=Path(f"{path}.part"))
 
     def load(self, store: Store, device: torch.device) -> Loaded:
-        tokens, pooled = map(torch.from_numpy, self.shards.text.encode(self.prompts()[0]))
+        tokens, pooled = map(torch.from_numpy, self.shards.text.encode(self.prompts(store)[0]))
         router = Uniform(len(self.experts)) if self.router is None else self.router.load(store)
         experts = [stage.load(store).to(device) for stage in self.experts]
         return Loaded(experts, router.to(device), Text.of(tokens, pooled).to(device))
@@ -138,9 +143,9 @@ class Sample(Stage):
 
     def noise(self, rows: range, *role: int) -> torch.Tensor:
         """Standard normal noise [len(rows), C, H, W], each row from seeds of its own."""
-        source = self.shards.source
+        channels, side = self.shards.latent_shape
         seeds = [run_seed(self.seed, SAMPLING, i, *role) for i in rows]
-        return starting_noise(seeds, (source.channels, source.image, source.image))
+        return starting_noise(seeds, (channels, side, side))
 
     def _draw(self, loaded: Loaded, rows: range) -> Arrays:
         """latents [len(rows), C, H, W] and, for each kind of network, its evaluations."""

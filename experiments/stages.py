@@ -1,126 +1,26 @@
 """What is made from what: frozen configs that make themselves, from a source to a score.
 
-Features -> Clusters -> Shards -> Train (experts, routers) -> Sample -> Score, and the Judge that
+Encode -> Clusters -> Shards -> Train (experts, routers) -> Sample -> Score, and the Judge that
 scores. A stage reads its inputs from the store by their keys and writes only its own folder. Here
-stand the stages of the data, and how what is missing gets made.
+stand how what is missing gets made, and what stages draw alike.
 """
 
 import functools
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.clusters import nearest, partition
-from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
-from datamodules.shards import write_cluster
-from datamodules.sources import Source, Split
 from experiments import launch
 from experiments.identity import Context, Stage
-from experiments.store import Store
 from modules.schedules import Schedule
 from modules.text import Text
 
 EXPERT, ROUTER, SAMPLING, MEASURING = range(4)
 """Roles of a seed: what has another role draws other numbers."""
-
-
-@dataclass(frozen=True)
-class Features(Stage):
-    """features.npy [N, F]: the training split's semantic features."""
-
-    source: Source
-    encoder: PixelFeatures
-
-    def make(self, folder: Path, context: Context) -> None:
-        np.save(folder / "features.npy", self.encoder.encode(self.source.read(Split.TRAIN).images))
-
-
-@dataclass(frozen=True)
-class Clusters(Stage):
-    """assignment.npy [N], centroids.npy [K, F] and balance.json.  (HDDM, §6.1)"""
-
-    features: Features
-    fine: int
-    k: int
-    seed: int = 0
-
-    def make(self, folder: Path, context: Context) -> None:
-        features = np.load(context.store.file(self.features, "features.npy"))
-        found = partition(features, self.fine, self.k, self.seed)
-        np.save(folder / "assignment.npy", found.assignment)
-        np.save(folder / "centroids.npy", found.centroids)
-        (folder / "balance.json").write_text(json.dumps({"sizes": found.sizes}) + "\n")
-
-
-@dataclass(frozen=True)
-class Shards(Stage):
-    """cluster-00/, cluster-01/, …: latents and encoded captions as webdataset shards."""
-
-    clusters: Clusters
-    latents: PixelLatents
-    text: TinyClipText
-    per_shard: int
-
-    @property
-    def source(self) -> Source:
-        return self.clusters.features.source
-
-    def make(self, folder: Path, context: Context) -> None:
-        records = self.source.read(Split.TRAIN)
-        latents = self.latents.encode(records.images)
-        tokens, pooled = self.text.encode(records.captions)
-        assignment = np.load(context.store.file(self.clusters, "assignment.npy"))
-        for k in range(self.clusters.k):
-            samples = [
-                {
-                    "__key__": records.keys[i],
-                    "latent.npy": latents[i],
-                    "tokens.npy": tokens[i],
-                    "pooled.npy": pooled[i],
-                    "caption.txt": records.captions[i],
-                }
-                for i in np.flatnonzero(assignment == k)
-            ]
-            write_cluster(folder / f"cluster-{k:02d}", k, samples, self.per_shard)
-
-    def folders(self, store: Store, clusters: Sequence[int]) -> list[Path]:
-        return [store.path(self) / f"cluster-{k:02d}" for k in clusters]
-
-
-@dataclass(frozen=True)
-class Encoded(Stage):
-    """encoded.npz: a split's latents, encoded captions, labels and nearest clusters.
-
-    What is measured rather than trained on: the clusters of pictures that made no centroid.
-    """
-
-    shards: Shards
-    split: Split
-
-    def make(self, folder: Path, context: Context) -> None:
-        shards, clusters = self.shards, self.shards.clusters
-        records = shards.source.read(self.split)
-        tokens, pooled = shards.text.encode(records.captions)
-        centroids = np.load(context.store.file(clusters, "centroids.npy"))
-        features = clusters.features.encoder.encode(records.images)
-        np.savez(
-            folder / "encoded.npz",
-            x0=shards.latents.encode(records.images),
-            tokens=tokens,
-            pooled=pooled,
-            labels=records.labels,
-            cluster=nearest(features, centroids),
-        )
-
-    def load(self, store: Store) -> dict[str, Tensor]:
-        """x0 [N, C, H, W], tokens, pooled, labels [N] and cluster [N]."""
-        with np.load(store.file(self, "encoded.npz")) as arrays:
-            return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def noised(

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import pandas as pd
 import torch
@@ -16,8 +16,9 @@ from torch import nn
 
 from datamodules.latents import Heldout, Latents
 from datamodules.shards import read_index
+from experiments.data import Encoded, Shards
 from experiments.identity import Context, Stage, canonical
-from experiments.stages import EXPERT, ROUTER, Encoded, Shards, run_seed
+from experiments.stages import EXPERT, ROUTER, run_seed
 from experiments.store import Store
 from experiments.training import fit, read_curve
 from modules.checkpoint import load_weights
@@ -114,11 +115,12 @@ class TrainExpert(Stage):
             return self.module(self.network, self.optim, self.schedule, seed, self.text_dropout)
 
     def make(self, folder: Path, context: Context) -> None:
-        folders, module = self.shards.folders(context.store, self.clusters), self.build()
+        module = self.build()
         if self.start is not None:
             source = self.start.source.load(context.store)
             transfer(source.network, module.network, self.start.what)
-        train(module, folders, folder, self.label, context, self.validation, self.clusters)
+        train(self, module, folder, context, self.validation)
+        folders = self.shards.folders(context.store, self.clusters)
         card = {
             "objective": canonical(self.module.objective),
             "schedule": canonical(self.schedule),
@@ -184,8 +186,7 @@ class TrainRouter(Stage):
             )
 
     def make(self, folder: Path, context: Context) -> None:
-        folders = self.shards.folders(context.store, self.clusters)
-        train(self.build(), folders, folder, self.label, context)
+        train(self, self.build(), folder, context)
 
     def load(self, store: Store) -> Router:
         """The trained module, ready to be asked. CheckpointError if its weights do not fit."""
@@ -194,31 +195,40 @@ class TrainRouter(Stage):
         return module.eval()
 
 
+class Trained(Protocol):
+    """A stage that trains: on the shards of these clusters, and on no other file."""
+
+    @property
+    def shards(self) -> Shards: ...
+
+    @property
+    def clusters(self) -> tuple[int, ...]: ...
+
+    @property
+    def label(self) -> str: ...
+
+
 def train(
+    stage: Trained,
     module: DiffusionModule,
-    shards: Sequence[Path],
     folder: Path,
-    label: str,
     context: Context,
     validation: Validation | None = None,
-    clusters: Sequence[int] = (),
 ) -> None:
-    """Fit `module` to the cluster folders `shards`, and leave its weights in `folder`.
-
-    clusters: those whose held-out pictures are validated on, where that is asked.
-    """
+    """Fit `module` to the clusters of `stage`, and leave its weights in `folder`."""
     optim, every, heldout = module.optim, None, None
     if validation is not None:
-        every, heldout = validation.every, validation.heldout(context.store, clusters)
+        every, heldout = validation.every, validation.heldout(context.store, stage.clusters)
     data = Latents(
-        shards,
+        stage.shards.folders(context.store, stage.clusters),
         optim.batch,
         optim.steps,
         module.seed,
         accumulate=optim.accumulate,
         heldout=heldout,
+        text=stage.shards.text,
     )
-    fit(module, data, folder, label, context, every)
+    fit(module, data, folder, stage.label, context, every)
 
 
 def load_trained(network: nn.Module, stage: Stage, store: Store) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+from datamodules.shards import ClusterWriter
 from experiments.identity import Context
 from experiments.store import Store
 
@@ -22,8 +23,18 @@ def store(tmp_path):
 
 
 def make(store, stage):
-    """`stage` made in this process; its inputs must be there."""
+    """`stage` made in this process, after what it is made from and the store lacks."""
+    for item in stage.inputs():
+        if not store.has(item):
+            make(store, item)
     return store.make(stage, Context(store, device="cpu"))
+
+
+def write_cluster(folder, cluster, samples, per_shard):
+    """One cluster's samples as shards."""
+    with ClusterWriter(folder, cluster, per_shard) as writer:
+        for sample in samples:
+            writer.write(sample)
 
 
 def die(*_):

@@ -37,7 +37,7 @@ def trained(tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("trained"))
     experts = [recipes.expert(SMOKE, FlowMatchingExpert, k, 0) for k in range(2)]
     data = experts[0].shards
-    for stage in (data.clusters.features, data.clusters, data, *experts):
+    for stage in (data.clusters.encoded, data.clusters, data, *experts):
         make(store, stage)
     return store, experts
 
@@ -55,7 +55,8 @@ def test_samples_are_the_experts_own_euler_path(trained):
     """kills: another expert, noise, caption, guidance or number of steps than the config says."""
     store, experts = trained
     stage = sample(experts, Only(1), batch=3)
-    captions, _ = stage.prompts()
+    make(store, stage)
+    captions, _ = stage.prompts(store)
     tokens, pooled = map(torch.from_numpy, experts[0].shards.text.encode(captions))
     seeds = [stages.run_seed(0, stages.SAMPLING, i) for i in range(8)]
     network = experts[1].load(store).network
@@ -124,8 +125,9 @@ def test_a_changed_byte_of_weights_is_noticed(trained):
 def test_real_pictures_show_what_the_prompts_name(trained):
     """kills: unmatched classes, held-out pictures, or a picture repeated while others are left."""
     store, _ = trained
-    real = Real(SMOKE.source, 32, 0)
-    images, (_, named) = drawn(store, real), real.prompts()
+    real = Real(recipes.shards(SMOKE), 32, 0)
+    images = drawn(store, real)
+    _, named = real.prompts(store)
     train = SMOKE.source.read(Split.TRAIN)
     for label in np.unique(named):
         there = {x.tobytes() for x in train.images[train.labels == label]}
@@ -165,7 +167,7 @@ def test_a_deleted_ancestor_is_made_again(store, monkeypatch):
     context = Context(store)
     stages.ensure([data], context, workers=1)
     made = (store.path(data) / "provenance.json").stat().st_mtime_ns
-    shutil.rmtree(store.path(data.clusters.features))
+    shutil.rmtree(store.path(data.clusters.encoded))
     stages.ensure([data], context, workers=1)
-    assert store.has(data.clusters.features)
+    assert store.has(data.clusters.encoded)
     assert (store.path(data) / "provenance.json").stat().st_mtime_ns == made

@@ -28,7 +28,7 @@ def data(store):
     """The store with smoke's shards and encoded splits."""
     shards = recipes.shards(SCALE)
     splits = [recipes.encoded(SCALE, split) for split in (Split.HELDOUT, Split.JUDGE)]
-    for stage in (shards.clusters.features, shards.clusters, shards, *splits):
+    for stage in (shards.clusters.encoded, shards.clusters, shards, *splits):
         make(store, stage)
     return store
 
@@ -118,8 +118,9 @@ def test_prompt_accuracy_divides_between_the_clusters(data):
     _, seen = judged(score.judge.load(data), score.pictures.images(data))
     for k in range(8):
         hits = {True: [], False: []}
-        for i, (digit, named) in enumerate(zip(seen, score.pictures.prompts()[1], strict=True)):
-            hits[bool(cluster[i % len(cluster)] == k)].append(digit == named)
+        named = score.pictures.prompts(data)[1]
+        for i, (digit, wanted) in enumerate(zip(seen, named, strict=True)):
+            hits[bool(cluster[i % len(cluster)] == k)].append(digit == wanted)
         served = Served(score, routed, k)
         make(data, served)
         found = served.read(data)

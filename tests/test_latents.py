@@ -8,10 +8,11 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from conftest import write_cluster
 
 from datamodules import latents
 from datamodules.latents import BatchStream, Latents
-from datamodules.shards import ShardError, read_index, write_cluster
+from datamodules.shards import ShardError, read_index
 
 CLUSTERS = {"cluster-00": range(0, 11), "cluster-01": range(11, 18), "cluster-02": range(18, 20)}
 TOTAL = 20

@@ -17,37 +17,36 @@ from modules.denoising import FlowMatchingExpert
 from modules.selection import Only, Top
 
 SMOKE = replace(SCALES["smoke"], steps=3, warmup=1, samples=6)
-SOURCE = Digits(64, 64, 32)
+HELDOUT = Digits(64, 64, 32).read(Split.HELDOUT)
+ASKED = HELDOUT.captions, HELDOUT.labels
 
 
 def test_heldout_captions_go_round_in_order():
     """kills: another order, the split's end, labels of other rows."""
-    heldout = SOURCE.read(Split.HELDOUT)
-    captions, labels = Heldout(70).read(SOURCE)
-    assert captions == (heldout.captions * 3)[:70]
-    assert labels.tolist() == [*heldout.labels, *heldout.labels, *heldout.labels][:70]
+    captions, labels = Heldout(70).read(ASKED)
+    assert captions == (HELDOUT.captions * 3)[:70]
+    assert labels.tolist() == [*HELDOUT.labels, *HELDOUT.labels, *HELDOUT.labels][:70]
 
 
 def test_repeated_captions_are_distinct_and_keep_their_labels():
     """kills: a caption taken twice, captions in turn where each is to be together, a count of
     captions taken for one of pictures, labels of other captions."""
-    captions, labels = Repeated(5, 3).read(SOURCE)
+    captions, labels = Repeated(5, 3).read(ASKED)
     assert len(captions) == len(labels) == Repeated(5, 3).n == 15
     assert len(set(captions)) == 5
     assert all(captions[3 * i : 3 * i + 3] == [captions[3 * i]] * 3 for i in range(5))
-    heldout = SOURCE.read(Split.HELDOUT)
-    named = dict(zip(heldout.captions, heldout.labels, strict=True))
+    named = dict(zip(HELDOUT.captions, HELDOUT.labels, strict=True))
     assert labels.tolist() == [named[caption] for caption in captions]
-    assert captions[0] == heldout.captions[0]
+    assert captions[0] == HELDOUT.captions[0]
 
 
 def test_prompts_that_cannot_be_asked_are_refused():
     """kills: fewer captions than the config says, a diversity of single pictures."""
     with pytest.raises(ValueError, match="held out"):
-        Repeated(1000, 2).read(SOURCE)
+        Repeated(1000, 2).read(ASKED)
     with pytest.raises(ValueError, match="twice"):
         Repeated(4, 1)
-    assert Given(("a", "b")).read(SOURCE)[1].tolist() == [-1, -1]
+    assert Given(("a", "b")).read(ASKED)[1].tolist() == [-1, -1]
     experts = [recipes.expert(SMOKE, FlowMatchingExpert, k, 0) for k in range(8)]
     score = recipes.score(SMOKE, experts, recipes.oracle(SMOKE), Top(1), 0)
     with pytest.raises(ValueError, match="oracle"):
@@ -61,14 +60,14 @@ def test_diversity_is_of_the_repeated_samples_and_the_rest_is_not(tmp_path):
     plain = recipes.score(SMOKE, [expert], None, Only(0), 0)
     score = recipes.repeated(SMOKE, plain)
     data = expert.shards
-    before = (data.clusters.features, data.clusters, data, expert, score.judge)
+    before = (data.clusters.encoded, data.clusters, data, expert, score.judge)
     for stage in (*before, plain.pictures, score.repeated, plain, score):
         make(store, stage)
     features, _ = judged(score.judge.load(store), score.repeated.images(store))
     pairs = features.reshape(SMOKE.diversity_prompts, SMOKE.diversity_each, -1)
     assert SMOKE.diversity_each == 2
     expected = np.linalg.norm(pairs[:, 0] - pairs[:, 1], axis=1)
-    captions = score.repeated.prompts()[0][::2]
+    captions = score.repeated.prompts(store)[0][::2]
     found, other = score.read(store), plain.read(store)
     assert score.within(store) == pytest.approx(
         dict(zip(captions, expected, strict=True)), rel=1e-5

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from conftest import make
 from torch import nn
 
 from experiments.hddm import table2
@@ -169,7 +170,8 @@ def test_stages_cost_what_their_recipe_says(store):
     stages = [row.measured for row in table2.rows(SMOKE, 0)[table2.HERE :]]
     seconds = {stage: 2.0 + i for i, stage in enumerate(stages[0].experts)}
     seconds[stages[0].router] = 100.0
-    fake = SimpleNamespace(provenance=lambda stage: {"seconds": seconds[stage]})
+    make(store, stages[0].router.shards.clusters)
+    fake = SimpleNamespace(provenance=lambda x: {"seconds": seconds[x]}, file=store.file)
     score = SimpleNamespace(read=lambda store: {"fid": 3.5, "kid": 1.0})
     spent = replace(stages[0], score=score)
     found = spent.measure(None, SimpleNamespace(store=fake))

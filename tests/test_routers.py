@@ -33,7 +33,7 @@ ORACLE, CALIBRATED = recipes.oracle(SMOKE), recipes.calibrated(SMOKE, True, 0)
 def store(tmp_path_factory):
     """A store with two experts, a router, its temperature and the oracle."""
     store, data = Store(tmp_path_factory.mktemp("routed")), recipes.shards(SMOKE)
-    for stage in (data.clusters.features, data.clusters, data, *EXPERTS):
+    for stage in (data.clusters.encoded, data.clusters, data, *EXPERTS):
         make(store, stage)
     for stage in (CALIBRATED.router, CALIBRATED.pictures, CALIBRATED, ORACLE.heldout, ORACLE):
         make(store, stage)

@@ -8,8 +8,9 @@ import tarfile
 import numpy as np
 import pytest
 import webdataset as wds
+from conftest import write_cluster
 
-from datamodules.shards import ShardError, read_index, read_shard, write_cluster
+from datamodules.shards import ShardError, read_index, read_shard
 
 FILES = {"x0": "latent.npy", "tokens": "tokens.npy", "pooled": "pooled.npy"}
 
@@ -88,6 +89,18 @@ def test_webdataset_can_read_it(folder):
     for found, expected in zip(read, SAMPLES, strict=True):
         assert found["caption.txt"] == expected["caption.txt"]
         assert all(np.array_equal(found[file], expected[file]) for file in FILES.values())
+
+
+def test_keys_that_are_file_names_stay_apart(tmp_path):
+    """kills: keys written as they are, which every reader ends at their first dot."""
+    keys = ["a/1.png", "a/1.jpg", "a/1%2Epng", "b.c/1.png"]
+    written = [{**sample(i), "__key__": key} for i, key in enumerate(keys)]
+    write_cluster(tmp_path / "k", 0, written, per_shard=4)
+    found = read_shard(read_index(tmp_path / "k")[0])["x0"]
+    assert np.array_equal(found, np.stack([s["latent.npy"] for s in written]))
+    tar = str(tmp_path / "k" / "000000.tar")
+    theirs = [s["__key__"] for s in wds.WebDataset(tar, shardshuffle=False)]
+    assert theirs == [key.replace("%", "%25").replace(".", "%2E") for key in keys]
 
 
 def test_the_same_samples_make_the_same_bytes(folder, tmp_path):

@@ -1,5 +1,6 @@
 """What is measured rather than trained on: encoded splits, their clusters, noised pictures."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +9,12 @@ import torch
 from conftest import make
 from scipy.spatial.distance import cdist
 
-from datamodules.sources import Split
+from datamodules.digits import Digits
+from datamodules.sources import Records, Split
 from experiments import recipes
+from experiments.data import Encoded
 from experiments.scales import SCALES
-from experiments.stages import Encoded, noised
+from experiments.stages import noised
 from experiments.store import Store
 from modules.schedules import Cosine, Linear
 
@@ -23,7 +26,7 @@ CLUSTERS = recipes.shards(SMOKE).clusters
 def store(tmp_path_factory):
     """A store with the shards and every split encoded."""
     store, data = Store(tmp_path_factory.mktemp("encoded")), recipes.shards(SMOKE)
-    stages = (CLUSTERS.features, CLUSTERS, data, *(Encoded(data, split) for split in Split))
+    stages = (CLUSTERS.encoded, CLUSTERS, data, *(Encoded(CLUSTERS, split) for split in Split))
     for stage in stages:
         make(store, stage)
     return store
@@ -104,3 +107,32 @@ def test_times_are_uniform_and_noise_is_normal():
     uniform = torch.arange(n) / n
     assert float((times.sort().values - uniform).abs().max()) < 1.95 / n**0.5  # Kolmogorov, 0.1 %
     assert float(eps.var()) == pytest.approx(1, abs=0.08)
+
+
+def test_a_killed_encoding_goes_on_with_the_next_part(tmp_path, monkeypatch):
+    """kills: parts encoded again, a half-written part taken for a whole one, parts out of order."""
+    split = Split.HELDOUT
+    whole = SMOKE.source.read(split)
+    thirds = np.array_split(np.arange(len(whole)), 3)
+
+    def batches(self, split, part, size, refused):
+        rows = thirds[int(part)]
+        asked.append(part)
+        if part == "1" and asked.count("1") == 1:
+            raise KeyboardInterrupt
+        refused.kept += len(rows)
+        captions = [whole.captions[i] for i in rows]
+        keys = [whole.keys[i] for i in rows]
+        yield Records(keys, whole.images[rows], whole.labels[rows], captions)
+
+    asked = []
+    monkeypatch.setattr(Digits, "parts", lambda self, split: ("0", "1", "2"))
+    monkeypatch.setattr(Digits, "batches", batches)
+    store, stage = Store(tmp_path), replace(CLUSTERS.encoded, split=split)
+    with pytest.raises(KeyboardInterrupt):
+        make(store, stage)
+    make(store, stage)
+    assert asked == ["0", "1", "1", "2"]
+    assert np.array_equal(stage.array(store, "latents"), whole.images)
+    assert stage.captions(store)[0] == whole.captions
+    assert json.loads((store.path(stage) / "refused.json").read_text())["kept"] == len(whole)

@@ -47,7 +47,7 @@ def weights(store, stage):
 def prepared(tmp_path_factory):
     """A store that holds the shards of smoke and no more."""
     store, data = Store(tmp_path_factory.mktemp("prepared")), recipes.shards(SMOKE)
-    for stage in (data.clusters.features, data.clusters, data):
+    for stage in (data.clusters.encoded, data.clusters, data):
         make(store, stage)
     return store
 
@@ -233,7 +233,7 @@ def test_no_training_stage_reads_the_heldout_split(tmp_path, monkeypatch):
     judge, data = Judge(SMOKE.source, 3), recipes.shards(SMOKE)
     expected = weights(Store(tmp_path / "clean"), judge)
     monkeypatch.setattr(Digits, "read", watched)
-    for stage in (data.clusters.features, data.clusters, data, expert(), router()):
+    for stage in (data.clusters.encoded, data.clusters, data, expert(), router()):
         make(store, stage)
     assert set(seen) == {Split.TRAIN}
     assert weights(store, judge) == expected

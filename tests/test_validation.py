@@ -39,7 +39,7 @@ def prepared(tmp_path_factory):
     """A store that holds the shards and the held-out pictures of smoke."""
     store, data = Store(tmp_path_factory.mktemp("prepared")), recipes.shards(SMOKE)
     encoded = recipes.encoded(SMOKE, Split.HELDOUT)
-    for stage in (data.clusters.features, data.clusters, data, encoded):
+    for stage in (data.clusters.encoded, data.clusters, data, encoded):
         make(store, stage)
     return store
 

@@ -75,7 +75,7 @@ class Album:
 
 def album(shown: Score | Drawn, store: Store) -> Album:
     """The pictures behind a measurement, read by its judge if it has one."""
-    captions, labels = shown.pictures.prompts()
+    captions, labels = shown.pictures.prompts(store)
     images = shown.pictures.images(store)
     wrong = np.zeros(len(images), dtype=bool)
     if isinstance(shown, Score):

@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from datamodules.sources import Split
 from experiments.drawing.style import COLOURS, FAINT, INK, Box, arrow, page, picture, png, write
 from experiments.files import read_json
 from experiments.samples import Sample
@@ -24,6 +23,8 @@ from modules.objectives import X0, Epsilon, V, Velocity
 from modules.sampling import euler, uniform
 
 VELOCITY, CONVERTED, ROUTER = COLOURS[0], COLOURS[1], COLOURS[2]
+SHOWN = 2000
+"""Pictures among which Fig 6 finds those that it shows of each cluster."""
 LOOKED_AT = 40
 """Rows among which Fig 2 looks for the prompt that experts of two kinds share most evenly."""
 
@@ -75,7 +76,7 @@ def half_way(sample: Sample, store: Store) -> Moment:
         end=sample.images(store)[i],
         t=float(grid[middle]),
         w=w[i].numpy(),
-        caption=sample.prompts()[0][i],
+        caption=sample.prompts(store)[0][i],
     )
 
 
@@ -150,9 +151,10 @@ def _shown(axes: Axes, image: NDArray[np.float32], place: Box, words: str) -> No
 def training(experts: Sequence[TrainExpert], router: TrainRouter, store: Store) -> bytes:
     """Fig 6: data -> features -> two-stage k-means -> isolated shards -> experts; router on all."""
     shards = experts[0].shards
-    clusters, source = shards.clusters, shards.source
-    images = source.read(Split.TRAIN).images
-    assignment = np.load(store.file(clusters, "assignment.npy"))
+    clusters = shards.clusters
+    latents = clusters.encoded.parts(store)[0].array("latents")[:SHOWN]
+    images = shards.latents.decode(np.array(latents))
+    assignment = np.load(store.file(clusters, "assignment.npy"))[: len(images)]
     sizes = read_json(store.file(clusters, "balance.json"))["sizes"]
     lane, top = 0.52, 0.35
     height = top + clusters.k * lane + 0.95
@@ -161,8 +163,8 @@ def training(experts: Sequence[TrainExpert], router: TrainRouter, store: Store) 
     features = Box(1.75, middle - 0.3, 1.25, 0.6)
     cut = Box(3.35, middle - 0.42, 1.45, 0.84)
     _crowd(axes, images, 0.1, middle - 0.66, side=0.33, across=4, down=4)
-    write(axes, f"{len(images)} pictures\nwith captions", 0.76, middle + 0.86, 7.5)
-    features.draw(axes, f"features\n{type(clusters.features.encoder).__name__}", INK)
+    write(axes, f"{sum(sizes)} pictures\nwith captions", 0.76, middle + 0.86, 7.5)
+    features.draw(axes, f"features\n{type(clusters.encoded.features).__name__}", INK)
     words = f"k-means in two stages\n{clusters.fine} fine, then\nK = {clusters.k} clusters"
     cut.draw(axes, words, INK)
     arrow(axes, (1.45, middle), features.left)

@@ -2,7 +2,7 @@
 
 Claims: at equal settings 2DDPM:6FM beats 8FM in FID and in diversity within a prompt; a second DDPM
 expert improves on one. The paper leaves out 8FM at CFG 6 and 75 steps; the row is here.
-small: 3 min for 3 seeds on 2 cores beside the experts · paper: 8 FM + 2 DDPM DiT-XL/2 experts.
+small: 14 min for 3 seeds on 2 cores beside the experts · paper: 8 FM + 2 DDPM DiT-XL/2 experts.
 """
 
 import sys
@@ -104,7 +104,7 @@ def _over_classes(results: Results, a: tuple[str, ...], b: tuple[str, ...]) -> s
 
 def _by_class(score: Score, store: Store) -> list[float]:
     """The mean diversity of the prompts of each class, in the order of classes."""
-    within, (captions, labels) = score.within(store), score.several.prompts()
+    within, (captions, labels) = score.within(store), score.several.prompts(store)
     of = dict(zip(captions, labels, strict=True))
     return [
         float(np.mean([within[caption] for caption in within if of[caption] == label]))

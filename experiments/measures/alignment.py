@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from experiments.data import Encoded
 from experiments.identity import Context, Measurement
 from experiments.measures.routing import MEAN, averaged
 from experiments.samples import Sample
-from experiments.stages import MEASURING, Encoded, noised, run_seed
+from experiments.stages import MEASURING, noised, run_seed
 from metrics import alignment
 from modules.ensemble import Ensemble
 from modules.guidance import Guided
@@ -141,7 +142,7 @@ class Aligned(Measurement):
         }
         if w.shape[1] == len(centroids):
             pictures = self.sample.shards.latents.decode(_numpy(states.picture))
-            encoder = self.sample.shards.clusters.features.encoder
+            encoder = self.sample.shards.clusters.encoded.features
             features = encoder.encode(pictures)
             found["cluster_distance"] = alignment.cluster_distance(w, features, centroids)
         if states.target is not None:

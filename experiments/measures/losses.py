@@ -10,8 +10,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from experiments.data import Encoded
 from experiments.identity import Context, Measurement
-from experiments.stages import MEASURING, Encoded, run_seed
+from experiments.stages import MEASURING, run_seed
 from experiments.trained import TrainExpert
 from modules.denoising import DenoisingExpert
 from modules.objectives import x0_weight

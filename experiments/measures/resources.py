@@ -18,7 +18,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from datamodules.sources import Split
 from experiments.evaluation import Score
 from experiments.identity import Context, Measurement
 from experiments.trained import TrainExpert, TrainRouter
@@ -60,7 +59,7 @@ class Recipe:
     averaged: bool = True
 
     @classmethod
-    def of(cls, experts: tuple[TrainExpert, ...], router: TrainRouter) -> "Recipe":
+    def of(cls, experts: tuple[TrainExpert, ...], router: TrainRouter, pictures: int) -> "Recipe":
         """The recipe that stages of this suite train by, all experts by the same one."""
         one, data, asked = experts[0], router.shards, router.optim
         return cls(
@@ -71,7 +70,7 @@ class Recipe:
             router=router.network,
             pooled=data.text.pooled if router.reads_text else None,
             router_samples=asked.steps * asked.batch * asked.accumulate,
-            pictures=len(data.source.read(Split.TRAIN)),
+            pictures=pictures,
             precision=Precision.SINGLE,
             averaged=one.optim.ema is not None,
         )
@@ -230,9 +229,10 @@ class Spent(Measurement):
 
     def measure(self, folder: Path, context: Context) -> dict[str, Any]:
         store = context.store
+        pictures = self.router.shards.pictures(store)
         seconds = [store.provenance(stage)["seconds"] for stage in self.experts]
         return {
-            **resources(Recipe.of(self.experts, self.router)),
+            **resources(Recipe.of(self.experts, self.router, pictures)),
             "fid": self.score.read(store)["fid"],
             "expert_seconds": sum(seconds) / len(seconds),
             "core_seconds": sum(seconds),

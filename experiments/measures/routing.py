@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from experiments.data import Encoded
 from experiments.evaluation import Score
 from experiments.identity import Context, Measurement
 from experiments.routers import Calibrated, Routing
-from experiments.stages import MEASURING, Encoded, noised, run_seed
+from experiments.stages import MEASURING, noised, run_seed
 from experiments.store import Store
 from metrics.calibration import calibration_error, log_loss
 from metrics.diversity import agreement
@@ -99,7 +100,7 @@ class Served(Measurement):
     def measure(self, folder: Path, context: Context) -> dict[str, Any]:
         store, pictures = context.store, self.score.pictures
         _, seen = judged(self.score.judge.load(store), pictures.images(store))
-        _, named = pictures.prompts()
+        _, named = pictures.prompts(store)
         cluster = self.routed.pictures.load(store)["cluster"].numpy()
         inside = cluster[np.arange(len(named)) % len(cluster)] == self.cluster
         return {

@@ -1,0 +1,247 @@
+"""The stages of the data: what is encoded, in one pass; its clusters; a cluster's own shards.
+
+Encode -> Clusters -> Shards, and Encoded for what is measured rather than trained on. Nothing here
+holds more than a part of the source at once.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from datamodules.clusters import FineMethod, Lloyd, nearest, partition
+from datamodules.encoders import FeatureEncoder, LatentEncoder, TextEncoder
+from datamodules.shards import ClusterWriter
+from datamodules.sources import BAD_SHARE, Refused, Source, Split
+from experiments.files import read_json, write_whole
+from experiments.identity import Context, Stage
+from experiments.store import Store
+
+BATCH = 64
+"""Pictures encoded at once."""
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Encode(Stage):
+    """What a split's pictures and captions become, a part of the source at a time.
+
+    00000.latents.npy [N, C, H, W], .features.npy [N, F], .tokens.npy [N, L, D] and .pooled.npy
+    [N, P], or .ids.npy [N, L] where the tower is to run later, and 00000.json (keys, captions,
+    labels) for the first part, and so on; refused.json counts and lists the records that were
+    skipped. A killed run goes on with the next part. SourceError past `bad_share` of bad records.
+    """
+
+    resumes: ClassVar[bool] = True
+    source: Source
+    split: Split
+    latents: LatentEncoder
+    features: FeatureEncoder
+    text: TextEncoder
+    bad_share: float = BAD_SHARE
+
+    @property
+    def label(self) -> str:
+        return f"{self.split.value} split, encoded"
+
+    def make(self, folder: Path, context: Context) -> None:
+        parts = self.source.parts(self.split)
+        bar = tqdm(
+            parts,
+            desc=self.label,
+            position=context.bar,
+            disable=context.bar is None or len(parts) == 1,
+            leave=False,
+        )
+        refused = Refused()
+        for i, part in enumerate(bar):
+            if not (folder / f"{i:05d}.json").exists():
+                self._part(folder, i, part, context.torch_device)
+            refused.add(_read_refused(read_json(folder / f"{i:05d}.json")["refused"]))
+            refused.check(self.bad_share)
+        (folder / "refused.json").write_text(json.dumps(asdict(refused), indent=1) + "\n")
+
+    def _part(self, folder: Path, i: int, part: str, device: torch.device) -> None:
+        refused = Refused()
+        found: dict[str, list[Array]] = {}
+        keys: list[str] = []
+        captions: list[str] = []
+        labels: list[int] = []
+        for records in self.source.batches(self.split, part, BATCH, refused):
+            found.setdefault("latents", []).append(self.latents.encode(records.images, device))
+            found.setdefault("features", []).append(self.features.encode(records.images, device))
+            keys += records.keys
+            captions += records.captions
+            labels += records.labels.tolist()
+            refused.check(self.bad_share)
+        if keys and self.text.cached:
+            tokens, pooled = self.text.encode(captions, device)
+            found |= {"tokens": [tokens], "pooled": [pooled]}
+        elif keys:
+            found["ids"] = [self.text.ids(captions)]
+        for name, arrays in found.items():
+            np.save(folder / f"{i:05d}.{name}.npy", np.concatenate(arrays))
+        about = {
+            **{"part": part, "refused": asdict(refused)},
+            **{"keys": keys, "captions": captions, "labels": labels},
+        }
+        write_whole(folder / f"{i:05d}.json", json.dumps(about).encode())  # last: it is complete
+
+    def parts(self, store: Store) -> "list[Part]":
+        """Every part, in the order of the source."""
+        return [Part(self, store, i) for i in range(len(self.source.parts(self.split)))]
+
+    def array(self, store: Store, name: str) -> Array:
+        """An array of all parts together."""
+        return np.concatenate([part.array(name) for part in self.parts(store) if len(part)])
+
+    def captions(self, store: Store) -> tuple[list[str], NDArray[np.int64]]:
+        """The captions and labels of all parts."""
+        told = [part.about for part in self.parts(store)]
+        labels = [label for about in told for label in about["labels"]]
+        return [c for about in told for c in about["captions"]], np.array(labels, dtype=np.int64)
+
+
+def _read_refused(told: dict[str, Any]) -> Refused:
+    bad = [(key, reason) for key, reason in told["bad"]]
+    return Refused(told["kept"], bad, Counter(told["left_out"]))
+
+
+class Part:
+    """One part of an encoded split: arrays that are mapped rather than read."""
+
+    def __init__(self, stage: Encode, store: Store, number: int) -> None:
+        self.stage, self.store, self.name = stage, store, f"{number:05d}"
+        self.about = read_json(store.file(stage, f"{self.name}.json"))
+
+    def __len__(self) -> int:
+        return len(self.about["keys"])
+
+    def array(self, name: str) -> Array:
+        path = self.store.file(self.stage, f"{self.name}.{name}.npy")
+        return np.load(path, mmap_mode="r")
+
+
+@dataclass(frozen=True)
+class Clusters(Stage):
+    """assignment.npy [N], centroids.npy [K, F] and balance.json.  (HDDM, §6.1)"""
+
+    encoded: Encode
+    fine: int
+    k: int
+    method: FineMethod = Lloyd()
+    seed: int = 0
+
+    def make(self, folder: Path, context: Context) -> None:
+        parts = [part.array("features") for part in self.encoded.parts(context.store) if len(part)]
+        found = partition(parts, self.fine, self.k, self.seed, self.method)
+        np.save(folder / "assignment.npy", found.assignment)
+        np.save(folder / "centroids.npy", found.centroids)
+        (folder / "balance.json").write_text(json.dumps({"sizes": found.sizes}) + "\n")
+
+
+@dataclass(frozen=True)
+class Shards(Stage):
+    """cluster-00/, cluster-01/, …: latents and encoded captions as webdataset shards."""
+
+    clusters: Clusters
+    per_shard: int
+
+    @property
+    def source(self) -> Source:
+        return self.clusters.encoded.source
+
+    @property
+    def latents(self) -> LatentEncoder:
+        return self.clusters.encoded.latents
+
+    @property
+    def text(self) -> TextEncoder:
+        return self.clusters.encoded.text
+
+    @property
+    def latent_shape(self) -> tuple[int, int]:
+        """Channels and side of what the experts see."""
+        return self.latents.shape(self.source.channels, self.source.image)
+
+    @property
+    def heldout(self) -> Encode:
+        """The held-out split, encoded in the same way."""
+        return replace(self.clusters.encoded, split=Split.HELDOUT)
+
+    def make(self, folder: Path, context: Context) -> None:
+        assignment = np.load(context.store.file(self.clusters, "assignment.npy"))
+        with ExitStack() as stack:
+            writers = [
+                stack.enter_context(ClusterWriter(folder / f"cluster-{k:02d}", k, self.per_shard))
+                for k in range(self.clusters.k)
+            ]
+            for k, sample in zip(assignment, self._samples(context.store), strict=True):
+                writers[k].write(sample)
+
+    def _samples(self, store: Store) -> Iterator[dict[str, Any]]:
+        for part in self.clusters.encoded.parts(store):
+            names = ("tokens", "pooled") if self.text.cached else ("ids",)
+            arrays = {f"{name}.npy": part.array(name) for name in names}
+            arrays["latent.npy"] = part.array("latents")
+            for i, key in enumerate(part.about["keys"]):
+                yield {
+                    "__key__": key,
+                    "caption.txt": part.about["captions"][i],
+                    **{name: np.array(array[i]) for name, array in arrays.items()},
+                }
+
+    def pictures(self, store: Store) -> int:
+        """How many pictures there are to train on."""
+        return sum(read_json(store.file(self.clusters, "balance.json"))["sizes"])
+
+    def folders(self, store: Store, clusters: Sequence[int]) -> list[Path]:
+        return [store.path(self) / f"cluster-{k:02d}" for k in clusters]
+
+
+@dataclass(frozen=True)
+class Encoded(Stage):
+    """cluster.npy [N]: the cluster that each picture of a split is nearest to.
+
+    What is measured rather than trained on: the clusters of pictures that made no centroid.
+    """
+
+    clusters: Clusters
+    split: Split
+
+    @property
+    def encoded(self) -> Encode:
+        return replace(self.clusters.encoded, split=self.split)
+
+    def inputs(self) -> tuple[Stage, ...]:
+        return (self.clusters, self.encoded)
+
+    def make(self, folder: Path, context: Context) -> None:
+        centroids = np.load(context.store.file(self.clusters, "centroids.npy"))
+        parts = self.encoded.parts(context.store)
+        found = [nearest(part.array("features"), centroids) for part in parts if len(part)]
+        np.save(folder / "cluster.npy", np.concatenate(found))
+
+    def load(self, store: Store) -> dict[str, Tensor]:
+        """x0 [N, C, H, W], tokens, pooled, labels [N] and cluster [N]."""
+        encoded, text = self.encoded, self.encoded.text
+        captions, labels = encoded.captions(store)
+        if text.cached:
+            tokens, pooled = (encoded.array(store, name) for name in ("tokens", "pooled"))
+        else:
+            tokens, pooled = text.encode(captions)
+        x0, cluster = encoded.array(store, "latents"), np.load(store.file(self, "cluster.npy"))
+        real = {"x0": x0, "tokens": tokens, "pooled": pooled}
+        return {
+            **{name: torch.from_numpy(array).float() for name, array in real.items()},
+            **{"labels": torch.from_numpy(labels), "cluster": torch.from_numpy(cluster)},
+        }
