@@ -25,6 +25,7 @@ from experiments.files import write_whole
 from experiments.provenance import commit
 from modules import paris
 from modules.checkpoint import CheckpointError
+from modules.dit import DiTNetwork
 from modules.ensemble import Ensemble
 from modules.sampling import starting_noise
 from modules.selection import Full, Selection, Top
@@ -89,13 +90,15 @@ def run(options: argparse.Namespace) -> list[Path]:
     tokens, pooled = map(torch.from_numpy, clip.encode(options.prompt))
     null = torch.from_numpy(clip.encode([""])[0][0]).float()
     ensemble = paris.load(folder, null, options.select, paris.ROUTER, device=device)
-    network = ensemble.experts[0].network.shape
+    network = ensemble.experts[0].network
+    assert isinstance(network, DiTNetwork)
+    side = network.shape.image
     seeds = [options.seed + i for i in range(len(options.prompt))]
     latents = draw(
         ensemble,
         Text.of(tokens.float(), pooled.float()),
         seeds,
-        (network.channels, network.image, network.image),
+        (network.shape.channels, side, side),
         options.steps,
         options.cfg,
         device,
