@@ -47,21 +47,19 @@ def _start_worker(slots: "multiprocessing.queues.Queue[int]", lock: Any, bars: b
     tqdm.set_lock(lock)
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
 @contextlib.contextmanager
 def _deaf() -> Iterator[None]:
-    """No SIGINT, for a moment: a worker begun now does not hear one either until it has imported
-    what it needs, and ends with this process."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """SIGINT waits, for a moment: a worker begun now is deaf to it too until it has imported what
+    it needs, and this process hears it afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 from assets import asset
+from conftest import write_cluster
 from PIL import Image
 
 from datamodules.folder import Folder
-from datamodules.shards import read_index, read_shard, write_cluster
+from datamodules.shards import read_index, read_shard
 from datamodules.sources import Refused, SourceError, Split
 from experiments.identity import canonical
 
