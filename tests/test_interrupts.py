@@ -36,6 +36,7 @@ def begin(*arguments):
     return subprocess.Popen(
         [sys.executable, *arguments], cwd=ROOT, env=environment, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job behind may lack it
     )  # fmt: skip
 
 
