@@ -14,28 +14,22 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.encoders import CPU, Array
-from datamodules.hub import WeightsError, find, whole
+from datamodules.hub import WeightsError, find, precision, whole
 
 FILES = ("config.json", "diffusion_pytorch_model.safetensors")
 BATCH = 32
 """Pictures encoded or decoded at once."""
 
 
-@dataclass(frozen=True)
-class StableDiffusionVAE:
-    """Latents [N, 4, H / 8, W / 8] of diffusers' AutoencoderKL, times `scaling`.
+class Autoencoder:
+    """What both have in common. Latents are stored as float16.
 
-    The posterior's mean is taken, not a draw of it: a picture has one latent, whoever encodes it.
-    Stored as float16. Networks compute in bfloat16 on a GPU, in float32 elsewhere.
-
-    Args:
-        weights: a hub name, or a folder with config.json and the weights.
-        scaling: what latents are multiplied by, and divided by before decoding.
+    weights: a hub name, or a folder with config.json and the weights.  scaling: what the network's
+    latents are multiplied by, and divided by before decoding.
     """
 
-    weights: str = "stabilityai/sd-vae-ft-mse"
-    scaling: float = 0.18215
-
+    weights: str
+    scaling: float
     pixels = False
 
     def shape(self, channels: int, image: int) -> tuple[int, int]:
@@ -46,8 +40,8 @@ class StableDiffusionVAE:
     @torch.inference_mode()
     def encode(self, images: Array, device: torch.device = CPU) -> NDArray[np.float16]:
         vae = _autoencoder(self.weights, device)
-        found = [vae.encode(x).latent_dist.mean for x in _batches(images, device)]
-        return _halves(found, self.scaling)
+        found = [self._latents(vae.encode(x)) for x in _batches(images, device)]
+        return torch.cat([self.scaling * z.float().cpu() for z in found]).half().numpy()
 
     @torch.inference_mode()
     def decode(self, latents: Array, device: torch.device = CPU) -> Array:
@@ -55,41 +49,40 @@ class StableDiffusionVAE:
         found = [vae.decode(z / self.scaling).sample for z in _batches(latents, device)]
         return torch.cat([x.float().cpu() for x in found]).clamp(-1, 1).numpy()
 
+    def _latents(self, encoded: Any) -> torch.Tensor:
+        """The latents in what the network's encoder returns."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
-class TinyVAE:
+class StableDiffusionVAE(Autoencoder):
+    """Latents [N, 4, H / 8, W / 8] of diffusers' AutoencoderKL, times `scaling`.
+
+    The posterior's mean is taken, not a draw of it: a picture has one latent, whoever encodes it.
+    """
+
+    weights: str = "stabilityai/sd-vae-ft-mse"
+    scaling: float = 0.18215
+
+    def _latents(self, encoded: Any) -> torch.Tensor:
+        return encoded.latent_dist.mean
+
+
+@dataclass(frozen=True)
+class TinyVAE(Autoencoder):
     """Latents of diffusers' AutoencoderTiny (TAESD), already scaled: faster, and less faithful."""
 
     weights: str = "madebyollin/taesd"
+    scaling = 1.0
 
-    pixels = False
-
-    def shape(self, channels: int, image: int) -> tuple[int, int]:
-        if channels != 3 or image % 8:
-            raise ValueError(f"{channels} channels of side {image}: the VAE takes 3, of 8 n pixels")
-        return 4, image // 8
-
-    @torch.inference_mode()
-    def encode(self, images: Array, device: torch.device = CPU) -> NDArray[np.float16]:
-        vae = _autoencoder(self.weights, device)
-        return _halves([vae.encode(x).latents for x in _batches(images, device)], 1.0)
-
-    @torch.inference_mode()
-    def decode(self, latents: Array, device: torch.device = CPU) -> Array:
-        vae = _autoencoder(self.weights, device)
-        found = [vae.decode(z).sample for z in _batches(latents, device)]
-        return torch.cat([x.float().cpu() for x in found]).clamp(-1, 1).numpy()
-
-
-def _halves(latents: list[torch.Tensor], scaling: float) -> NDArray[np.float16]:
-    return torch.cat([scaling * z.float().cpu() for z in latents]).half().numpy()
+    def _latents(self, encoded: Any) -> torch.Tensor:
+        return encoded.latents
 
 
 def _batches(x: NDArray[np.floating], device: torch.device) -> Iterator[torch.Tensor]:
     """Batches of [N, ...] on the device, in its precision."""
-    precision = torch.bfloat16 if device.type == "cuda" else torch.float32
     for start in range(0, len(x), BATCH):
-        yield torch.from_numpy(x[start : start + BATCH]).to(device, precision)
+        yield torch.from_numpy(x[start : start + BATCH]).to(device, precision(device))
 
 
 @functools.lru_cache(maxsize=2)
@@ -102,5 +95,4 @@ def _autoencoder(weights: str, device: torch.device) -> Any:
     name = json.loads((folder / "config.json").read_text()).get("_class_name")
     if name not in kinds:
         raise WeightsError(f"{folder} holds a {name}, none of {', '.join(kinds)}")
-    precision = torch.bfloat16 if device.type == "cuda" else torch.float32
-    return whole(kinds[name], folder).to(device, precision)
+    return whole(kinds[name], folder, device)

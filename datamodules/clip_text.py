@@ -2,7 +2,7 @@
 
 At 11M captions the states take 11e6 x 77 x 768 x 2 bytes = 1.3 TB, against 34 GB for the pooled
 vectors at twice the precision and 90 GB for the latents: `cached` chooses. Not cached, shards keep
-the captions and the tower runs beside the training, about 13 GFLOPs a caption where a step of
+token ids and the tower runs beside the training, about 13 GFLOPs a caption where a step of
 DiT-XL/2 takes some 700 a picture.
 """
 
@@ -88,5 +88,4 @@ def _tower(weights: str, device: torch.device) -> Any:
     """The text tower, loaded once. WeightsError if it is not here or is another's."""
     from transformers import CLIPTextModel  # seconds to import
 
-    precision = torch.bfloat16 if device.type == "cuda" else torch.float32
-    return whole(CLIPTextModel, find(weights, FILES)).to(device, precision)
+    return whole(CLIPTextModel, find(weights, FILES), device)

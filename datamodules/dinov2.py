@@ -54,5 +54,4 @@ def _dinov2(weights: str, device: torch.device) -> Any:
     """The network, loaded once. WeightsError if it is not here or is another's."""
     from transformers import Dinov2Model  # seconds to import
 
-    precision = torch.bfloat16 if device.type == "cuda" else torch.float32
-    return whole(Dinov2Model, find(weights, FILES)).to(device, precision)
+    return whole(Dinov2Model, find(weights, FILES), device)

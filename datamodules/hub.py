@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 
 class WeightsError(RuntimeError):
     """Weights that are absent, damaged or another network's: which, and how to get them."""
@@ -55,7 +57,12 @@ def _quietly() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def whole(kind: Any, folder: Path) -> Any:
+def precision(device: torch.device) -> torch.dtype:
+    """What others' models compute in: bfloat16 on a GPU, float32 elsewhere."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def whole(kind: Any, folder: Path, device: torch.device) -> Any:
     """A frozen model of diffusers or transformers, every weight found and every weight used.
 
     By default both libraries only warn, and draw at random what is missing. Raises WeightsError,
@@ -81,4 +88,4 @@ def whole(kind: Any, folder: Path) -> Any:
     if any(differing.values()):
         said = "; ".join(f"{what}: {', '.join(k[:3])}" for what, k in differing.items() if k)
         raise WeightsError(f"{folder} holds another architecture: {said}")
-    return model.eval().requires_grad_(False)
+    return model.to(device, precision(device)).eval().requires_grad_(False)

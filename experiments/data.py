@@ -97,12 +97,13 @@ class Encode(Stage):
         write_whole(folder / f"{i:05d}.json", json.dumps(about).encode())  # last: it is complete
 
     def parts(self, store: Store) -> "list[Part]":
-        """Every part, in the order of the source."""
-        return [Part(self, store, i) for i in range(len(self.source.parts(self.split)))]
+        """Every part that holds a picture, in the order of the source."""
+        found = [Part(self, store, i) for i in range(len(self.source.parts(self.split)))]
+        return [part for part in found if len(part)]
 
     def array(self, store: Store, name: str) -> Array:
         """An array of all parts together."""
-        return np.concatenate([part.array(name) for part in self.parts(store) if len(part)])
+        return np.concatenate([part.array(name) for part in self.parts(store)])
 
     def captions(self, store: Store) -> tuple[list[str], NDArray[np.int64]]:
         """The captions and labels of all parts."""
@@ -142,7 +143,7 @@ class Clusters(Stage):
     seed: int = 0
 
     def make(self, folder: Path, context: Context) -> None:
-        parts = [part.array("features") for part in self.encoded.parts(context.store) if len(part)]
+        parts = [part.array("features") for part in self.encoded.parts(context.store)]
         found = partition(parts, self.fine, self.k, self.seed, self.method)
         np.save(folder / "assignment.npy", found.assignment)
         np.save(folder / "centroids.npy", found.centroids)
@@ -228,7 +229,7 @@ class Encoded(Stage):
     def make(self, folder: Path, context: Context) -> None:
         centroids = np.load(context.store.file(self.clusters, "centroids.npy"))
         parts = self.encoded.parts(context.store)
-        found = [nearest(part.array("features"), centroids) for part in parts if len(part)]
+        found = [nearest(part.array("features"), centroids) for part in parts]
         np.save(folder / "cluster.npy", np.concatenate(found))
 
     def load(self, store: Store) -> dict[str, Tensor]:

@@ -121,11 +121,11 @@ class Score(Measurement):
         reference, _ = judged(judge, heldout.images)
         images, evaluations = self.pictures.read(store)
         features, classes = judged(judge, images)
-        _, named = self.pictures.prompts(store)
+        captions, named = self.pictures.prompts(store)
         again = features
         if self.repeated is not None:
             again, _ = judged(judge, self.repeated.images(store))
-        captions, _ = self.several.prompts(store)
+            captions, _ = self.repeated.prompts(store)
         within = within_groups(again, np.array(captions))
         (folder / "within.json").write_text(json.dumps(within, indent=1) + "\n")
         return {

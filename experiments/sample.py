@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -23,6 +22,7 @@ from datamodules.clip_text import ClipText
 from datamodules.hub import WeightsError, find
 from experiments.files import write_whole
 from experiments.provenance import commit
+from metrics.pixels import to_uint8
 from modules import paris
 from modules.checkpoint import CheckpointError
 from modules.dit import DiTNetwork
@@ -106,10 +106,9 @@ def run(options: argparse.Namespace) -> list[Path]:
     pictures = vae.decode(latents.numpy(), device)
     options.out.mkdir(parents=True, exist_ok=True)
     paths = []
-    for i, (picture, seed) in enumerate(zip(pictures, seeds, strict=True)):
-        pixels = np.rint((picture.transpose(1, 2, 0) + 1) * 127.5).astype(np.uint8)
+    for i, (picture, seed) in enumerate(zip(to_uint8(pictures), seeds, strict=True)):
         paths.append(options.out / f"{i:04d}-seed{seed}.png")
-        Image.fromarray(pixels).save(paths[-1])
+        Image.fromarray(picture.transpose(1, 2, 0)).save(paths[-1])
     told = {**vars(options), "select": str(options.select), "out": str(options.out)}
     text = json.dumps({**told, "code": commit()}, indent=1, ensure_ascii=False)
     write_whole(options.out / "sample.json", (text + "\n").encode())

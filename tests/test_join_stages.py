@@ -26,9 +26,8 @@ SCALE = SCALES["smoke"]
 @pytest.fixture
 def data(store):
     """The store with smoke's shards and encoded splits."""
-    shards = recipes.shards(SCALE)
-    splits = [recipes.encoded(SCALE, split) for split in (Split.HELDOUT, Split.JUDGE)]
-    for stage in (shards.clusters.encoded, shards.clusters, shards, *splits):
+    splits = (recipes.encoded(SCALE, split) for split in (Split.HELDOUT, Split.JUDGE))
+    for stage in (recipes.shards(SCALE), *splits):
         make(store, stage)
     return store
 

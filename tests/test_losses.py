@@ -111,10 +111,9 @@ class Steep(torch.nn.Module):
 
 
 def measured(store, kind):
-    data = recipes.shards(SMOKE)
     encoded = recipes.encoded(SMOKE, Split.HELDOUT)
     expert = recipes.paired(SMOKE, kind, 0)
-    for stage in (data.clusters.encoded, data.clusters, data, encoded, expert):
+    for stage in (encoded, expert):
         make(store, stage)
     return ByNoise(expert, encoded, levels=(0.1, 0.5, 0.9), draws=2, batches=8, seed=0)
 

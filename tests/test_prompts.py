@@ -59,9 +59,7 @@ def test_diversity_is_of_the_repeated_samples_and_the_rest_is_not(tmp_path):
     expert = recipes.expert(SMOKE, FlowMatchingExpert, 0, 0)
     plain = recipes.score(SMOKE, [expert], None, Only(0), 0)
     score = recipes.repeated(SMOKE, plain)
-    data = expert.shards
-    before = (data.clusters.encoded, data.clusters, data, expert, score.judge)
-    for stage in (*before, plain.pictures, score.repeated, plain, score):
+    for stage in (expert, score.judge, plain.pictures, score.repeated, plain, score):
         make(store, stage)
     features, _ = judged(score.judge.load(store), score.repeated.images(store))
     pairs = features.reshape(SMOKE.diversity_prompts, SMOKE.diversity_each, -1)

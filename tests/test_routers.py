@@ -32,8 +32,8 @@ ORACLE, CALIBRATED = recipes.oracle(SMOKE), recipes.calibrated(SMOKE, True, 0)
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """A store with two experts, a router, its temperature and the oracle."""
-    store, data = Store(tmp_path_factory.mktemp("routed")), recipes.shards(SMOKE)
-    for stage in (data.clusters.encoded, data.clusters, data, *EXPERTS):
+    store = Store(tmp_path_factory.mktemp("routed"))
+    for stage in EXPERTS:
         make(store, stage)
     for stage in (CALIBRATED.router, CALIBRATED.pictures, CALIBRATED, ORACLE.heldout, ORACLE):
         make(store, stage)

@@ -26,8 +26,7 @@ CLUSTERS = recipes.shards(SMOKE).clusters
 def store(tmp_path_factory):
     """A store with the shards and every split encoded."""
     store, data = Store(tmp_path_factory.mktemp("encoded")), recipes.shards(SMOKE)
-    stages = (CLUSTERS.encoded, CLUSTERS, data, *(Encoded(CLUSTERS, split) for split in Split))
-    for stage in stages:
+    for stage in (data, *(Encoded(CLUSTERS, split) for split in Split)):
         make(store, stage)
     return store
 
@@ -107,6 +106,23 @@ def test_times_are_uniform_and_noise_is_normal():
     uniform = torch.arange(n) / n
     assert float((times.sort().values - uniform).abs().max()) < 1.95 / n**0.5  # Kolmogorov, 0.1 %
     assert float(eps.var()) == pytest.approx(1, abs=0.08)
+
+
+def test_a_part_without_a_picture_is_passed_over(tmp_path, monkeypatch):
+    """kills: shards, clusters or splits that ask an empty part for its arrays."""
+    split, real = Split.TRAIN, Digits.batches
+
+    def batches(self, split, part, size, refused):
+        return real(self, split, "digits", size, refused) if part == "digits" else iter(())
+
+    expected = make(Store(tmp_path / "whole"), Encoded(CLUSTERS, split)) / "cluster.npy"
+    monkeypatch.setattr(Digits, "parts", lambda self, split: ("none", "digits", "nothing"))
+    monkeypatch.setattr(Digits, "batches", batches)
+    store = Store(tmp_path / "parts")
+    for stage in (recipes.shards(SMOKE), Encoded(CLUSTERS, split)):
+        make(store, stage)
+    assert recipes.shards(SMOKE).pictures(store) == SMOKE.source.train
+    assert np.array_equal(np.load(store.path(stage) / "cluster.npy"), np.load(expected))
 
 
 def test_a_killed_encoding_goes_on_with_the_next_part(tmp_path, monkeypatch):

@@ -24,8 +24,7 @@ SHARDS = recipes.shards(SMOKE)
 def store(tmp_path_factory):
     """A store that holds the shards."""
     store = Store(tmp_path_factory.mktemp("cards"))
-    for stage in (SHARDS.clusters.encoded, SHARDS.clusters, SHARDS):
-        make(store, stage)
+    make(store, SHARDS)
     return store
 
 

@@ -46,9 +46,8 @@ def weights(store, stage):
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """A store that holds the shards of smoke and no more."""
-    store, data = Store(tmp_path_factory.mktemp("prepared")), recipes.shards(SMOKE)
-    for stage in (data.clusters.encoded, data.clusters, data):
-        make(store, stage)
+    store = Store(tmp_path_factory.mktemp("prepared"))
+    make(store, recipes.shards(SMOKE))
     return store
 
 
@@ -230,10 +229,10 @@ def test_no_training_stage_reads_the_heldout_split(tmp_path, monkeypatch):
         records = real(self, split)
         return records if split is not Split.HELDOUT else replace(records, images=-records.images)
 
-    judge, data = Judge(SMOKE.source, 3), recipes.shards(SMOKE)
+    judge = Judge(SMOKE.source, 3)
     expected = weights(Store(tmp_path / "clean"), judge)
     monkeypatch.setattr(Digits, "read", watched)
-    for stage in (data.clusters.encoded, data.clusters, data, expert(), router()):
+    for stage in (expert(), router()):
         make(store, stage)
     assert set(seen) == {Split.TRAIN}
     assert weights(store, judge) == expected

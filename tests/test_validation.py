@@ -37,9 +37,8 @@ def validated(every, scale=LONG, optim=None):
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """A store that holds the shards and the held-out pictures of smoke."""
-    store, data = Store(tmp_path_factory.mktemp("prepared")), recipes.shards(SMOKE)
-    encoded = recipes.encoded(SMOKE, Split.HELDOUT)
-    for stage in (data.clusters.encoded, data.clusters, data, encoded):
+    store = Store(tmp_path_factory.mktemp("prepared"))
+    for stage in (recipes.shards(SMOKE), recipes.encoded(SMOKE, Split.HELDOUT)):
         make(store, stage)
     return store
 
