@@ -4,6 +4,7 @@ SEEDS   ?= 3
 WORKERS ?=
 STORE   ?= store
 RESULTS ?= results
+PLAN    ?=
 ARGS    ?=
 
 PYTHON  ?= python3
@@ -11,7 +12,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 RUN     := $(BIN)/python -m
 DIALS    = --scale "$(SCALE)" --seeds "$(SEEDS)" $(if $(WORKERS),--workers "$(WORKERS)") \
-           --store "$(STORE)" --results "$(RESULTS)" $(ARGS)
+           --store "$(STORE)" --results "$(RESULTS)" $(if $(PLAN),--plan true) $(ARGS)
 TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering ablation-schedules \
            ablation-selection ablation-init ablation-router ablation-ratio ablation-objectives \
            ablation-join ablation-alignment ablation-weights figures
@@ -21,7 +22,7 @@ TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering abla
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "Dials: SCALE=smoke|small|paper SEEDS=3 WORKERS=cores STORE=store RESULTS=results ARGS='--scale.steps 3000'"
+	@echo "Dials: SCALE=smoke|small|medium-cpu|medium|paper SEEDS=3 WORKERS=cores STORE=store RESULTS=results PLAN=1 ARGS='--scale.steps 3000'"
 
 env: $(VENV)/ready ## create .venv from requirements.lock
 
@@ -62,7 +63,7 @@ $(TABLES): env
 
 all: env ## every table and figure, experts trained once for all, then the claims
 	@$(RUN) experiments.all_tables $(DIALS)
-	@$(RUN) experiments.hddm.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS)
+	@$(if $(PLAN),:,$(RUN) experiments.hddm.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS))
 
 claims: env ## each statement of the paper with its verdict, from the tables that are there
 	@$(RUN) experiments.hddm.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS)

@@ -7,6 +7,7 @@ import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,10 @@ class Autoencoder:
         if channels != 3 or image % 8:
             raise ValueError(f"{channels} channels of side {image}: the VAE takes 3, of 8 n pixels")
         return 4, image // 8
+
+    def locate(self) -> Path:
+        """The folder of the weights. WeightsError if it is not here."""
+        return find(self.weights, FILES)
 
     @torch.inference_mode()
     def encode(self, images: Array, device: torch.device = CPU) -> NDArray[np.float16]:

@@ -39,6 +39,8 @@ class Classed:
     download: bool = field(default=False, metadata={"key": False})
 
     title: ClassVar[str]
+    name: ClassVar[str]
+    preparation: ClassVar[str]
     files: ClassVar[tuple[int, int]]
     """How many pictures the training and the test file hold."""
     things: ClassVar[tuple[str, ...]]
@@ -65,6 +67,10 @@ class Classed:
     def caption(self, index: int, label: int) -> str:
         """One of four phrasings in turn, by the picture's place in its file."""
         return self.phrasings[index % len(self.phrasings)].format(self.things[label])
+
+    def expected(self, split: Split) -> int:
+        start, stop = self._range(split)
+        return stop - start
 
     def parts(self, split: Split) -> Sequence[str]:
         start, stop = self._range(split)
@@ -126,7 +132,7 @@ class Classed:
 class FashionMNIST(Classed):
     """Fashion-MNIST, 28x28 padded to 32x32 by 2 on every side with 0, its background."""
 
-    title = "Fashion-MNIST"
+    title, name, preparation = "Fashion-MNIST", "fashion-mnist", "pad32"
     files = (60_000, 10_000)
     channels = 1
     things = (
@@ -160,7 +166,7 @@ class CIFAR10(Classed):
 
     train: int = 40_000
 
-    title = "CIFAR-10"
+    title, name, preparation = "CIFAR-10", "cifar-10", "32px"
     files = (50_000, 10_000)
     channels = 3
     things = (

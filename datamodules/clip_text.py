@@ -8,6 +8,7 @@ DiT-XL/2 takes some 700 a picture.
 
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,13 @@ class ClipText:
     pooled: int = 768
     cached: bool = False
     tokenizer: str | None = None
+
+    def locate(self) -> Path:
+        """The folder of the weights. WeightsError if they or the tokenizer are not here."""
+        if self.tokenizer is None:
+            return find(self.weights, (*FILES, *TOKENIZER))
+        find(self.tokenizer, TOKENIZER)
+        return find(self.weights, FILES)
 
     def encode(
         self, captions: list[str], device: torch.device = CPU

@@ -33,6 +33,8 @@ class Digits:
     judge: int = 597
     heldout: int = 400
 
+    name = "digits"
+    preparation = "8px"
     classes = len(WORDS)
     image = 8
     channels = 1
@@ -41,6 +43,10 @@ class Digits:
         sizes = (self.train, self.judge, self.heldout)
         if min(sizes) < 2 or sum(sizes) > 1797:
             raise ValueError(f"splits of {sizes} digits: each needs two, and there are 1797 in all")
+
+    def expected(self, split: Split) -> int:
+        sizes = {Split.TRAIN: self.train, Split.JUDGE: self.judge, Split.HELDOUT: self.heldout}
+        return sizes[split]
 
     def parts(self, split: Split) -> Sequence[str]:
         """One part: they are in memory as soon as they are read."""
@@ -56,8 +62,7 @@ class Digits:
         digits = load_digits()
         order = np.random.default_rng(SHUFFLE).permutation(len(digits.target))
         start = {Split.TRAIN: 0, Split.JUDGE: self.train, Split.HELDOUT: self.train + self.judge}
-        size = {Split.TRAIN: self.train, Split.JUDGE: self.judge, Split.HELDOUT: self.heldout}
-        chosen = order[start[split] : start[split] + size[split]]
+        chosen = order[start[split] : start[split] + self.expected(split)]
         labels = digits.target[chosen].astype(np.int64)
         return Records(
             keys=[f"digit-{i:04d}" for i in chosen],

@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,10 @@ class DINOv2Features:
 
     weights: str = "facebook/dinov2-large"
     side: int = 224
+
+    def locate(self) -> Path:
+        """The folder of the weights. WeightsError if it is not here."""
+        return find(self.weights, FILES)
 
     def encode(self, images: Array, device: torch.device = CPU) -> NDArray[np.float16]:
         model = _dinov2(self.weights, device)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
-from datamodules.pictures import Filter, decode, square
+from datamodules.pictures import Filter, cropped, decode, square
 from datamodules.sources import (
     BadRecordError,
     Captioned,
@@ -54,6 +54,16 @@ class Folder:
         if not (self.judge >= 0 and self.heldout >= 0 and self.judge + self.heldout < 1):
             raise ValueError(f"shares {self.judge} to judge by, {self.heldout} held out of 1")
 
+    @property
+    def preparation(self) -> str:
+        return cropped(self.image, self.resize)
+
+    def expected(self, split: Split) -> int:
+        shares = {Split.JUDGE: self.judge, Split.HELDOUT: self.heldout}
+        share = shares.get(split, 1 - self.judge - self.heldout)
+        with self._lines() as lines:
+            return round(share * sum(1 for line in lines if line.strip()))
+
     def parts(self, split: Split) -> Sequence[str]:
         return tuple(f"{i:x}" for i in range(PARTS))
 
@@ -74,12 +84,15 @@ class Folder:
             return Split.HELDOUT, part
         return (Split.JUDGE if at < self.heldout + self.judge else Split.TRAIN), part
 
-    def _entries(self, split: Split, part: str) -> Iterator[tuple[str, Callable[[], Captioned]]]:
-        """A line that names no file is known by its number, and has its place like any other."""
+    def _lines(self) -> BinaryIO:
         path = Path(self.root).expanduser() / CAPTIONS
         if not path.is_file():
             raise SourceError(f"no {path}: it lists the pictures, a line of JSON for each")
-        with open(path, "rb") as lines:
+        return open(path, "rb")  # closed by who reads it
+
+    def _entries(self, split: Split, part: str) -> Iterator[tuple[str, Callable[[], Captioned]]]:
+        """A line that names no file is known by its number, and has its place like any other."""
+        with self._lines() as lines:
             for number, line in enumerate(lines, 1):
                 if not line.strip():
                     continue

@@ -12,7 +12,7 @@ from typing import Any
 from braceexpand import braceexpand
 
 from datamodules.opening import PIPE
-from datamodules.pictures import Filter, decode, square
+from datamodules.pictures import Filter, cropped, decode, square
 from datamodules.sources import (
     BadRecordError,
     Captioned,
@@ -45,6 +45,7 @@ class ImageText:
     min_aesthetic: pictures scored lower are left out; a score is in `aesthetic_field` of the .json,
         and a record without one is bad.
     judge, heldout: how many of the last shards are these splits, in this order; TRAIN is the rest.
+    per_shard: pictures in a shard that pass the filters, about: what plans reckon with.
     ValueError if there are too few shards, or one twice, or a command has no place for them.
     """
 
@@ -59,6 +60,7 @@ class ImageText:
     aesthetic_field: str = "aesthetic"
     judge: int = 1
     heldout: int = 1
+    per_shard: int = field(default=10_000, metadata={"key": False})
 
     channels = 3
     classes = 0
@@ -75,6 +77,13 @@ class ImageText:
                 f"{len(names)} shards in {self.shards}: {self.judge} to judge by, {self.heldout} "
                 "held out, and none left to train on"
             )
+
+    @property
+    def preparation(self) -> str:
+        return cropped(self.image, self.resize)
+
+    def expected(self, split: Split) -> int:
+        return len(self.parts(split)) * self.per_shard
 
     def names(self) -> list[str]:
         """The shards' file names in the pattern's order."""

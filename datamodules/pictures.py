@@ -28,6 +28,11 @@ class Filter(Enum):
     LANCZOS = Image.Resampling.LANCZOS
 
 
+def cropped(side: int, resize: Filter) -> str:
+    """What `square` does, as a name: crop256-lanczos."""
+    return f"crop{side}-{resize.name.lower()}"
+
+
 def decode(data: bytes, min_side: int = 1) -> Image.Image:
     """An upright RGB picture of 8 bits a channel.
 

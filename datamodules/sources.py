@@ -95,11 +95,19 @@ class Refused:
 
 
 class Source(Protocol):
-    """A frozen value, hashed into every key below it. image: side; channels; classes of labels.
+    """A frozen value, hashed into every key below it.
 
+    image: side; channels; classes of labels, 0 where there are none.  name, preparation: whose
+    pictures these are and what was done to them, in letters, digits, . + and -.
     Fields that say where on a machine the data lies have `metadata={"key": False}`: they are no
     part of the hash. What the data is must then be said by the other fields.
     """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def preparation(self) -> str: ...
 
     @property
     def image(self) -> int: ...
@@ -109,6 +117,10 @@ class Source(Protocol):
 
     @property
     def classes(self) -> int: ...
+
+    def expected(self, split: Split) -> int:
+        """How many pictures a split has, about: to plan by; no picture is opened."""
+        ...
 
     def parts(self, split: Split) -> Sequence[str]:
         """The names of what is read, and resumed, one by one, always in this order."""

@@ -18,11 +18,11 @@ from jsonargparse import ArgumentError, ArgumentParser
 from datamodules import hub
 from datamodules.shards import ShardError
 from datamodules.sources import SourceError
-from experiments import report, stages
+from experiments import dials, downloads, report, stages
 from experiments.files import StoreError
 from experiments.identity import Context, Device
+from experiments.plan import plan
 from experiments.provenance import commit
-from experiments.recipes import ScaleError
 from experiments.results import Results, Table
 from experiments.scales import SCALES, Scale
 from experiments.store import Store
@@ -30,7 +30,7 @@ from metrics import weights
 from modules.checkpoint import CheckpointError
 
 BAD_INPUT = (
-    *(ValueError, OSError, SourceError, ShardError, StoreError, ScaleError, CheckpointError),
+    *(ValueError, OSError, SourceError, ShardError, StoreError, CheckpointError),
     *(hub.WeightsError, weights.WeightsError),
 )
 """What a person can mend, said in one line (--debug true shows where). The rest is a bug."""
@@ -52,6 +52,7 @@ class Options:
     results: Path
     tensorboard: bool
     device: Device
+    plan: bool
     debug: bool
 
 
@@ -60,45 +61,63 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def _take_scale(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """The value of --scale, and the other arguments: the scale fixes every dial's default."""
-    names, rest, ahead = [], [], iter(arguments)
+def _take(option: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The value of an option, and the other arguments. UsageError if it is given twice."""
+    values, rest, ahead = [], [], iter(arguments)
     for argument in ahead:
-        if argument == "--scale":
-            names.append(next(ahead, ""))
-        elif argument.startswith("--scale="):
-            names.append(argument.partition("=")[2])
+        if argument == option:
+            values.append(next(ahead, ""))
+        elif argument.startswith(f"{option}="):
+            values.append(argument.partition("=")[2])
         else:
             rest.append(argument)
-    if len(names) > 1:
-        raise UsageError("--scale is given twice")
-    name = names[0] if names else "small"
+    if len(values) > 1:
+        raise UsageError(f"{option} is given twice")
+    return (values[0] if values else None), rest
+
+
+def _take_scale(arguments: Sequence[str]) -> tuple[str, type, list[str]]:
+    """The scale's name, the type to read its dials as, and the arguments that are left.
+
+    Both come first: the scale fixes every dial's default, the source which dials there are.
+    """
+    name, rest = _take("--scale", arguments)
+    if name is None:
+        name = "small"
     if name not in SCALES:
         raise UsageError(f"unknown scale {name!r}: choose from {', '.join(SCALES)}")
-    return name, rest
+    path, rest = _take("--source", rest)
+    try:
+        source = None if path is None else dials.source_class(path)
+    except ValueError as error:
+        raise UsageError(f"--source: {error}") from error
+    return name, dials.form(SCALES[name], source), rest
 
 
 def parse(prog: str, about: str, arguments: Sequence[str]) -> Options:
     """Read a command line. UsageError for an unknown scale or option, or a bad value."""
-    name, rest = _take_scale(arguments)
+    name, form, rest = _take_scale(arguments)
     scales = ",".join(SCALES)
     parser = ArgumentParser(
         prog=prog,
-        usage=f"%(prog)s [--scale {{{scales}}}] [--seeds N] [--workers N] [--scale.DIAL VALUE …]",
+        usage=f"%(prog)s [--scale {{{scales}}}] [--source CLASS] [--seeds N] [--workers N] "
+        "[--scale.DIAL VALUE …]",
         description=f"{about}. The dials' defaults are those of scale {name}.",
         exit_on_error=False,
         allow_abbrev=False,
     )
-    parser.add_argument("--scale", type=Scale, default=SCALES[name])
+    parser.add_argument("--scale", type=form)
     parser.add_argument("--seeds", type=int, default=3, help="training seeds 0 … n - 1")
     parser.add_argument("--workers", type=int, default=_cores(), help="processes at once")
     parser.add_argument("--store", type=Path, default=Path("store"), help="folder of artifacts")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
     parser.add_argument("--tensorboard", type=bool, default=False, help="also log to TensorBoard")
     parser.add_argument("--device", type=Device, default="auto", help="where to train and sample")
+    parser.add_argument("--plan", type=bool, default=False, help="say what it takes, run nothing")
     parser.add_argument("--debug", type=bool, default=False, help="show tracebacks")
     try:
-        found = parser.instantiate_classes(parser.parse_args(rest))
+        found = parser.instantiate(parser.parse_args(rest))
+        found.scale = dials.filled(found.scale, SCALES[name])
     except (ArgumentError, TypeError, ValueError) as error:
         raise UsageError(" ".join(str(error).split())) from error
     if not 1 <= found.seeds <= 1000:
@@ -115,6 +134,10 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
     store = Store(options.store)
     context = Context(store, tensorboard=options.tensorboard, device=options.device)
     wanted = [stage for table in tables for stage in table.stages(options.scale, options.seeds)]
+    if options.plan:
+        yield plan(wanted, store)
+        return
+    downloads.require([stage for stage in stages.behind(wanted) if not store.has(stage)])
     folder = report.open_folder(options.results, options.scale_name, options.scale)
     stages.ensure(wanted, context, options.workers)
     for table in tables:

@@ -1,6 +1,35 @@
-"""The columns that tables share, by the key of the score."""
+"""How a number is shown, and the columns that tables share, by the key of the score."""
 
-from experiments.results import Column
+from dataclasses import dataclass
+
+from experiments.statistics import Estimate
+
+MISSING = "—"
+
+
+@dataclass(frozen=True)
+class Column:
+    """key: of the measurement.  factor: what it is shown times.  digits: after the point.
+
+    counted: a number that is counted or computed rather than estimated, with no interval where all
+    seeds agree to the digits that are shown.
+    """
+
+    key: str
+    title: str
+    digits: int
+    factor: float = 1.0
+    counted: bool = False
+
+    def show(self, found: Estimate) -> str:
+        """mean ± half-width of the 95 % interval, where there is one."""
+        if found.mean is None:
+            return MISSING
+        mean = f"{found.mean:.{self.digits}f}"
+        if found.half_width is None or (self.counted and not round(found.half_width, self.digits)):
+            return mean
+        return f"{mean} ± {found.half_width:.{self.digits}f}"
+
 
 FID = Column("fid", "FID (digit features)", 2)
 KID = Column("kid", "KID (digit features)", 2)

@@ -1,6 +1,7 @@
 """Rows compared with rows, paired by training seed, in words that follow from the interval."""
 
-from experiments.results import Column, Results
+from experiments.columns import Column
+from experiments.results import Results
 from experiments.statistics import Estimate
 
 
@@ -25,6 +26,7 @@ def verdict(found: Estimate) -> str:
 def compared(results: Results, column: Column, a: tuple[str, ...], b: tuple[str, ...]) -> str:
     """One line: row a less row b in a column, with its interval and what it says."""
     found = results.difference(index(results, *a), index(results, *b), column)
+    column = results.shown(column)
     named = [", ".join(filter(None, names)) for names in (a, b)]
     return (
         f"{column.title}, {named[0]} less {named[1]}: {column.show(found)} "

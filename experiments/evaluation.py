@@ -1,34 +1,47 @@
-"""The stages that judge: the classifier, real pictures to compare with, and scores."""
+"""The classifier that judges, real pictures to compare with, and scores."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from datamodules.sources import Source, Split
-from experiments.data import Shards
+from datamodules.digits import Digits
+from datamodules.encoders import CPU
+from datamodules.sources import Refused, Source, Split
+from experiments.columns import Column
+from experiments.data import BATCH, Shards
 from experiments.files import read_json
 from experiments.identity import Context, Measurement, Stage
+from experiments.judging import Judging, Wrong
 from experiments.prompts import Asked, Heldout
-from experiments.samples import Sample
+from experiments.samples import Images, Pictures, Sample
 from experiments.stages import SAMPLING
 from experiments.store import Store
 from experiments.trained import load_trained
 from metrics.diversity import agreement, nearest, spread, within_groups
-from metrics.embedded import DigitJudge, judged, train_judge
+from metrics.embedded import ClassJudge, judged, train_judge
 from metrics.frechet import frechet_distance, kernel_distance
+from metrics.perceptual import Lpips
+from metrics.pixels import to_uint8
 from modules.checkpoint import save_weights
+from modules.dit import LATER
 
 
 @dataclass(frozen=True)
-class Judge(Stage):
-    """weights.safetensors of the classifier, and judge.json: how far it can be trusted."""
+class Judge(Judging):
+    """weights.safetensors of the classifier, and judge.json: how far it can be trusted.
+
+    lpips: what diversity is measured by; none for the classifier's own features.
+    """
 
     source: Source
     steps: int
     seed: int = 0
+    lpips: Lpips | None = field(default=None, metadata=LATER)
 
     @property
     def cost(self) -> float:
@@ -36,7 +49,7 @@ class Judge(Stage):
 
     def make(self, folder: Path, context: Context) -> None:
         split = self.source.read(Split.JUDGE)
-        judge = train_judge(split.images, split.labels, self.steps, self.seed)
+        judge = train_judge(split.images, split.labels, self.steps, self.seed, self.source.classes)
         save_weights(judge, folder / "weights.safetensors")
         heldout = self.source.read(Split.HELDOUT)
         _, classes = judged(judge, heldout.images)
@@ -46,14 +59,73 @@ class Judge(Stage):
     def read(self, store: Store) -> dict[str, float]:
         return read_json(store.file(self, "judge.json"))
 
-    def load(self, store: Store) -> DigitJudge:
-        judge = DigitJudge(self.source.classes)
+    def load(self, store: Store) -> ClassJudge:
+        judge = ClassJudge(self.source.classes, self.source.channels, self.source.image)
         load_trained(judge, self, store)
         return judge.eval().requires_grad_(False)
 
+    def instead(self, column: Column) -> tuple[Column, ...]:
+        title = column.title.replace("digit features", f"{self._words} features")
+        if self.lpips is not None and column.key in ("diversity", "spread"):
+            title = title.replace(f"{self._words} features", self.lpips.name)
+            return (replace(column, title=title, digits=3),)
+        return (replace(column, title=title),)
+
+    @property
+    def _words(self) -> str:
+        return "digit" if isinstance(self.source, Digits) else f"{self.source.name} classifier"
+
+    def wrong(self, store: Store, images: Images, labels: NDArray[np.int64]) -> Wrong:
+        return judged(self.load(store), images)[1] != labels
+
+    def measure(
+        self, pictures: Pictures, several: Pictures, context: Context
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        store, judge = context.store, self.load(context.store)
+        heldout, train = self.source.read(Split.HELDOUT), self.source.read(Split.TRAIN)
+        reference, _ = judged(judge, heldout.images)
+        images = pictures.images(store)
+        features, classes = judged(judge, images)
+        again = images if several is pictures else several.images(store)
+        captions = np.array(several.prompts(store)[0])
+        within, spread = self._diversity(judge, images, again, captions, context.torch_device)
+        found = {
+            "fid": frechet_distance(features, reference),
+            "kid": kernel_distance(features, reference),
+            "accuracy": agreement(classes, pictures.prompts(store)[1]),
+            **({"diversity": float(np.mean(list(within.values())))} if within else {}),
+            "spread": spread,
+            "nearest": nearest(images, train.images) / nearest(heldout.images, train.images),
+        }
+        return found, within
+
+    def _diversity(
+        self,
+        judge: ClassJudge,
+        images: Images,
+        again: Images,
+        captions: NDArray[np.str_],
+        device: torch.device,
+    ) -> tuple[dict[str, float], float]:
+        """Of each prompt among `again`, and of all pictures."""
+        if self.lpips is None:
+            features = judged(judge, images)[0]
+            return within_groups(judged(judge, again)[0], captions), spread(features)
+        within = self.lpips.within(_colour(again), captions, device)
+        return within, self.lpips.among(_colour(images), device)
+
+    def remarks(self, store: Store) -> tuple[str, ...]:
+        accuracy = self.read(store)["accuracy"]
+        return (f"The judge reads {accuracy:.1%} of the held-out pictures rightly.",)
+
+
+def _colour(images: Images) -> NDArray[np.uint8]:
+    """uint8 [N, 3, H, W]; grey pictures have three equal channels."""
+    return np.broadcast_to(to_uint8(images), (len(images), 3, *images.shape[2:]))
+
 
 @dataclass(frozen=True)
-class Real(Stage):
+class Real(Pictures):
     """images.npy: n training pictures that show what the prompts name, drawn by seed.
 
     Scored like samples they are what a perfect copy of the data would get: no sample set of this
@@ -76,6 +148,9 @@ class Real(Stage):
         return Heldout(self.n).read(self.shards.heldout.captions(store))
 
     def make(self, folder: Path, context: Context) -> None:
+        if self.shards.source.classes == 0:
+            np.save(folder / "images.npy", self._any())
+            return
         train = self.shards.source.read(Split.TRAIN)
         _, named = self.prompts(context.store)
         rng = np.random.default_rng([self.seed, SAMPLING])
@@ -89,13 +164,26 @@ class Real(Stage):
             rows[wanted] = np.concatenate(rounds)[: len(wanted)]
         np.save(folder / "images.npy", train.images[rows])
 
-    def images(self, store: Store) -> NDArray[np.float32]:
-        return self.read(store)[0]
+    def _any(self) -> NDArray[np.uint8]:
+        """Pictures without labels: those of parts drawn by seed, as bytes, for they are many."""
+        source, found, refused = self.shards.source, list[NDArray[np.uint8]](), Refused()
+        parts = source.parts(Split.TRAIN)
+        for i in np.random.default_rng([self.seed, SAMPLING]).permutation(len(parts)):
+            for records in source.batches(Split.TRAIN, parts[i], BATCH, refused):
+                found.append(to_uint8(records.images))
+                if sum(map(len, found)) >= self.n:
+                    return np.concatenate(found)[: self.n]
+        raise ValueError(f"{self.n} real pictures asked for, but the training split has fewer")
 
-    def read(self, store: Store) -> tuple[NDArray[np.float32], dict[str, float]]:
-        """The pictures; they took no evaluations."""
-        images = np.load(store.file(self, "images.npy"))
-        return images, {"expert_evaluations": 0.0, "router_evaluations": 0.0}
+    def pictures(self, store: Store, device: torch.device = CPU) -> Iterator[Images]:
+        images = np.load(store.file(self, "images.npy"), mmap_mode="r")
+        for start in range(0, self.n, BATCH):
+            some = images[start : start + BATCH]
+            yield some / np.float32(127.5) - 1 if some.dtype == np.uint8 else np.array(some)
+
+    def evaluations(self, store: Store) -> dict[str, float]:
+        """They took none."""
+        return {"expert_evaluations": 0.0, "router_evaluations": 0.0}
 
 
 @dataclass(frozen=True)
@@ -107,7 +195,7 @@ class Score(Measurement):
     """
 
     pictures: Sample | Real
-    judge: Judge
+    judge: Judging
     repeated: Sample | None = None
 
     @property
@@ -115,28 +203,9 @@ class Score(Measurement):
         return f"score of {self.pictures.label}"
 
     def measure(self, folder: Path, context: Context) -> dict[str, float]:
-        store, source = context.store, self.judge.source
-        judge, heldout = self.judge.load(store), source.read(Split.HELDOUT)
-        train = source.read(Split.TRAIN)
-        reference, _ = judged(judge, heldout.images)
-        images, evaluations = self.pictures.read(store)
-        features, classes = judged(judge, images)
-        captions, named = self.pictures.prompts(store)
-        again = features
-        if self.repeated is not None:
-            again, _ = judged(judge, self.repeated.images(store))
-            captions, _ = self.repeated.prompts(store)
-        within = within_groups(again, np.array(captions))
+        found, within = self.judge.measure(self.pictures, self.several, context)
         (folder / "within.json").write_text(json.dumps(within, indent=1) + "\n")
-        return {
-            "fid": frechet_distance(features, reference),
-            "kid": kernel_distance(features, reference),
-            "accuracy": agreement(classes, named),
-            **({"diversity": float(np.mean(list(within.values())))} if within else {}),
-            "spread": spread(features),
-            "nearest": nearest(images, train.images) / nearest(heldout.images, train.images),
-            **evaluations,
-        }
+        return {**found, **self.pictures.evaluations(context.store)}
 
     @property
     def several(self) -> Sample | Real:
@@ -148,8 +217,7 @@ class Score(Measurement):
         return read_json(store.file(self, "within.json"))
 
     def remarks(self, store: Store) -> tuple[str, ...]:
-        accuracy = self.judge.read(store)["accuracy"]
-        return (f"The judge reads {accuracy:.1%} of the held-out pictures rightly.",)
+        return self.judge.remarks(store)
 
 
 @dataclass(frozen=True)
@@ -163,4 +231,4 @@ class Drawn(Measurement):
         return f"count of {self.pictures.label}"
 
     def measure(self, folder: Path, context: Context) -> dict[str, float]:
-        return self.pictures.read(context.store)[1]
+        return self.pictures.evaluations(context.store)

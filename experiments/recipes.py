@@ -5,13 +5,14 @@ Two tables that name the same expert share it, since a stage is known by its con
 
 import functools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
-from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
 from datamodules.sources import Split
 from experiments.data import Clusters, Encode, Encoded, Shards
 from experiments.evaluation import Judge, Real, Score
+from experiments.judging import Judging
 from experiments.prompts import Heldout, Repeated
+from experiments.published_metrics import PublishedMetrics
 from experiments.routers import Calibrated, Known, Routing
 from experiments.samples import Sample, Setting
 from experiments.scales import Scale
@@ -27,20 +28,30 @@ ROUTER_WEIGHT_DECAY = 1e-2
 """HDDM, §6.3."""
 
 
-class ScaleError(RuntimeError):
-    """A scale that this version cannot run."""
+def matched(scale: Scale) -> Scale:
+    """The scale of Table 1 and its ablations.  (HDDM, §3.2)"""
+    if scale.matched is None:
+        return scale
+    dials = {f.name: getattr(scale.matched, f.name) for f in fields(scale.matched)}
+    return replace(scale, matched=None, **dials)
+
+
+def conversions(scale: Scale) -> Scale:
+    """The scale of the conversion studies: fewer samples.  (HDDM, §3.3.1)"""
+    return replace(scale, samples=scale.conversion_samples)
+
+
+def thresholds(scale: Scale) -> Scale:
+    """The scale of the sweep of thresholds: fewer still.  (HDDM, §3.3.3)"""
+    return replace(scale, samples=scale.threshold_samples)
 
 
 @functools.cache
 def shards(scale: Scale) -> Shards:
-    """The clustered, encoded training split. ScaleError where there is no source to read."""
-    if scale.source is None:
-        raise ScaleError(
-            "scale paper states the recipe, but this version reads no image-text shards yet: "
-            "run SCALE=small or SCALE=smoke"
-        )
-    encoded = Encode(scale.source, Split.TRAIN, PixelLatents(), PixelFeatures(), TinyClipText())
-    return Shards(Clusters(encoded, scale.fine, scale.clusters), scale.per_shard)
+    """The clustered, encoded training split."""
+    encoded = Encode(scale.source, Split.TRAIN, scale.latents, scale.features, scale.text)
+    clusters = Clusters(encoded, scale.fine, scale.clusters, scale.clustering)
+    return Shards(clusters, scale.per_shard)
 
 
 @functools.cache
@@ -152,8 +163,12 @@ def oracle(scale: Scale) -> Known:
     return Known(encoded(scale, Split.HELDOUT), scale.samples)
 
 
-def judge(scale: Scale) -> Judge:
-    return Judge(shards(scale).source, scale.judge_steps)
+@functools.cache
+def judge(scale: Scale) -> Judging:
+    """The published metrics, or a classifier of the scale's own."""
+    if scale.judge is None:
+        return Judge(scale.source, scale.judge_steps, lpips=scale.judge_lpips)
+    return PublishedMetrics(scale.source, scale.samples, scale.judge)
 
 
 def real(scale: Scale, seed: int) -> Score:

@@ -10,9 +10,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.columns import MISSING, Column
 from experiments.files import write_whole
 from experiments.provenance import packages
-from experiments.results import MISSING, Column, Results, Row
+from experiments.results import Results, Row
 from experiments.scales import Scale, changed
 
 SMOKE = "**Scale smoke tests the plumbing. Its values mean nothing.**"
@@ -20,10 +21,10 @@ SMOKE = "**Scale smoke tests the plumbing. Its values mean nothing.**"
 
 def _markdown(results: Results) -> str:
     table, first = results.table, results.rows[0]
-    lines = [f"# {table.title}", "", *_header([*table.paper, *_titles(table.columns)], first)]
+    lines = [f"# {table.title}", "", *_header([*table.paper, *_titles(results.columns)], first)]
     for i, row in enumerate(first):
         paper = [_paper(row.paper.get(title)) for title in table.paper]
-        cells = [column.show(results.mean(i, column)) for column in table.columns]
+        cells = [column.show(results.mean(i, column)) for column in results.columns]
         lines.append(_line([*row.names.values(), *paper, *cells]))
     if table.baseline is not None:
         lines += _differences(results, table.baseline)
@@ -38,7 +39,7 @@ def _paper(value: float | None) -> str:
 
 def _differences(results: Results, baseline: int) -> list[str]:
     first = results.rows[0]
-    measured = [column for column in results.table.columns if not column.counted]
+    measured = [column for column in results.columns if not column.counted]
     lines = ["", f"Difference to {first[baseline].name}, paired by seed:", ""]
     lines += _header(_titles(measured), first)
     for i, row in enumerate(first):
@@ -104,7 +105,7 @@ def _detail(results: Results) -> dict[str, object]:
             "keys": [m.key for rows in results.rows if (m := rows[i].measured) is not None],
             "values": {
                 column.key: [found[i].get(column.key) for found in results.found]
-                for column in table.columns
+                for column in results.columns
             },
         }
         for i, row in enumerate(results.rows[0])

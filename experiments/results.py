@@ -8,36 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from experiments import recipes
+from experiments.columns import Column
 from experiments.identity import Measurement, Stage
 from experiments.scales import Scale, changed
 from experiments.statistics import Estimate, estimate
 from experiments.store import Store
-
-MISSING = "—"
-
-
-@dataclass(frozen=True)
-class Column:
-    """key: of the measurement.  factor: what it is shown times.  digits: after the point.
-
-    counted: a number that is counted or computed rather than estimated, with no interval where all
-    seeds agree to the digits that are shown.
-    """
-
-    key: str
-    title: str
-    digits: int
-    factor: float = 1.0
-    counted: bool = False
-
-    def show(self, found: Estimate) -> str:
-        """mean ± half-width of the 95 % interval, where there is one."""
-        if found.mean is None:
-            return MISSING
-        mean = f"{found.mean:.{self.digits}f}"
-        if found.half_width is None or (self.counted and not round(found.half_width, self.digits)):
-            return mean
-        return f"{mean} ± {found.half_width:.{self.digits}f}"
 
 
 @dataclass(frozen=True)
@@ -98,6 +74,8 @@ class Results:
     ) -> None:
         self.table, self.scale, self.seeds, self.store = table, scale, seeds, store
         self.scale_name, self.changed = scale_name, changed(scale_name, scale)
+        judge = recipes.judge(scale)
+        self.columns = [shown for column in table.columns for shown in judge.instead(column)]
         self.rows = [table.rows(scale, seed) for seed in range(seeds)]  # [seeds][rows]
         self.found = [[row.read(store) for row in rows] for rows in self.rows]
 
@@ -108,6 +86,10 @@ class Results:
         part.rows = [[rows[i] for i in kept] for rows in self.rows]
         part.found = [[found[i] for i in kept] for found in self.found]
         return part
+
+    def shown(self, column: Column) -> Column:
+        """The column under the name of what measured it here; as it is if that measures it not."""
+        return next(iter(recipes.judge(self.scale).instead(column)), column)
 
     def values(self, row: int, column: Column) -> list[float | None]:
         """The row's number in a column's unit, by seed; None where the measurement lacks it."""
@@ -156,7 +138,7 @@ class Results:
         for i, row in enumerate(self.rows[0]):
             line: dict[str, object] = {**row.names}
             line.update({title: row.paper.get(title) for title in self.table.paper})
-            for column in self.table.columns:
+            for column in self.columns:
                 found = self.mean(i, column)
                 line[column.title] = found.mean
                 line[f"{column.title} low"] = found.low

@@ -1,6 +1,6 @@
 """The stage that draws pictures for captions: an ensemble, a router, a selection."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
+from datamodules.encoders import CPU
 from experiments.data import Shards
 from experiments.files import write_whole
 from experiments.identity import Context, Stage
@@ -32,6 +33,7 @@ from modules.solvers import Euler, Solver
 from modules.text import Text
 
 Arrays = dict[str, NDArray[Any]]
+Images = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -48,19 +50,49 @@ class Setting:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a sample set is drawn with, on its device: networks that are asked again and again."""
+    """What a sample set is drawn with: networks on its device, captions beside them."""
 
     experts: list[DenoisingExpert]
     router: nn.Module
     captions: Text
+
+    def asked(self, rows: range) -> Text:
+        """The captions of these rows, on the networks' device, in float32 as they were trained."""
+        chosen = self.captions[rows.start : rows.stop]
+        device = next(self.experts[0].parameters()).device
+        return Text.of(chosen.tokens.float(), chosen.pooled.float()).to(device)
 
     def counted(self) -> dict[str, list[nn.Module]]:
         """The networks whose evaluations are counted, by who pays for them."""
         return {"expert": [x.network for x in self.experts], "router": networks(self.router)}
 
 
+class Pictures(Stage):
+    """A stage whose artifact is pictures, each made for a prompt, or chosen for it."""
+
+    def prompts(self, store: Store) -> Asked:
+        raise NotImplementedError
+
+    def pictures(self, store: Store, device: torch.device = CPU) -> Iterator[Images]:
+        """The pictures [b, C, H, W] in [-1, 1], a batch at a time."""
+        raise NotImplementedError
+
+    def evaluations(self, store: Store) -> dict[str, float]:
+        """Evaluations per picture of the experts and of the router, as counted."""
+        raise NotImplementedError
+
+    def images(self, store: Store, first: int | None = None) -> Images:
+        """The first pictures, or all of them if they fit into memory."""
+        found = list[Images]()
+        for batch in self.pictures(store):
+            found.append(batch)
+            if first is not None and sum(map(len, found)) >= first:
+                break
+        return np.concatenate(found)[:first]
+
+
 @dataclass(frozen=True)
-class Sample(Stage):
+class Sample(Pictures):
     """00000.npz, 00001.npz, …: a picture for each prompt, and how many evaluations they took.
 
     router None: every expert is as probable as another, for selections that ask no router.
@@ -125,10 +157,11 @@ class Sample(Stage):
                 write_whole(path, content.getbuffer(), part=Path(f"{path}.part"))
 
     def load(self, store: Store, device: torch.device) -> Loaded:
-        tokens, pooled = map(torch.from_numpy, self.shards.text.encode(self.prompts(store)[0]))
+        said = self.shards.text.encode(self.prompts(store)[0], device)
+        tokens, pooled = map(torch.from_numpy, said)
         router = Uniform(len(self.experts)) if self.router is None else self.router.load(store)
         experts = [stage.load(store).to(device) for stage in self.experts]
-        return Loaded(experts, router.to(device), Text.of(tokens, pooled).to(device))
+        return Loaded(experts, router.to(device), Text.of(tokens, pooled))
 
     def ensemble(self, loaded: Loaded, rows: range) -> Ensemble:
         """The field in which the given rows are drawn."""
@@ -149,8 +182,8 @@ class Sample(Stage):
 
     def _draw(self, loaded: Loaded, rows: range) -> Arrays:
         """latents [len(rows), C, H, W] and, for each kind of network, its evaluations."""
-        c = loaded.captions[rows.start : rows.stop]
-        ensemble, device = self.ensemble(loaded, rows), c.pooled.device
+        c, ensemble = loaded.asked(rows), self.ensemble(loaded, rows)
+        device = c.pooled.device
         with torch.inference_mode(), ExitStack() as stack:
             count: dict[str, Callable[[], int]] = {
                 name: stack.enter_context(counting(some)) for name, some in loaded.counted().items()
@@ -166,16 +199,16 @@ class Sample(Stage):
             evaluations = {f"{name}_evaluations": np.array(n()) for name, n in count.items()}
         return {"latents": x.cpu().numpy(), **evaluations}
 
-    def images(self, store: Store) -> NDArray[np.float32]:
-        """The pictures [n, C, H, W] in [-1, 1]."""
-        return self.read(store)[0]
+    def pictures(self, store: Store, device: torch.device = CPU) -> Iterator[Images]:
+        for part in self._parts(store):
+            yield self.shards.latents.decode(part["latents"], device)
 
-    def read(self, store: Store) -> tuple[NDArray[np.float32], dict[str, float]]:
-        """The pictures, and evaluations per sample of the experts and of the router, as counted."""
-        parts: list[Arrays] = []
+    def evaluations(self, store: Store) -> dict[str, float]:
+        names = ("expert_evaluations", "router_evaluations")
+        parts = [{name: part[name] for name in names} for part in self._parts(store)]
+        return {name: float(sum(part[name] for part in parts)) / self.n for name in names}
+
+    def _parts(self, store: Store) -> Iterator[Arrays]:
         for i in range(-(-self.n // self.batch)):
             with np.load(store.file(self, f"{i:05d}.npz")) as part:
-                parts.append(dict(part))
-        pictures = self.shards.latents.decode(np.concatenate([part["latents"] for part in parts]))
-        names = ("expert_evaluations", "router_evaluations")
-        return pictures, {n: float(sum(part[n] for part in parts)) / self.n for n in names}
+                yield dict(part)

@@ -43,27 +43,31 @@ def make(stage: Stage, context: Context) -> Path:
     return context.store.make(stage, replace(context, bar=launch.slot))
 
 
+def behind(targets: Sequence[Stage]) -> list[Stage]:
+    """The targets and all that they are made from, each once, inputs first."""
+    found: dict[str, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        if stage.key not in found:
+            for item in stage.inputs():
+                visit(item)
+            found[stage.key] = stage
+
+    for target in targets:
+        visit(target)
+    return list(found.values())
+
+
 def ensure(targets: Sequence[Stage], context: Context, workers: int) -> None:
     """Make every target and all it is made from, unless the store has it, in worker processes.
 
     What a complete artifact was made from is made again too if it is gone: the table cites it.
     """
-    missing: dict[str, Stage] = {}
-
-    seen: set[str] = set()
-
-    def visit(stage: Stage) -> None:
-        if stage.key not in seen:
-            seen.add(stage.key)
-            for item in stage.inputs():
-                visit(item)
-            if not context.store.has(stage):
-                missing[stage.key] = stage
-
-    for target in targets:
-        visit(target)
+    missing = [stage for stage in behind(targets) if not context.store.has(stage)]
     tasks = [
-        launch.Task(key, stage, stage.label, stage.cost, frozenset(i.key for i in stage.inputs()))
-        for key, stage in missing.items()
+        launch.Task(
+            stage.key, stage, stage.label, stage.cost, frozenset(i.key for i in stage.inputs())
+        )
+        for stage in missing
     ]
     launch.map(functools.partial(make, context=context), tasks, workers)

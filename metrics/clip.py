@@ -103,7 +103,7 @@ class Clip:
         room = tokenizer.context_length - 2
         return sum(len(tokenizer.encode(caption)) > room for caption in captions)
 
-    def file(self) -> Path:
+    def locate(self) -> Path:
         """Where the weights lie. WeightsError where they do not, or the tag is not known."""
         import open_clip
 
@@ -134,7 +134,7 @@ def _load(value: Clip, device: torch.device) -> tuple[Any, Any, Any]:
     import open_clip
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
-    path = value.file()
+    path = value.locate()
     tag = open_clip.get_pretrained_cfg(value.architecture, value.pretrained) or {}
     kept = {key: tag[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in tag}
     with reading(path), warnings.catch_warnings():

@@ -1,8 +1,10 @@
-"""The judge of scale `small`: a classifier that the suite trains on a split of its own.
+"""The judge where no downloaded one serves: a classifier trained on a split of its own.
 
 Its features stand where Inception's would, and no number made with them carries a published
 metric's bare name: write `FID (digit features)`.
 """
+
+import math
 
 import numpy as np
 import torch
@@ -13,13 +15,24 @@ from torch import Tensor, nn
 Array = NDArray[np.float32]
 
 
-class DigitJudge(nn.Module):
-    """x [B, 1, 8, 8] in [-1, 1] -> logits [B, classes]; `features` is the layer before, [B, 64]."""
+class ClassJudge(nn.Module):
+    """x [B, C, side, side] in [-1, 1] -> logits [B, classes]; `features`: the layer before, of 64.
 
-    def __init__(self, classes: int = 10) -> None:
+    side: 8 times a power of two; larger pictures are halved to 8 x 8 first. ValueError for others.
+    """
+
+    def __init__(self, classes: int = 10, channels: int = 1, side: int = 8) -> None:
         super().__init__()
+        halvings = int(math.log2(side / 8)) if side >= 8 else -1
+        if halvings < 0 or side != 8 * 2**halvings:
+            raise ValueError(f"the judge reads pictures of side 8, 16, 32 …, not {side}")
+        stem: list[nn.Module] = []
+        for _ in range(halvings):
+            stem += [nn.Conv2d(channels, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+            channels = 32
         self.body = nn.Sequential(
-            nn.Conv2d(1, 32, 3, padding=1),
+            *stem,
+            nn.Conv2d(channels, 32, 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(32, 64, 3, padding=1),
             nn.ReLU(),
@@ -40,17 +53,20 @@ class DigitJudge(nn.Module):
 
 def _shift(x: Tensor, g: torch.Generator) -> Tensor:
     """Each picture moved by -1, 0 or 1 pixels along both axes, over a border without ink (-1)."""
+    side = x.shape[-1]
     padded = F.pad(x, (1, 1, 1, 1), value=-1.0)
-    windows = padded.unfold(2, 8, 1).unfold(3, 8, 1).permute(0, 2, 3, 1, 4, 5)
+    windows = padded.unfold(2, side, 1).unfold(3, side, 1).permute(0, 2, 3, 1, 4, 5)
     rows, columns = torch.randint(0, 3, (2, len(x)), generator=g)
     return windows[torch.arange(len(x)), rows, columns]
 
 
-def train_judge(images: Array, labels: NDArray[np.int64], steps: int, seed: int) -> DigitJudge:
-    """A DigitJudge fitted to images [N, 1, 8, 8], shifted by up to a pixel and slightly noised."""
+def train_judge(
+    images: Array, labels: NDArray[np.int64], steps: int, seed: int, classes: int = 10
+) -> ClassJudge:
+    """A ClassJudge fitted to images [N, C, H, H], shifted by up to a pixel and slightly noised."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        judge = DigitJudge()
+        judge = ClassJudge(classes, *images.shape[1:3])
     g = torch.Generator().manual_seed(seed)
     x, y = torch.from_numpy(images), torch.from_numpy(labels)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=0.05)
@@ -67,8 +83,8 @@ def train_judge(images: Array, labels: NDArray[np.int64], steps: int, seed: int)
     return judge.eval().requires_grad_(False)
 
 
-def judged(judge: DigitJudge, images: Array, batch: int = 500) -> tuple[Array, NDArray[np.int64]]:
-    """(features [N, 64], predicted class [N]) of images [N, 1, 8, 8]."""
+def judged(judge: ClassJudge, images: Array, batch: int = 500) -> tuple[Array, NDArray[np.int64]]:
+    """(features [N, 64], predicted class [N]) of images [N, C, H, H]."""
     features, classes = [], []
     with torch.no_grad():
         for x in torch.from_numpy(images).split(batch):

@@ -88,6 +88,12 @@ class InceptionFeatures:
     def name(self) -> str:
         return f"inception{self.width}-{self.resize.value}"
 
+    def locate(self) -> Path:
+        """The file of the weights. WeightsError if it is not here."""
+        from pytorch_fid.inception import FID_WEIGHTS_URL
+
+        return torch_file(FID_WEIGHTS_URL)
+
     def encode(self, images: Images, device: torch.device, batch: int = 50) -> Array:
         """[N, width] of uint8 images [N, 3, H, W]. WeightsError without pytorch-fid's weights."""
         network = _inception(self, device)
@@ -100,12 +106,12 @@ class InceptionFeatures:
 
 @functools.lru_cache(maxsize=4)
 def _inception(value: InceptionFeatures, device: torch.device) -> nn.Module:
-    from pytorch_fid.inception import FID_WEIGHTS_URL, InceptionV3
+    from pytorch_fid.inception import InceptionV3
 
     if value.width not in InceptionV3.BLOCK_INDEX_BY_DIM:
         widths = sorted(InceptionV3.BLOCK_INDEX_BY_DIM)
         raise ValueError(f"Inception has layers of {widths} channels, not {value.width}")
-    with reading(torch_file(FID_WEIGHTS_URL)):
+    with reading(value.locate()):
         block = InceptionV3.BLOCK_INDEX_BY_DIM[value.width]
         network = InceptionV3([block], resize_input=False)  # resized before, by a filter we name
     return network.to(device).eval()
@@ -128,6 +134,12 @@ class Dinov2Features:
     def name(self) -> str:
         return self.repository.rsplit("/", 1)[-1]
 
+    def locate(self, name: str = "model.safetensors") -> Path:
+        """A file of the network's. WeightsError if it is not here."""
+        if self.folder is None:
+            return hub_file(self.repository, (name,))
+        return folder_file(self.folder, (name,))
+
     def encode(self, images: Images, device: torch.device, batch: int = 50) -> Array:
         """[N, F] of uint8 images [N, 3, H, W]. WeightsError without the weights."""
         network = _dinov2(self, device)
@@ -144,12 +156,7 @@ class Dinov2Features:
 
 @functools.lru_cache(maxsize=2)
 def _dinov2(value: Dinov2Features, device: torch.device) -> nn.Module:
-    def there(name: str) -> Path:
-        if value.folder is None:
-            return hub_file(value.repository, (name,))
-        return folder_file(value.folder, (name,))
-
-    weights, config = there("model.safetensors"), there("config.json")
+    weights, config = value.locate(), value.locate("config.json")
 
     from transformers import Dinov2Config, Dinov2Model  # seconds to import
 

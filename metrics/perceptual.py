@@ -9,6 +9,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,10 @@ class Lpips:
     @property
     def name(self) -> str:
         return f"lpips-{self.backbone.value[0]}"
+
+    def locate(self) -> Path:
+        """The file of the network below the metric. WeightsError if it is not here."""
+        return torch_file(_URL + self.backbone.value[1])
 
     def pairs(
         self, a: Images, b: Images, device: torch.device, batch: int = 50
@@ -121,7 +126,6 @@ def _layers(network: Any, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 def _network(value: Lpips, device: torch.device) -> Any:
     import lpips
 
-    name, file = value.backbone.value
-    with reading(torch_file(_URL + file)):
-        network = lpips.LPIPS(net=name, verbose=False)
+    with reading(value.locate()):
+        network = lpips.LPIPS(net=value.backbone.value[0], verbose=False)
     return network.to(device).eval().requires_grad_(False)

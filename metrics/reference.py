@@ -1,18 +1,15 @@
-"""Statistics of real pictures, counted once and kept under a name that says what they are of."""
+"""Statistics of real pictures on disk, under a name that says what they are of."""
 
 import os
 import re
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from metrics.features import Features
 from metrics.frechet import Moments
-from metrics.pixels import Images
 
 
 class StatisticsError(ValueError):
@@ -21,7 +18,7 @@ class StatisticsError(ValueError):
 
 @dataclass(frozen=True)
 class Reference:
-    """Moments of the first n pictures of a split, brought to the samples' size by `resize`.
+    """What moments are of: the first n pictures of a split, prepared in the way of `resize`.
 
     data: the source's name or key, as "coco2014". resize: what was done to the pictures before any
     judge saw them, as "crop256-lanczos"; the judge's own filter is in the name of `features`.
@@ -44,23 +41,6 @@ class Reference:
         """The whole name, one to one: differing references never share a file."""
         parts = (self.data, self.split, f"n{self.n}", self.resize, self.features.name)
         return "_".join(parts) + ".npz"
-
-    def moments(
-        self, folder: Path, read: Callable[[], Images], device: torch.device, batch: int = 50
-    ) -> Moments:
-        """From `folder`, or else counted from the pictures uint8 [n, 3, H, W] and kept there.
-
-        Raises ValueError if `read` gives another number of pictures than n.
-        """
-        path = folder / self.file
-        if path.exists():
-            return load_moments(path)
-        images = read()
-        if len(images) != self.n:
-            raise ValueError(f"{self.file} is of {self.n} pictures, and {len(images)} were read")
-        found = Moments.of(self.features.encode(images, device, batch))
-        save_moments(found, path)
-        return found
 
 
 def save_moments(moments: Moments, path: Path) -> None:

@@ -182,7 +182,7 @@ def test_the_wrong_activation_is_refused():
     """kills: OpenAI's weights under GELU, where open_clip warns and every score is a little off."""
     for architecture, tag in (("ViT-L-14", "openai"), ("ViT-B-32", "openai")):
         with pytest.raises(WeightsError, match="another activation"):
-            Clip(architecture, tag).file()
+            Clip(architecture, tag).locate()
 
 
 def test_what_cannot_be_loaded_is_one_line(judge, tmp_path):
@@ -195,10 +195,10 @@ def test_what_cannot_be_loaded_is_one_line(judge, tmp_path):
         Clip("tiny-test-clip", "drawn", path).encode(X, CPU)
     assert "\n" not in str(said.value)
     with pytest.raises(WeightsError, match="is no tag of ViT-B-32"):
-        Clip("ViT-B-32", "mine").file()
+        Clip("ViT-B-32", "mine").locate()
     with pytest.raises(WeightsError, match="knows no architecture 'ViT-X'"):
-        Clip("ViT-X", "mine").file()
+        Clip("ViT-X", "mine").locate()
     with pytest.raises(WeightsError, match="tokenizer"):
-        Clip("roberta-ViT-B-32", "laion2b_s12b_b32k").file()
+        Clip("roberta-ViT-B-32", "laion2b_s12b_b32k").locate()
     with pytest.raises(ValueError, match="4 pictures do not pair with 1 captions"):
         judge.scores(X, CAPTIONS[:1], CPU)

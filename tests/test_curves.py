@@ -9,10 +9,11 @@ import pytest
 from conftest import make
 from matplotlib.colors import to_hex
 
+from experiments.columns import Column
 from experiments.drawing import curves
 from experiments.drawing.labels import place
 from experiments.identity import Measurement
-from experiments.results import Column, Results, Row, Table
+from experiments.results import Results, Row, Table
 from experiments.scales import SCALES
 
 T_2 = 4.302652729911275  # Student's t at 0.975 with 2 degrees of freedom, from a printed table

@@ -66,8 +66,7 @@ def test_samples_are_the_experts_own_euler_path(trained):
             uniform(SMOKE.solver_steps),
         )
     np.testing.assert_allclose(drawn(store, stage), x.clamp(-1, 1).numpy(), atol=1e-5)
-    _, evaluations = stage.read(store)
-    assert evaluations == {"expert_evaluations": 3.0, "router_evaluations": 0.0}
+    assert stage.evaluations(store) == {"expert_evaluations": 3.0, "router_evaluations": 0.0}
 
 
 def test_a_schedule_of_experts_needs_no_router(trained):
@@ -79,7 +78,7 @@ def test_a_schedule_of_experts_needs_no_router(trained):
     both = sample(experts, Full())
     kinds = [first, second, switched, turns, drawn(store, both)]
     assert all(np.abs(a - b).max() > 1e-4 for i, a in enumerate(kinds) for b in kinds[:i])
-    assert both.read(store)[1]["expert_evaluations"] == 2 * SMOKE.solver_steps
+    assert both.evaluations(store)["expert_evaluations"] == 2 * SMOKE.solver_steps
 
 
 def test_a_single_converted_expert_is_guarded(trained):

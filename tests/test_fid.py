@@ -190,27 +190,6 @@ def test_the_name_of_a_reference_says_all_of_it():
             reference(data=bad)
 
 
-@pytest.mark.usefixtures("home")
-def test_a_reference_is_counted_once(tmp_path):
-    """kills: pictures read again, another set's statistics under this name, half a file."""
-    reads = []
-
-    def read():
-        reads.append(1)
-        return B
-
-    first = reference().moments(tmp_path / "deep", read, CPU)
-    again = reference().moments(tmp_path / "deep", read, CPU)
-    assert len(reads) == 1
-    np.testing.assert_array_equal(first.mean, again.mean)
-    np.testing.assert_array_equal(first.covariance, again.covariance)
-    assert first.covariance.dtype == again.covariance.dtype == np.float64
-    assert [p.name for p in (tmp_path / "deep").iterdir()] == [reference().file]
-    with pytest.raises(ValueError, match="is of 37 pictures, and 36 were read"):
-        reference(n=37).moments(tmp_path / "deep", read, CPU)
-    assert len(list((tmp_path / "deep").iterdir())) == 1
-
-
 def test_bad_statistics_are_one_line(tmp_path):
     """kills: a broadcast of unequal widths, or numpy's own words for a file cut short."""
     with pytest.raises(ValueError, match="features of 8 and 9 numbers cannot be compared"):

@@ -8,7 +8,7 @@ from pytorch_fid.fid_score import calculate_frechet_distance
 from datamodules.digits import Digits
 from datamodules.sources import Split
 from metrics.diversity import agreement, spread, within_groups
-from metrics.embedded import DigitJudge, _shift, judged, train_judge
+from metrics.embedded import ClassJudge, _shift, judged, train_judge
 from metrics.frechet import frechet_distance, kernel_distance
 
 
@@ -224,6 +224,6 @@ def test_the_judge_recognises_held_out_digits():
     digits = Digits()
     split, heldout = digits.read(Split.JUDGE), digits.read(Split.HELDOUT)
     judge = train_judge(split.images, split.labels, 600, seed=0)
-    assert isinstance(judge, DigitJudge)
+    assert isinstance(judge, ClassJudge)
     assert not any(p.requires_grad for p in judge.parameters())
     assert agreement(judged(judge, heldout.images)[1], heldout.labels) >= 0.97

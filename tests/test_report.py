@@ -14,8 +14,9 @@ from conftest import full_disk, make
 from scipy.stats import ttest_1samp
 
 from experiments import report
+from experiments.columns import Column
 from experiments.identity import Measurement, Stage
-from experiments.results import Column, Results, Row, Table
+from experiments.results import Results, Row, Table
 from experiments.scales import SCALES
 from experiments.statistics import Estimate, estimate
 from experiments.store import Store

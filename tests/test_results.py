@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import pytest
 from test_report import COLUMNS, TABLE, Given, Judge, fill, rows, write
 
+from experiments.columns import Column
 from experiments.identity import Measurement
-from experiments.results import Column, Results, Row, Table
+from experiments.results import Results, Row, Table
 from experiments.scales import SCALES
 
 PARTS = {"0.1": {"fid": 3.0, "hits": 0.25}, "0.5": {"fid": 4.0, "hits": 0.75}}

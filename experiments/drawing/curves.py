@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from experiments.columns import Column
 from experiments.drawing.labels import place
 from experiments.drawing.style import COLOURS, FAINT, INK, MARKERS, png, tidy
-from experiments.results import Column, Results
+from experiments.results import Results
 from experiments.statistics import Estimate
 
 DASHES = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
@@ -45,6 +46,7 @@ def curve(results: Results, x: str, y: Sequence[Column], by: By, xlabel: str) ->
     """
     lines = _lines(results, x, by)
     level = [i for i, row in enumerate(results.rows[0]) if _number(row.names[x]) is None]
+    y = [results.shown(column) for column in y]
     figure, panels = _panels(len(y))
     for axes, column in zip(panels, y, strict=True):
         for n, (name, points) in enumerate(lines.items()):
@@ -66,6 +68,7 @@ def scatter(results: Results, x: Column, y: Column, by: By) -> bytes:
     such a value are in every panel. The other names are written beside each point. A row whose x
     is 0 has no place on such an axis and is a horizontal line.
     """
+    x, y = results.shown(x), results.shown(y)
     of = [_group(row.names, by) for row in results.rows[0]]
     groups = list(dict.fromkeys(filter(None, of))) or [""]
     figure, panels = _panels(len(groups), width=5.0 if len(groups) > 1 else 6.6, height=4.2)

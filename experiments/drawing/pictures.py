@@ -1,7 +1,7 @@
 """Sheets of pictures: lines of groups of samples, with names, headings and captions.
 
 What is compared stands on one prompt and one noise. A red frame is a picture in which the judge
-reads another digit than the caption names.
+reads another class than the caption names.
 """
 
 import textwrap
@@ -18,9 +18,12 @@ from experiments.drawing.style import FAINT, INK, page, picture, png
 from experiments.evaluation import Drawn, Score
 from experiments.results import Results
 from experiments.store import Store
-from metrics.embedded import judged
 
-FRAMED = "red: the judge reads another digit than the caption names"
+FRAMED = "red: the judge reads another class than the caption names"
+MOST = 400
+"""Pictures of a set that are looked at."""
+ACROSS = 10
+"""Pictures in a line where the data have no classes."""
 FONT = 7.0
 LEADING = FONT * 1.25 / 72
 """Inches from one line of a caption to the next."""
@@ -55,7 +58,7 @@ class Captions(Enum):
 
 @dataclass(frozen=True)
 class Album:
-    """Every picture of a sample set, in its order, and the classes [n] that the prompts name."""
+    """The first MOST pictures of a sample set, and the classes [n] that the prompts name."""
 
     cells: Sequence[Cell]
     labels: NDArray[np.int64]
@@ -76,16 +79,17 @@ class Album:
 def album(shown: Score | Drawn, store: Store) -> Album:
     """The pictures behind a measurement, read by its judge if it has one."""
     captions, labels = shown.pictures.prompts(store)
-    images = shown.pictures.images(store)
-    wrong = np.zeros(len(images), dtype=bool)
-    if isinstance(shown, Score):
-        wrong = judged(shown.judge.load(store), images)[1] != labels
-    cells = [Cell(*each) for each in zip(images, captions, map(bool, wrong), strict=True)]
-    return Album(cells, labels, isinstance(shown, Score))
+    images = shown.pictures.images(store, MOST)
+    captions, labels = captions[:MOST], labels[:MOST]
+    wrong = shown.judge.wrong(store, images, labels) if isinstance(shown, Score) else None
+    frames = [False] * len(images) if wrong is None else map(bool, wrong)
+    cells = [Cell(*each) for each in zip(images, captions, frames, strict=True)]
+    return Album(cells, labels, wrong is not None)
 
 
 def sample_grid(results: Results) -> bytes:
-    """A PNG of seed 0: a line a row, a column for the first held-out caption of each class."""
+    """A PNG of seed 0: a line a row, a column for the first held-out caption of each class, or for
+    the first captions where there are no classes."""
     scores = {
         ", ".join(value for value in row.names.values() if value): row.measured
         for row in results.rows[0]
@@ -96,12 +100,14 @@ def sample_grid(results: Results) -> bytes:
 
 def grid(scores: Mapping[str, Score], store: Store) -> bytes:
     """The PNG of `sample_grid` for any scores, by the name to stand before their line."""
-    lines = []
+    lines, judged = [], False
     for name, score in scores.items():
         found = album(score, store)
-        rows = found.by_class()[: len(np.unique(found.labels))]
+        classes = np.unique(found.labels)
+        rows = found.by_class()[: ACROSS if len(classes) == 1 else len(classes)]
         lines.append(Line(name, [found[rows]]))
-    return sheet(lines, side=0.68, note=FRAMED)
+        judged |= found.judged
+    return sheet(lines, side=0.68, note=FRAMED if judged else "")
 
 
 def mosaic(found: Album, rows: Sequence[int], across: int) -> bytes:

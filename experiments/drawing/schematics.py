@@ -61,7 +61,7 @@ def half_way(sample: Sample, store: Store) -> Moment:
     """The moment at half the steps of the row that experts of two kinds share most evenly."""
     loaded = sample.load(store, torch.device("cpu"))
     rows = range(min(LOOKED_AT, sample.n))
-    c, setting = loaded.captions[rows.start : rows.stop], sample.setting
+    c, setting = loaded.asked(rows), sample.setting
     ensemble, grid = sample.ensemble(loaded, rows), uniform(setting.steps)
     middle = setting.steps // 2
     guided = Guided(ensemble, setting.guidance)
@@ -73,7 +73,7 @@ def half_way(sample: Sample, store: Store) -> Moment:
     i = int(shared.argmax())
     return Moment(
         x_t=sample.shards.latents.decode(x[i : i + 1].numpy())[0],
-        end=sample.images(store)[i],
+        end=sample.images(store, LOOKED_AT)[i],
         t=float(grid[middle]),
         w=w[i].numpy(),
         caption=sample.prompts(store)[0][i],

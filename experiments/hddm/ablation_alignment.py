@@ -12,11 +12,12 @@ import matplotlib.pyplot as plt
 from datamodules.sources import Split
 from experiments import recipes
 from experiments.cli import main
+from experiments.columns import Column
 from experiments.drawing.style import COLOURS, INK, png, tidy
 from experiments.evaluation import Score
 from experiments.measures.alignment import HELDOUT, SAMPLING, Aligned
 from experiments.measures.routing import MEAN
-from experiments.results import Column, Results, Row, Table
+from experiments.results import Results, Row, Table
 from experiments.samples import Sample
 from experiments.scales import Scale
 from experiments.statistics import estimate
@@ -38,6 +39,7 @@ COLUMNS = [
 
 
 def rows(scale: Scale, seed: int) -> list[Row]:
+    scale = recipes.matched(scale)
     experts = recipes.mixed(scale, FlowMatchingExpert, {}, seed)
     monolith = recipes.monolith(scale, FlowMatchingExpert, seed)
     scores = {("Monolithic", ""): recipes.alone(scale, monolith, seed)}

@@ -15,10 +15,11 @@ from matplotlib.axes import Axes
 from datamodules.sources import Split
 from experiments import recipes
 from experiments.cli import main
+from experiments.columns import Column
 from experiments.comparisons import index, verdict
 from experiments.drawing.style import COLOURS, INK, png, tidy
 from experiments.measures.losses import Convergence
-from experiments.results import Column, Results, Row, Table
+from experiments.results import Results, Row, Table
 from experiments.scales import Scale
 from experiments.statistics import estimate
 from experiments.trained import Start, TrainExpert, Validation

@@ -12,11 +12,11 @@ from dataclasses import replace
 from datamodules.sources import Split
 from experiments import recipes
 from experiments.cli import main
-from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, ROUTER
+from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, ROUTER, Column
 from experiments.drawing.pictures import grid
 from experiments.joining import Added, Card, Removed, Rule, TrainHead
 from experiments.measures.routing import Routed, Served
-from experiments.results import Column, Results, Row, Table
+from experiments.results import Results, Row, Table
 from experiments.routers import Routing
 from experiments.scales import Scale
 from modules.denoising import FlowMatchingExpert
@@ -84,6 +84,7 @@ def _cases(scale: Scale, seed: int) -> dict[str, dict[str, Routing]]:
 
 
 def rows(scale: Scale, seed: int) -> list[Row]:
+    scale = recipes.matched(scale)
     experts = recipes.mixed(scale, FlowMatchingExpert, {}, seed)
     heldout, found = recipes.encoded(scale, Split.HELDOUT), []
     for case, routers in _cases(scale, seed).items():
@@ -103,7 +104,7 @@ def tests(results: Results) -> list[str]:
             first = i
             continue
         said = [
-            f"{column.title} {column.show(found)}{_mark(found.low, found.high)}"
+            f"{results.shown(column).title} {column.show(found)}{_mark(found.low, found.high)}"
             for column in (FID, ACCURACY, LOSS)
             for found in [results.difference(i, first, column)]
         ]

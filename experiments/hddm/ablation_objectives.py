@@ -41,6 +41,7 @@ def pool(scale: Scale, seed: int) -> dict[str, TrainExpert]:
 
 
 def rows(scale: Scale, seed: int) -> list[Row]:
+    scale = recipes.conversions(scale)
     setting = conversions.corrected(recipes.conversion(scale))
     experts = pool(scale, seed)
     found = [

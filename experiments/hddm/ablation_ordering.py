@@ -26,6 +26,7 @@ ORDERS = {
 
 
 def rows(scale: Scale, seed: int) -> list[Row]:
+    scale = recipes.conversions(scale)
     ddpm = recipes.paired(scale, DDPMExpert, seed)
     found = []
     for name, setting in conversions.crossed(scale, "unified").items():

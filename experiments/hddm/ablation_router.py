@@ -12,11 +12,11 @@ import sys
 from datamodules.sources import Split
 from experiments import recipes
 from experiments.cli import main
-from experiments.columns import ACCURACY, DIVERSITY, FID, KID, ROUTER
+from experiments.columns import ACCURACY, DIVERSITY, FID, KID, ROUTER, Column
 from experiments.comparisons import compared
 from experiments.drawing.curves import curve
 from experiments.measures.routing import TIMES, Routed
-from experiments.results import Column, Results, Row, Table
+from experiments.results import Results, Row, Table
 from experiments.scales import Scale
 from experiments.variants import ROUTERS, STRATEGIES
 from modules.denoising import FlowMatchingExpert
@@ -35,6 +35,7 @@ def _names(router: str, state: str, t: str = "", strategy: str = "") -> dict[str
 
 
 def rows(scale: Scale, seed: int) -> list[Row]:
+    scale = recipes.matched(scale)
     experts = recipes.mixed(scale, FlowMatchingExpert, {}, seed)
     heldout = recipes.encoded(scale, Split.HELDOUT)
     over_t, sampled = [], []

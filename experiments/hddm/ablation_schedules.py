@@ -32,6 +32,7 @@ PATHS: dict[str, Schedule] = {"linear": Linear(), "cosine": Cosine()}
 
 
 def rows(scale: Scale, seed: int) -> list[Row]:
+    scale = recipes.conversions(scale)
     found = _alone(scale, "FM", FlowMatchingExpert, seed)
     found += _alone(scale, "DDPM", DDPMExpert, seed)
     ddpm = recipes.paired(scale, DDPMExpert, seed)

@@ -28,6 +28,7 @@ def selections(scale: Scale) -> dict[str, Selection]:
 
 
 def rows(scale: Scale, seed: int) -> list[Row]:
+    scale = recipes.matched(scale)
     experts = recipes.mixed(scale, FlowMatchingExpert, {}, seed)
     monolith = recipes.monolith(scale, FlowMatchingExpert, seed)
     oracle = recipes.score(scale, experts, recipes.oracle(scale), Top(1), seed)

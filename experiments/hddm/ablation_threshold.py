@@ -26,6 +26,7 @@ THRESHOLDS = tuple(round(0.1 * i, 1) for i in range(1, 10))
 
 
 def rows(scale: Scale, seed: int) -> list[Row]:
+    scale = recipes.thresholds(scale)
     fm = recipes.paired(scale, FlowMatchingExpert, seed)
     fm_cosine = recipes.paired(scale, FlowMatchingExpert, seed, Cosine())
     ddpm = recipes.paired(scale, DDPMExpert, seed)

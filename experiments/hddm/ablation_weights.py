@@ -16,10 +16,11 @@ from matplotlib.axes import Axes
 from datamodules.sources import Split
 from experiments import recipes
 from experiments.cli import main
+from experiments.columns import Column
 from experiments.comparisons import compared, index
 from experiments.drawing.style import COLOURS, INK, MARKERS, png, tidy
 from experiments.measures.losses import THIRDS, ByNoise
-from experiments.results import Column, Results, Row, Table
+from experiments.results import Results, Row, Table
 from experiments.scales import Scale
 from experiments.statistics import estimate
 from modules.denoising import (

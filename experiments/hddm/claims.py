@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from experiments import report
 from experiments.claims import Line, Published, Verdict, detail, judged
 from experiments.cli import UsageError, parse
+from experiments.columns import MISSING
 from experiments.files import StoreError, write_whole
 from experiments.mathematics import Check, checks
-from experiments.results import MISSING
 from experiments.statements import CLAIMS
 
 CLAIM = ("#", "Section", "Claim", "Paper", "Readings")

@@ -21,6 +21,7 @@ PAPER = {"Monolithic": 29.64, "Top-1": 30.60, "Top-2": 22.60, "Full": 47.89}
 
 
 def rows(scale: Scale, seed: int) -> list[Row]:
+    scale = recipes.matched(scale)
     experts = recipes.mixed(scale, FlowMatchingExpert, {}, seed)
     monolith = recipes.monolith(scale, FlowMatchingExpert, seed)
     found = [

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from experiments import conversions, recipes
 from experiments.cli import main
+from experiments.columns import Column
 from experiments.identity import Measurement
 from experiments.measures.resources import (
     A40,
@@ -27,7 +28,7 @@ from experiments.measures.resources import (
     training_flops,
     utilisation,
 )
-from experiments.results import Column, Results, Row, Table
+from experiments.results import Results, Row, Table
 from experiments.scales import Scale
 from experiments.statistics import Estimate
 from experiments.variants import MIXES

@@ -37,6 +37,7 @@ EARLY_FM = Switch(0.5, early=Only(0), late=Only(1))
 
 
 def rows(scale: Scale, seed: int) -> list[Row]:
+    scale = recipes.conversions(scale)
     fm = recipes.paired(scale, FlowMatchingExpert, seed)
     ddpm = recipes.paired(scale, DDPMExpert, seed)
     fm_cosine = recipes.paired(scale, FlowMatchingExpert, seed, Cosine())

@@ -17,6 +17,7 @@ from experiments.identity import Context, Measurement
 from experiments.measures.routing import MEAN, averaged
 from experiments.samples import Sample
 from experiments.stages import MEASURING, noised, run_seed
+from experiments.store import Store
 from metrics import alignment
 from modules.ensemble import Ensemble
 from modules.guidance import Guided
@@ -67,19 +68,25 @@ class Aligned(Measurement):
         ensemble = self.sample.ensemble(loaded, rows)
         clusters = self.sample.shards.clusters
         centroids = np.load(store.file(clusters, "centroids.npy"))
-        ends = torch.from_numpy(self.sample.images(store)[:n]).to(device)
+        ends = self._ends(store, n, device)
         found: dict[str, Any] = {}
         with torch.inference_mode():
             noise = self.sample.noise(rows).to(device)
             walks = {
                 HELDOUT: self._heldout(data),
-                SAMPLING: self._met(ensemble, noise, loaded.captions[:n], ends),
+                SAMPLING: self._met(ensemble, noise, loaded.asked(range(n)), ends),
             }
             for place, walk in walks.items():
                 parts = {t: self._one(ensemble, states, centroids) for t, states in walk}
                 found.update({f"{place} {t}": part for t, part in parts.items()})
                 found[f"{place} {MEAN}"] = averaged({str(t): p for t, p in parts.items()})
         return found
+
+    def _ends(self, store: Store, n: int, device: torch.device) -> Tensor:
+        """What the samples ended as, encoded like the data: latents of pictures within range."""
+        latents = self.sample.shards.latents
+        encoded = latents.encode(self.sample.images(store, n), device)
+        return torch.from_numpy(encoded).float().to(device)
 
     def _seed(self, *who: int) -> int:
         return run_seed(self.sample.seed, MEASURING, *who)

@@ -7,16 +7,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from experiments.data import Encoded
 from experiments.evaluation import Score
 from experiments.identity import Context, Measurement
+from experiments.judging import Wrong
 from experiments.routers import Calibrated, Routing
 from experiments.stages import MEASURING, noised, run_seed
 from experiments.store import Store
 from metrics.calibration import calibration_error, log_loss
 from metrics.diversity import agreement
-from metrics.embedded import judged
 from modules.schedules import Linear, Schedule
 
 TIMES = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -99,13 +100,18 @@ class Served(Measurement):
 
     def measure(self, folder: Path, context: Context) -> dict[str, Any]:
         store, pictures = context.store, self.score.pictures
-        _, seen = judged(self.score.judge.load(store), pictures.images(store))
         _, named = pictures.prompts(store)
         cluster = self.routed.pictures.load(store)["cluster"].numpy()
         inside = cluster[np.arange(len(named)) % len(cluster)] == self.cluster
+        wrong = self.score.judge.wrong(store, pictures.images(store), named)
         return {
             **self.score.read(store),
             **self.routed.read(store)[MEAN],
-            "accuracy_inside": agreement(seen[inside], named[inside]) if inside.any() else None,
-            "accuracy_outside": agreement(seen[~inside], named[~inside]),
+            "accuracy_inside": _obeyed(wrong, inside),
+            "accuracy_outside": _obeyed(wrong, ~inside),
         }
+
+
+def _obeyed(wrong: Wrong, where: NDArray[np.bool_]) -> float | None:
+    """The share of those pictures that show what was named, if there are any and a judge tells."""
+    return None if wrong is None or not where.any() else float((~wrong[where]).mean())

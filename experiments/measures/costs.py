@@ -1,0 +1,167 @@
+"""What a stage takes: FLOPs, disk and memory, computed from its config, nothing of it run.
+
+Counted are matrix products and convolutions of networks; reading and decoding files and clustering
+features are processor time beside them.
+"""
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+import torch
+
+from experiments.data import Clusters, Encode, Encoded, Shards
+from experiments.evaluation import Real, Score
+from experiments.identity import Stage
+from experiments.measures import encoding
+from experiments.measures.resources import (
+    Precision,
+    checkpointed_bytes,
+    expert_flops,
+    parameters,
+    router_flops,
+    static_bytes,
+)
+from experiments.published_metrics import PublishedMetrics
+from experiments.routers import Calibrated
+from experiments.samples import Sample
+from experiments.trained import TrainExpert, TrainRouter
+
+TAR = 512
+"""Bytes to which a tar rounds each file, and of each file's header."""
+FORWARD = 1 / 3
+"""A forward pass of what a forward and a backward pass take."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """FLOPs; bytes of the artifact; bytes held at once beyond the program itself."""
+
+    flops: float = 0.0
+    disk: float = 0.0
+    memory: float = 0.0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        """Both, one after the other: memory is that of the larger."""
+        memory = max(self.memory, other.memory)
+        return Cost(self.flops + other.flops, self.disk + other.disk, memory)
+
+
+@singledispatch
+def cost(stage: Stage) -> Cost | None:
+    """What a stage takes; None for kinds that are not counted: small ones, and measurements."""
+    return None
+
+
+def _sizes(stage: Encode) -> dict[str, float]:
+    """Bytes of what is stored of a picture, by name."""
+    channels, side = stage.latents.shape(stage.source.channels, stage.source.image)
+    two = 2 if encoding.encode_flops(stage.latents, stage.source.image) else 4
+    text = stage.text
+    said = {"tokens": 2 * text.length * text.width, "pooled": 2 * text.pooled}
+    return {
+        "latent": two * channels * side**2,
+        **(said if text.cached else {"ids": 8 * text.length}),
+    }
+
+
+@cost.register
+def _(stage: Encode) -> Cost:
+    n, source = stage.source.expected(stage.split), stage.source
+    parts = max(1, len(source.parts(stage.split)))
+    each = encoding.encode_flops(stage.latents, source.image)
+    each += encoding.feature_flops(stage.features)
+    each += encoding.text_flops(stage.text) if stage.text.cached else 0.0
+    feature = 2 * encoding.WIDTH if encoding.feature_flops(stage.features) else 4 * source.image**2
+    stored = sum(_sizes(stage).values()) + feature
+    return Cost(n * each, n * stored, n / parts * stored)
+
+
+@cost.register
+def _(stage: Clusters) -> Cost:
+    n = stage.encoded.source.expected(stage.encoded.split)
+    return Cost(disk=8 * n, memory=8 * n)
+
+
+@cost.register
+def _(stage: Encoded) -> Cost:
+    n = stage.encoded.source.expected(stage.split)
+    return Cost(disk=8 * n, memory=8 * n)
+
+
+@cost.register
+def _(stage: Shards) -> Cost:
+    encoded = stage.clusters.encoded
+    files = [*_sizes(encoded).values(), 100.0]  # and the caption
+    tarred = sum(TAR + TAR * -(-size // TAR) for size in files)
+    return Cost(disk=encoded.source.expected(encoded.split) * tarred)
+
+
+@cost.register
+def _(stage: TrainExpert) -> Cost:
+    optim, shape = stage.optim, stage.network
+    seen = optim.steps * optim.batch * optim.accumulate
+    beside = 0.0 if stage.shards.text.cached else encoding.text_flops(stage.shards.text)
+    memory = static_bytes(shape) + checkpointed_bytes(shape, optim.batch, Precision.MIXED)
+    return Cost(seen * (expert_flops(shape) + beside), 4 * parameters(shape), memory)
+
+
+@cost.register
+def _(stage: TrainRouter) -> Cost:
+    optim, k, text = stage.optim, stage.shards.clusters.k, stage.shards.text
+    pooled = text.pooled if stage.reads_text else None
+    seen = optim.steps * optim.batch * optim.accumulate
+    beside = encoding.text_flops(text) if stage.reads_text and not text.cached else 0.0
+    memory = static_bytes(stage.network)
+    memory += checkpointed_bytes(stage.network, optim.batch, Precision.MIXED)
+    flops = seen * (router_flops(stage.network, k, pooled) + beside)
+    return Cost(flops, 4 * parameters(stage.network), memory)
+
+
+@cost.register
+def _(stage: Sample) -> Cost:
+    text, network = stage.shards.text, stage.experts[0].network
+    evaluations = stage.setting.steps * (1 if stage.setting.guidance == 1 else 2)
+    flops = evaluations * asked(stage) * expert_flops(network) * FORWARD
+    if isinstance(stage.router, TrainRouter | Calibrated):
+        router = stage.router.router if isinstance(stage.router, Calibrated) else stage.router
+        pooled = text.pooled if router.reads_text else None
+        each = router_flops(router.network, router.shards.clusters.k, pooled)
+        flops += evaluations * each * FORWARD
+    flops += encoding.text_flops(text)
+    channels, side = stage.shards.latent_shape
+    said = stage.n * 2 * (text.length * text.width + text.pooled)
+    weights = 4 * sum(parameters(expert.network) for expert in stage.experts)
+    return Cost(stage.n * flops, stage.n * 4 * channels * side**2, said + weights)
+
+
+def asked(stage: Sample) -> float:
+    """Experts that a selection asks on average: over times, and routers of every confidence."""
+    g = torch.Generator().manual_seed(0)
+    sharp = torch.logspace(-1, 1, 256)[:, None]
+    p = (sharp * torch.randn(256, len(stage.experts), generator=g)).softmax(dim=1)
+    t = torch.rand(256, generator=g)
+    return float((stage.selection.weights(p, t) > 0).sum(dim=1).float().mean())
+
+
+@cost.register
+def _(stage: Score) -> Cost:
+    if not isinstance(stage.judge, PublishedMetrics):
+        return Cost()
+    shards, count = stage.pictures.shards, stage.pictures.n
+    if stage.repeated is not None:
+        count += stage.repeated.n
+    decoded = encoding.decode_flops(shards.latents, shards.source.image)
+    features = 4 * (2048 + encoding.WIDTH) * count
+    return Cost(count * (decoded + encoding.judging_flops()), memory=features)
+
+
+@cost.register
+def _(stage: PublishedMetrics) -> Cost:
+    features = 4 * (2048 + encoding.WIDTH) * stage.n
+    return Cost(stage.n * encoding.judging_flops(), features, features)
+
+
+@cost.register
+def _(stage: Real) -> Cost:
+    size = stage.n * stage.shards.source.channels * stage.shards.source.image**2
+    return Cost(disk=size, memory=size)

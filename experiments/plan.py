@@ -1,0 +1,58 @@
+"""What a run would take: every stage it makes with its inputs, GPU-days, disk and memory.
+
+GPU-days are FLOPs over an A100's peak in bfloat16 at the share of it that SHARE states.
+"""
+
+from collections.abc import Sequence
+
+from experiments.downloads import missing
+from experiments.identity import Stage
+from experiments.measures.costs import Cost, cost
+from experiments.measures.resources import A100, DAY, GB
+from experiments.stages import behind
+from experiments.store import Store
+
+SHARE = 0.4
+"""Of the peak: what large transformers reach in training."""
+HEADER = "| # | stage | from | GPU-days | disk, GB | memory, GB | |"
+
+
+def days(found: Cost) -> float:
+    return found.flops / (A100 * SHARE * DAY)
+
+
+def plan(targets: Sequence[Stage], store: Store) -> str:
+    """The whole as markdown: a line a stage, inputs first, then totals and missing downloads."""
+    stages = behind(targets)
+    number = {stage.key: i for i, stage in enumerate(stages, 1)}
+    lines, total, left = [HEADER, "| --- " * 7 + "|"], Cost(), 0
+    for stage in stages:
+        made, found = store.has(stage), cost(stage)
+        if found is not None and not made:
+            total = total + found
+        left += not made
+        inputs = ", ".join(str(number[item.key]) for item in stage.inputs())
+        cells = [str(number[stage.key]), stage.label, inputs, *_cells(found)]
+        lines.append(f"| {' | '.join(cells)} | {'made' if made else ''} |")
+    return "\n".join([*lines, "", *_sum(total, left, len(stages)), *_missing(stages)]) + "\n"
+
+
+def _cells(found: Cost | None) -> list[str]:
+    if found is None:
+        return ["—"] * 3
+    return [f"{days(found):.2g}", f"{found.disk / GB:.2g}", f"{found.memory / GB:.2g}"]
+
+
+def _sum(total: Cost, left: int, count: int) -> list[str]:
+    return [
+        f"{left} of {count} stages to make: {total.flops:.2e} FLOPs, that is {days(total):.1f} "
+        f"A100-days at {SHARE:.0%} of {A100 / 1e12:.0f} TFLOP/s; {total.disk / GB:.0f} GB of disk; "
+        f"{total.memory / GB:.0f} GB of memory for the largest stage.",
+        "Computed from the configs, of networks alone; a dash is what is not counted. Memory is "
+        "weights, gradients, moments, average and the activations of one batch, checkpointed.",
+    ]
+
+
+def _missing(stages: Sequence[Stage]) -> list[str]:
+    found = missing(stages)
+    return ["", "To be downloaded first:", *(f"- {line}" for line in found)] if found else []
