@@ -12,6 +12,7 @@ from pathlib import Path
 
 from experiments.columns import MISSING, Column
 from experiments.files import write_whole
+from experiments.identity import canonical
 from experiments.provenance import packages
 from experiments.results import Results, Row
 from experiments.scales import Scale, changed
@@ -83,7 +84,8 @@ def _footer(results: Results) -> list[str]:
 def place(results: Path, scale_name: str, scale: Scale) -> Path:
     """results/<scale>; results/<scale>-<digest> for a scale with dials turned."""
     dials = changed(scale_name, scale)
-    digest = hashlib.sha256(repr(sorted(dials.items())).encode()).hexdigest()[:6]
+    said = json.dumps(canonical(tuple(sorted(dials.items()))))
+    digest = hashlib.sha256(said.encode()).hexdigest()[:6]
     return results / (f"{scale_name}-{digest}" if dials else scale_name)
 
 

@@ -5,7 +5,6 @@ learning rate with a cosine decay, chosen for the monolith's FID and used for th
 guidance of 2.0 and 1.6 for the paper's 7.5 and 6, with half its steps.
 """
 
-import dataclasses
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +24,7 @@ from datamodules.encoders import (
 )
 from datamodules.imagetext import ImageText
 from datamodules.sources import Source
+from experiments.identity import canonical
 from experiments.published_metrics import Networks
 from metrics.perceptual import Backbone, Lpips
 from modules.blocks import Size
@@ -226,10 +226,10 @@ SCALES: dict[str, Scale] = {
 
 
 def changed(name: str, scale: Scale) -> dict[str, object]:
-    """The dials of `scale` that differ from those of the named one."""
-    dials = [field.name for field in dataclasses.fields(Scale)]
+    """The dials of `scale` that differ from those of the named one, wherever the data lie."""
+    plain = SCALES[name]
     return {
-        dial: getattr(scale, dial)
-        for dial in dials
-        if getattr(scale, dial) != getattr(SCALES[name], dial)
+        dial: value
+        for dial, value in vars(scale).items()
+        if canonical(value) != canonical(getattr(plain, dial))
     }

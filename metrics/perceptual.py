@@ -6,6 +6,7 @@ the network in place of n² / 2.
 """
 
 import functools
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -126,6 +127,7 @@ def _layers(network: Any, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 def _network(value: Lpips, device: torch.device) -> Any:
     import lpips
 
-    with reading(value.locate()):
+    with reading(value.locate()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # lpips asks torchvision in an old form
         network = lpips.LPIPS(net=value.backbone.value[0], verbose=False)
     return network.to(device).eval().requires_grad_(False)
