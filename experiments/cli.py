@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
@@ -20,7 +21,7 @@ from datamodules.shards import ShardError
 from datamodules.sources import SourceError
 from experiments import report, stages
 from experiments.files import StoreError
-from experiments.identity import Context, Device
+from experiments.identity import Context, Device, Hardware, Strategy
 from experiments.provenance import commit
 from experiments.recipes import ScaleError
 from experiments.results import Results, Table
@@ -52,12 +53,48 @@ class Options:
     results: Path
     tensorboard: bool
     device: Device
+    hardware: Hardware
     debug: bool
 
 
 def _cores() -> int:
     """The cores that this process may use, where the system tells."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _gpus() -> tuple[str, ...]:
+    """Names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES has them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    every = (
+        [str(i) for i in range(torch.cuda.device_count())] if named is None else named.split(",")
+    )
+    return tuple(every[: torch.cuda.device_count()])
+
+
+def _hardware(found: dict[str, Any]) -> Hardware:
+    """The dials of the hardware, taken out of `found`; and as many workers as there is room for.
+
+    UsageError for what does not fit together, or is not there.
+    """
+    cuda = torch.cuda.is_available()
+    if found["device"] == "cuda" and not cuda:
+        raise UsageError("--device cuda: no CUDA device is available here")
+    gpus = _gpus() if cuda and found["device"] != "cpu" else ()
+    strategy = Strategy(found.pop("strategy"))
+    try:
+        hardware = Hardware(
+            found.pop("devices"), strategy, found.pop("compile"), found.pop("checkpointing"), gpus
+        )
+        room = max(1, (len(gpus) or _cores()) // hardware.devices)
+        if found["workers"] is None:
+            found["workers"] = room
+        if found["workers"] < 1:
+            raise ValueError(f"--workers must be at least 1, not {found['workers']}")
+        if gpus:
+            hardware.share(found["workers"] - 1)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return hardware
 
 
 def _take_scale(arguments: Sequence[str]) -> tuple[str, list[str]]:
@@ -91,11 +128,17 @@ def parse(prog: str, about: str, arguments: Sequence[str]) -> Options:
     )
     parser.add_argument("--scale", type=Scale, default=SCALES[name])
     parser.add_argument("--seeds", type=int, default=3, help="training seeds 0 … n - 1")
-    parser.add_argument("--workers", type=int, default=_cores(), help="processes at once")
+    parser.add_argument("--workers", type=int | None, help="stages at once; all cores or GPUs")
     parser.add_argument("--store", type=Path, default=Path("store"), help="folder of artifacts")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
     parser.add_argument("--tensorboard", type=bool, default=False, help="also log to TensorBoard")
     parser.add_argument("--device", type=Device, default="auto", help="where to train and sample")
+    parser.add_argument("--devices", type=int, default=1, help="GPUs that train one stage")
+    parser.add_argument("--strategy", type=Literal["ddp", "fsdp"], default="ddp", help="how")
+    parser.add_argument("--compile", type=bool, default=False, help="compile what is trained")
+    parser.add_argument(
+        "--checkpointing", type=bool, default=False, help="memory for time: run blocks again"
+    )
     parser.add_argument("--debug", type=bool, default=False, help="show tracebacks")
     try:
         found = parser.instantiate_classes(parser.parse_args(rest))
@@ -103,17 +146,16 @@ def parse(prog: str, about: str, arguments: Sequence[str]) -> Options:
         raise UsageError(" ".join(str(error).split())) from error
     if not 1 <= found.seeds <= 1000:
         raise UsageError(f"--seeds must lie between 1 and 1000, not be {found.seeds}")
-    if found.workers < 1:
-        raise UsageError(f"--workers must be at least 1, not {found.workers}")
-    if found.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: no CUDA device is available here")
-    return Options(scale_name=name, **vars(found))
+    read = vars(found)
+    return Options(scale_name=name, hardware=_hardware(read), **read)
 
 
 def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
     """Make whatever the tables lack, then write each and give its markdown."""
     store = Store(options.store)
-    context = Context(store, tensorboard=options.tensorboard, device=options.device)
+    context = Context(
+        store, tensorboard=options.tensorboard, device=options.device, hardware=options.hardware
+    )
     wanted = [stage for table in tables for stage in table.stages(options.scale, options.seeds)]
     folder = report.open_folder(options.results, options.scale_name, options.scale)
     stages.ensure(wanted, context, options.workers)
