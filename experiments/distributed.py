@@ -54,9 +54,9 @@ def run(work: Callable[..., None], arguments: Sequence[Any], count: int) -> None
             theirs.close()
         _wait(ranks)
     finally:
-        for process, _ in ranks:  # not asked to: Lightning would wait for a step that cannot end
-            process.kill()
-            process.join()
+        for begun, _ in ranks:  # not asked to: Lightning would wait for a step that cannot end
+            begun.kill()
+            begun.join()
 
 
 def _rank(
