@@ -17,6 +17,7 @@ from datamodules.encoders import TextEncoder
 from datamodules.shards import Shard, read_index, read_shard
 
 Arrays = dict[str, Tensor]
+ALL = slice(None)
 
 
 class BatchStream(IterableDataset[Arrays]):
@@ -24,11 +25,20 @@ class BatchStream(IterableDataset[Arrays]):
 
     Shards are shuffled, then samples within windows of consecutive shards of at least `window`
     samples, the memory's bound. A window equal to the last one read is not read again.
+    rows: of every batch those that are given out.
     """
 
     def __init__(
-        self, shards: Sequence[Shard], batch: int, seed: int, first: int, last: int, window: int
+        self,
+        shards: Sequence[Shard],
+        batch: int,
+        seed: int,
+        first: int,
+        last: int,
+        window: int,
+        rows: slice = ALL,
     ) -> None:
+        self.rows = rows
         self.shards, self.batch, self.seed = list(shards), batch, seed
         self.first, self.last, self.window = first, last, window
         self.total = sum(shard.samples for shard in self.shards)
@@ -83,7 +93,7 @@ class BatchStream(IterableDataset[Arrays]):
                 taken, rows = rows[:missing], rows[missing:]
                 parts.append({key: x[taken] for key, x in self._load(window).items()})
                 missing -= len(taken)
-            joined = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+            joined = {key: torch.cat([part[key] for part in parts])[self.rows] for key in parts[0]}
             yield {**joined, "step": torch.tensor(step)}
 
 
@@ -138,7 +148,8 @@ class Latents(L.LightningDataModule):
 
     accumulate: batches to an optimiser step, needed to find the place to resume from.
     heldout: what is validated on, if anything.  text: the tower that reads the ids of shards that
-    hold no token states, on the device of the training.
+    hold no token states, on the device of the training.  rows: of every batch those that this
+    device trains on.
     """
 
     def __init__(
@@ -151,9 +162,10 @@ class Latents(L.LightningDataModule):
         accumulate: int = 1,
         heldout: Heldout | None = None,
         text: TextEncoder | None = None,
+        rows: slice = ALL,
     ) -> None:
         super().__init__()
-        self.text = text
+        self.text, self.rows = text, rows
         self.folders, self.batch, self.steps, self.seed = list(folders), batch, steps, seed
         self.window, self.accumulate, self.heldout = window, accumulate, heldout
 
@@ -167,6 +179,7 @@ class Latents(L.LightningDataModule):
             first=step * self.accumulate,
             last=self.steps * self.accumulate,
             window=self.window,
+            rows=self.rows,
         )
         return DataLoader(stream, batch_size=None)
 

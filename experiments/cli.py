@@ -1,30 +1,25 @@
-"""The command line of every table script: a scale, its dials, seeds, workers and the store.
+"""What every table script does: make what its tables lack, write them, say what went wrong.
 
 One table or many: what they share is made once, and all of it in one pool of workers.
 """
 
-import os
 import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from jsonargparse import ArgumentError, ArgumentParser
 
 from datamodules import hub
 from datamodules.shards import ShardError
 from datamodules.sources import SourceError
-from experiments import dials, downloads, report, stages
+from experiments import downloads, report, stages
 from experiments.files import StoreError
-from experiments.identity import Context, Device
+from experiments.identity import Context
+from experiments.options import Options, UsageError, parse
 from experiments.plan import plan
 from experiments.provenance import commit
 from experiments.results import Results, Table
-from experiments.scales import SCALES, Scale
 from experiments.store import Store
 from metrics import weights
 from modules.checkpoint import CheckpointError
@@ -36,103 +31,12 @@ BAD_INPUT = (
 """What a person can mend, said in one line (--debug true shows where). The rest is a bug."""
 
 
-class UsageError(RuntimeError):
-    """A command line that cannot be read."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """The command line, read."""
-
-    scale_name: str
-    scale: Scale
-    seeds: int
-    workers: int
-    store: Path
-    results: Path
-    tensorboard: bool
-    device: Device
-    plan: bool
-    debug: bool
-
-
-def _cores() -> int:
-    """The cores that this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-def _take(option: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The value of an option, and the other arguments. UsageError if it is given twice."""
-    values, rest, ahead = [], [], iter(arguments)
-    for argument in ahead:
-        if argument == option:
-            values.append(next(ahead, ""))
-        elif argument.startswith(f"{option}="):
-            values.append(argument.partition("=")[2])
-        else:
-            rest.append(argument)
-    if len(values) > 1:
-        raise UsageError(f"{option} is given twice")
-    return (values[0] if values else None), rest
-
-
-def _take_scale(arguments: Sequence[str]) -> tuple[str, type, list[str]]:
-    """The scale's name, the type to read its dials as, and the arguments that are left.
-
-    Both come first: the scale fixes every dial's default, the source which dials there are.
-    """
-    name, rest = _take("--scale", arguments)
-    if name is None:
-        name = "small"
-    if name not in SCALES:
-        raise UsageError(f"unknown scale {name!r}: choose from {', '.join(SCALES)}")
-    path, rest = _take("--source", rest)
-    try:
-        source = None if path is None else dials.source_class(path)
-    except ValueError as error:
-        raise UsageError(f"--source: {error}") from error
-    return name, dials.form(SCALES[name], source), rest
-
-
-def parse(prog: str, about: str, arguments: Sequence[str]) -> Options:
-    """Read a command line. UsageError for an unknown scale or option, or a bad value."""
-    name, form, rest = _take_scale(arguments)
-    scales = ",".join(SCALES)
-    parser = ArgumentParser(
-        prog=prog,
-        usage=f"%(prog)s [--scale {{{scales}}}] [--source CLASS] [--seeds N] [--workers N] "
-        "[--scale.DIAL VALUE …]",
-        description=f"{about}. The dials' defaults are those of scale {name}.",
-        exit_on_error=False,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--scale", type=form)
-    parser.add_argument("--seeds", type=int, default=3, help="training seeds 0 … n - 1")
-    parser.add_argument("--workers", type=int, default=_cores(), help="processes at once")
-    parser.add_argument("--store", type=Path, default=Path("store"), help="folder of artifacts")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
-    parser.add_argument("--tensorboard", type=bool, default=False, help="also log to TensorBoard")
-    parser.add_argument("--device", type=Device, default="auto", help="where to train and sample")
-    parser.add_argument("--plan", type=bool, default=False, help="say what it takes, run nothing")
-    parser.add_argument("--debug", type=bool, default=False, help="show tracebacks")
-    try:
-        found = parser.instantiate(parser.parse_args(rest))
-        found.scale = dials.filled(found.scale, SCALES[name])
-    except (ArgumentError, TypeError, ValueError) as error:
-        raise UsageError(" ".join(str(error).split())) from error
-    if not 1 <= found.seeds <= 1000:
-        raise UsageError(f"--seeds must lie between 1 and 1000, not be {found.seeds}")
-    if found.workers < 1:
-        raise UsageError(f"--workers must be at least 1, not {found.workers}")
-    if found.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: no CUDA device is available here")
-    return Options(scale_name=name, **vars(found))
-
-
 def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
     """Make whatever the tables lack, then write each and give its markdown."""
     store = Store(options.store)
-    context = Context(store, tensorboard=options.tensorboard, device=options.device)
+    context = Context(
+        store, tensorboard=options.tensorboard, device=options.device, hardware=options.hardware
+    )
     wanted = [stage for table in tables for stage in table.stages(options.scale, options.seeds)]
     if options.plan:
         yield plan(wanted, store)
@@ -162,22 +66,22 @@ def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse(prog, about, arguments)
     except UsageError as error:
-        return _say(prog, str(error), 2)
+        return say(prog, str(error), 2)
     try:
         for markdown in run(tables, options):
             print(markdown)
     except KeyboardInterrupt:
-        return _say(prog, "interrupted; the same command goes on from here", 130)
+        return say(prog, "interrupted; the same command goes on from here", 130)
     except BrokenProcessPool:
-        return _say(prog, "a worker process was killed; the same command goes on from here", 1)
+        return say(prog, "a worker process was killed; the same command goes on from here", 1)
     except BAD_INPUT as error:
         if options.debug:
             raise
-        return _say(prog, " ".join(_reason(error, options.store).split()), 1)
+        return say(prog, " ".join(reason(error, options.store).split()), 1)
     return 0
 
 
-def _reason(error: Exception, store: Path) -> str:
+def reason(error: Exception, store: Path) -> str:
     """What went wrong, and, where an artifact is at fault, which folder to delete."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
@@ -188,6 +92,6 @@ def _reason(error: Exception, store: Path) -> str:
     return f"{said}; delete {about.group()} and run again"
 
 
-def _say(prog: str, message: str, status: int) -> int:
+def say(prog: str, message: str, status: int) -> int:
     print(f"{prog}: {message}", file=sys.stderr)
     return status

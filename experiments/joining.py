@@ -18,9 +18,10 @@ from experiments.data import Encoded, Shards
 from experiments.files import read_json
 from experiments.identity import Context, Stage
 from experiments.routers import Routing
+from experiments.runs import train
 from experiments.stages import ROUTER, run_seed
 from experiments.store import Store
-from experiments.trained import TrainExpert, load_trained, train, training_cost
+from experiments.trained import TrainExpert, load_trained, training_cost
 from modules.dit import DiT
 from modules.joining import (
     Bayes,
@@ -95,8 +96,12 @@ class TrainHead(Stage):
                 self.text_dropout,
             )
 
+    def begun(self, store: Store) -> Head:
+        """The untrained module."""
+        return self.build(store)
+
     def make(self, folder: Path, context: Context) -> None:
-        train(self, self.build(context.store), folder, context)
+        train(self, folder, context)
 
     def load(self, store: Store) -> nn.Module:
         """The trained network, ready to be asked. CheckpointError if its weights do not fit."""

@@ -30,6 +30,8 @@ GRACE = 5.0
 """Seconds that a worker has to end by itself once it is asked to."""
 PATIENCE = (True, 1.0)
 """A bar is drawn once its lock is free, or not at all: a killed worker may hold it for ever."""
+worker: int | None = None
+"""In a worker: its number, from 0."""
 slot: int | None = None
 """In a worker: its row of progress bars, from 1. None where bars make no sense."""
 
@@ -41,10 +43,16 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _start_worker(slots: "multiprocessing.queues.Queue[int]", lock: Any, bars: bool) -> None:
-    global slot
-    slot = slots.get() if bars else None
+def _start_worker(numbers: "multiprocessing.queues.Queue[int]", lock: Any, bars: bool) -> None:
+    global worker, slot
+    worker = numbers.get()
+    slot = worker + 1 if bars else None
     tqdm.set_lock(lock)
+    settle()
+
+
+def settle() -> None:
+    """Make this process one of one thread that ends when told to, and with its parent."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -52,7 +60,7 @@ def _start_worker(slots: "multiprocessing.queues.Queue[int]", lock: Any, bars: b
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
+def deaf() -> Iterator[None]:
     """SIGINT waits, for a moment: a worker begun now is deaf to it too until it has imported what
     it needs, and this process hears it afterwards."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -83,16 +91,16 @@ def map(work: Callable[[Item], object], tasks: Sequence[Task[Item]], workers: in
         return
     bars = sys.stderr.isatty()
     spawn = multiprocessing.get_context("spawn")
-    slots, lock = spawn.Queue(), spawn.RLock()
+    numbers, lock = spawn.Queue(), spawn.RLock()
     for i in range(workers):
-        slots.put(i + 1)
+        numbers.put(i)
     tqdm.set_lock(lock)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # inherited by the workers, before they import torch
     size = min(workers, len(tasks))
     progress = Progress(len(tasks), sum(task.cost for task in tasks), bars)
     crew = Crew()
-    pool = ProcessPoolExecutor(size, spawn, _start_worker, (slots, lock, bars))
+    pool = ProcessPoolExecutor(size, spawn, _start_worker, (numbers, lock, bars))
     try:
         _run(pool, work, tasks, size, progress, crew)
         pool.shutdown()
@@ -185,7 +193,7 @@ def _run(
     while unfinished:
         ready = [task for task in waiting if not task.needs & unfinished]
         for task in ready[: size - len(running)]:
-            with _deaf():
+            with deaf():
                 running[pool.submit(work, task.item)] = task
             waiting.remove(task)
         crew.check()

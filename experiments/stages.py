@@ -6,6 +6,7 @@ stand how what is missing gets made, and what stages draw alike.
 """
 
 import functools
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +40,9 @@ def run_seed(seed: int, role: int, *who: int) -> int:
 
 
 def make(stage: Stage, context: Context) -> Path:
-    """Make one stage in this process; its bars go to the process's own row."""
+    """Make one stage in this process, on the GPUs that are its own; bars go to its own row."""
+    if context.hardware.gpus and launch.worker is not None:  # before CUDA is first asked anything
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(context.hardware.share(launch.worker))
     return context.store.make(stage, replace(context, bar=launch.slot))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.files import StoreError, read_json
-from experiments.identity import Context, Stage
+from experiments.identity import Context, Stage, canonical
 from experiments.provenance import commit, provenance
 
 
@@ -94,6 +94,7 @@ class Store:
         started, _ = time.time(), commit()  # the code that runs, whatever is committed meanwhile
         stage.make(folder, context)
         made = provenance(time.time() - started, context.torch_device)
+        made["hardware"] = canonical(context.hardware)
         made["files"] = {p.name: _sha256(p) for p in sorted(folder.iterdir()) if p.is_file()}
         made["seed"] = getattr(stage, "seed", None)
         made["inputs"] = [f"{item.kind}/{item.key}" for item in stage.inputs()]

@@ -8,26 +8,27 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import pandas as pd
 import torch
 from torch import nn
 
-from datamodules.latents import Heldout, Latents
+from datamodules.latents import Heldout
 from datamodules.shards import read_index
 from experiments.data import Encoded, Shards
 from experiments.identity import Context, Stage, canonical
+from experiments.runs import train
 from experiments.stages import EXPERT, ROUTER, run_seed
 from experiments.store import Store
-from experiments.training import fit, read_curve
+from experiments.training import read_curve
 from modules.checkpoint import load_weights
 from modules.denoising import DenoisingExpert
 from modules.dit import DiT
 from modules.pretrained import Transfer, transfer
 from modules.routing import Router
 from modules.schedules import Schedule
-from modules.training import DiffusionModule, Optim
+from modules.training import Optim
 
 VALIDATION_BATCH = 256
 
@@ -114,12 +115,15 @@ class TrainExpert(Stage):
             torch.manual_seed(seed)
             return self.module(self.network, self.optim, self.schedule, seed, self.text_dropout)
 
-    def make(self, folder: Path, context: Context) -> None:
+    def begun(self, store: Store) -> DenoisingExpert:
+        """The untrained module, with the weights that it starts from."""
         module = self.build()
         if self.start is not None:
-            source = self.start.source.load(context.store)
-            transfer(source.network, module.network, self.start.what)
-        train(self, module, folder, context, self.validation)
+            transfer(self.start.source.load(store).network, module.network, self.start.what)
+        return module
+
+    def make(self, folder: Path, context: Context) -> None:
+        train(self, folder, context, self.validation)
         folders = self.shards.folders(context.store, self.clusters)
         card = {
             "objective": canonical(self.module.objective),
@@ -185,50 +189,18 @@ class TrainRouter(Stage):
                 text_dropout=self.text_dropout,
             )
 
+    def begun(self, store: Store) -> Router:
+        """The untrained module."""
+        return self.build()
+
     def make(self, folder: Path, context: Context) -> None:
-        train(self, self.build(), folder, context)
+        train(self, folder, context)
 
     def load(self, store: Store) -> Router:
         """The trained module, ready to be asked. CheckpointError if its weights do not fit."""
         module = self.build()
         load_trained(module.network, self, store)
         return module.eval()
-
-
-class Trained(Protocol):
-    """A stage that trains: on the shards of these clusters, and on no other file."""
-
-    @property
-    def shards(self) -> Shards: ...
-
-    @property
-    def clusters(self) -> tuple[int, ...]: ...
-
-    @property
-    def label(self) -> str: ...
-
-
-def train(
-    stage: Trained,
-    module: DiffusionModule,
-    folder: Path,
-    context: Context,
-    validation: Validation | None = None,
-) -> None:
-    """Fit `module` to the clusters of `stage`, and leave its weights in `folder`."""
-    optim, every, heldout = module.optim, None, None
-    if validation is not None:
-        every, heldout = validation.every, validation.heldout(context.store, stage.clusters)
-    data = Latents(
-        stage.shards.folders(context.store, stage.clusters),
-        optim.batch,
-        optim.steps,
-        module.seed,
-        accumulate=optim.accumulate,
-        heldout=heldout,
-        text=stage.shards.text,
-    )
-    fit(module, data, folder, stage.label, context, every)
 
 
 def load_trained(network: nn.Module, stage: Stage, store: Store) -> None:

@@ -7,7 +7,7 @@ import warnings
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import pandas as pd
@@ -21,12 +21,15 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.plugins import TorchCheckpointIO
+from torch import nn
 
 from datamodules.latents import Latents
 from experiments.files import write_whole
 from experiments.identity import Context
-from modules.checkpoint import CheckpointError, save_weights
-from modules.training import DiffusionModule
+from experiments.strategies import Sharded, autocast, strategy
+from modules.checkpoint import CheckpointError, save_weights, whole
+from modules.dit import Trunk
+from modules.training import DiffusionModule, Optim
 
 SAVES = 5
 """Checkpoints in a run: what a kill can cost is one part in this many of the steps."""
@@ -49,7 +52,23 @@ class WholeCheckpointIO(TorchCheckpointIO):
 
 class Averaging(EMAWeightAveraging):
     """Lightning's average, validated on only where it has begun: until then it is what the network
-    was before its first step, and the network itself is validated."""
+    was before its first step, and the network itself is validated. It lies where the network does,
+    and is divided as it is."""
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        self._device = trainer.strategy.root_device
+        super().setup(trainer, pl_module, stage)
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if isinstance(trainer.strategy, Sharded):
+            assert self._average_model is not None
+            trainer.strategy.shard(cast(nn.Module, self._average_model.module.network))
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
+        checkpoint["state_dict"] = {k: whole(x) for k, x in checkpoint["state_dict"].items()}
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._begun(trainer):
@@ -70,6 +89,8 @@ class Curve(Callback):
         self.path = folder / "validation.csv"
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         step, loss = trainer.global_step, trainer.callback_metrics["validation"].item()
         known = read_curve(self.path) if self.path.exists() else pd.DataFrame()
         if len(known):
@@ -161,6 +182,31 @@ def _damaged(checkpoint: Path) -> bool:
         return True
 
 
+def _trainer(
+    optim: Optim, callbacks: list[Callback], folder: Path, context: Context, every: int | None
+) -> L.Trainer:
+    return L.Trainer(
+        max_steps=optim.steps,
+        max_epochs=-1,
+        accelerator=context.torch_device.type,
+        devices=context.hardware.devices,
+        strategy=strategy(context.hardware),
+        accumulate_grad_batches=optim.accumulate,
+        gradient_clip_val=optim.clip,
+        callbacks=callbacks,
+        limit_val_batches=0 if every is None else None,
+        val_check_interval=None if every is None else every * optim.accumulate,
+        check_val_every_n_epoch=1 if every is None else None,
+        num_sanity_val_steps=0,
+        plugins=[WholeCheckpointIO(), *autocast(optim.precision, context.torch_device.type)],
+        logger=_loggers(folder, context),
+        log_every_n_steps=min(50, optim.steps),
+        enable_progress_bar=context.bar is not None,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
 def fit(
     module: DiffusionModule,
     data: Latents,
@@ -171,42 +217,31 @@ def fit(
 ) -> None:
     """Train `module` and leave weights.safetensors (averaged, if so asked) and log.csv in `folder`.
 
-    A checkpoint found in `folder` is gone on from, bit for bit. Raises CheckpointError if it is
-    damaged. every: optimiser steps between validations on `data.heldout`, written to
-    validation.csv; None for none. They leave the training as it was.
+    On several devices each process calls it, and the first one writes. A checkpoint found in
+    `folder` is gone on from, bit for bit; CheckpointError if it is damaged. every: optimiser steps
+    between validations on `data.heldout`, written to validation.csv; None for none. They leave the
+    training as it was.
     """
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
-    warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
+    warnings.filterwarnings("ignore", message=".*(isinstance.treespec|returned a view tensor).*")
     last = folder / "last.ckpt"
     if last.exists() and _damaged(last):
         raise CheckpointError(f"{last} is damaged; delete it to train from the start")
-    optim = module.optim
+    for part in module.network.modules():
+        if isinstance(part, Trunk):
+            part.checkpointing = context.hardware.checkpointing
+    if context.hardware.compile:
+        module.network.compile()  # in place: the weights keep their names
     callbacks = _callbacks(module, folder, label, context, every is not None)
-    trainer = L.Trainer(
-        max_steps=optim.steps,
-        max_epochs=-1,
-        accelerator=context.torch_device.type,
-        accumulate_grad_batches=optim.accumulate,
-        devices=1,
-        gradient_clip_val=optim.clip,
-        callbacks=callbacks,
-        limit_val_batches=0 if every is None else None,
-        val_check_interval=None if every is None else every * optim.accumulate,
-        check_val_every_n_epoch=1 if every is None else None,
-        num_sanity_val_steps=0,
-        plugins=[WholeCheckpointIO()],
-        logger=_loggers(folder, context),
-        log_every_n_steps=min(50, optim.steps),
-        enable_progress_bar=context.bar is not None,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
+    trainer = _trainer(module.optim, callbacks, folder, context, every)
     trainer.fit(module, data, ckpt_path=last if last.exists() else None)
     for callback in callbacks:
         if isinstance(callback, Averaging):
             # Lightning does so itself unless a resumed run had no step left to take.
             callback.on_train_end(trainer, module)
-    save_weights(module.network, folder / "weights.safetensors")
-    _join_logs(folder)
-    last.unlink(missing_ok=True)
+    save_weights(module.network, folder / "weights.safetensors", trainer.is_global_zero)
+    if trainer.is_global_zero:
+        _join_logs(folder)
+        last.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -29,10 +29,22 @@ def require_same(found: Shapes, wanted: Shapes, where: str) -> None:
         raise CheckpointError(f"{where} holds another architecture: {said}")
 
 
-def save_weights(network: nn.Module, path: Path) -> None:
-    """All parameters and buffers of `network`, as safetensors. OSError if it cannot write."""
-    tensors = {name: x.detach().cpu().contiguous() for name, x in network.state_dict().items()}
-    path.write_bytes(save(tensors))  # safetensors' own writer reports a full disk as no OSError
+def whole(x: Tensor) -> Tensor:
+    """The tensor itself; of one that lies in parts on several devices all of it, on the CPU: they
+    must all ask for it."""
+    gather = getattr(x, "full_tensor", None)  # a DTensor, whose import takes seconds
+    return x if gather is None else gather().cpu()
+
+
+def save_weights(network: nn.Module, path: Path, write: bool = True) -> None:
+    """All parameters and buffers of `network`, as safetensors. OSError if it cannot write.
+
+    write: false on a device that only gives its part of them.
+    """
+    state = network.state_dict().items()
+    tensors = {name: whole(x.detach()).cpu().contiguous() for name, x in state}
+    if write:
+        path.write_bytes(save(tensors))  # safetensors' own writer reports a full disk as no OSError
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

@@ -44,7 +44,7 @@ class DenoisingExpert(DiffusionModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         t, eps, c = self.draw(batch)
         loss = self.loss(batch["x0"], t, eps, c)
-        self.log("loss", loss, prog_bar=True)
+        self.log("loss", loss, prog_bar=True, sync_dist=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -7,6 +7,7 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from modules.blocks import AdaLN, Block, Size, normal_linear, zero_linear
 from modules.text import Text
@@ -84,7 +85,12 @@ def position_table(side: int, width: int) -> Tensor:
 
 
 class Trunk(nn.Module):
-    """Patches, positions, time and blocks: what experts and routers share."""
+    """Patches, positions, time and blocks: what experts and routers share.
+
+    checkpointing: keep a block's input alone and run it again going backward, to the same bits.
+    """
+
+    checkpointing = False
 
     def __init__(self, shape: DiT) -> None:
         super().__init__()
@@ -118,8 +124,14 @@ class Trunk(nn.Module):
         shared = None
         if self.global_mlp is not None:
             shared = self.global_mlp(F.silu(tau)).unflatten(-1, (6, -1))  # Eqs. 14-15, one for all
+        again = self.checkpointing and torch.is_grad_enabled()
         for block in self.blocks:
-            h = block(h, tau, shared, e)
+            if again:  # nothing in a block is random
+                h = checkpoint(
+                    block, h, tau, shared, e, use_reentrant=False, preserve_rng_state=False
+                )
+            else:
+                h = block(h, tau, shared, e)
         return h
 
 

@@ -74,7 +74,8 @@ class Head(DiffusionModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         own = len(batch["x0"])
         g = generator(self.seed + 1, int(batch["step"]))  # `draw` has the seed itself
-        rows = torch.randint(len(self.public["x0"]), (own,), generator=g)
+        whole = torch.randint(len(self.public["x0"]), (own * self.rows.step,), generator=g)
+        rows = whole[self.rows]
         both = {
             name: torch.cat([batch[name], self.public[name][rows].to(batch[name])])
             for name in ("x0", "tokens", "pooled")
@@ -83,7 +84,7 @@ class Head(DiffusionModule):
         logits = self.network(self.schedule.noise(both["x0"], eps, t), t, c)[:, 0]
         is_own = (torch.arange(2 * own, device=logits.device) < own).to(logits)
         loss = F.binary_cross_entropy_with_logits(logits, is_own)
-        self.log("loss", loss, prog_bar=True)
+        self.log("loss", loss, prog_bar=True, sync_dist=True)
         return loss
 
 

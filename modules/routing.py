@@ -73,7 +73,7 @@ class Router(DiffusionModule):
         logits = self.network(self.schedule.noise(batch["x0"], eps, t), t, c)
         loss = F.cross_entropy(logits, batch["cluster"])
         hits = (logits.argmax(1) == batch["cluster"]).float().mean()
-        self.log_dict({"loss": loss, "accuracy": hits}, prog_bar=True)
+        self.log_dict({"loss": loss, "accuracy": hits}, prog_bar=True, sync_dist=True)
         return loss
 
     def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:

@@ -1,7 +1,8 @@
 """What every training shares: the optimiser's recipe, and draws that depend on the step alone."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 
 import lightning as L
 import numpy as np
@@ -9,19 +10,30 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from modules.dit import LATER
 from modules.text import Text
 
 Batch = dict[str, Tensor]
 """x0 [B, ...], tokens [B, L, D], pooled [B, P], cluster [B], and step, the batch's own number."""
 
 
+class Precision(Enum):
+    """float32 throughout, or bfloat16 autocast; weights, moments and average are float32 in both.
+
+    HDDM trains in float16 (§6.2), which needs its gradients scaled; bfloat16 has float32's range.
+    """
+
+    SINGLE = "32-true"
+    BF16 = "bf16-mixed"
+
+
 @dataclass(frozen=True)
 class Optim:
     """AdamW with linear warm-up, then constant, or a cosine down to `final_lr` where one is given.
 
-    steps: optimiser steps, each of `accumulate` batches of `batch` samples.  clip: maximum gradient
-    norm.  ema: decay of the averaged weights, None for the last ones; the average starts as a copy
-    of the weights after the step of index `ema_start`.
+    steps: optimiser steps, each of `accumulate` batches of `batch` samples, whatever the number of
+    devices.  clip: maximum gradient norm.  ema: decay of the averaged weights, None for the last
+    ones; the average starts as a copy of the weights after the step of index `ema_start`.
     """
 
     steps: int
@@ -34,6 +46,7 @@ class Optim:
     ema: float | None = None
     ema_start: int = 0
     accumulate: int = 1
+    precision: Precision = field(default=Precision.SINGLE, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
@@ -70,7 +83,13 @@ def generator(seed: int, step: int) -> torch.Generator:
 
 
 class DiffusionModule(L.LightningModule):
-    """Draws t, eps and dropped captions for a batch as a function of (seed, step) alone."""
+    """Draws t, eps and dropped captions for a batch as a function of (seed, step) alone.
+
+    rows: of the batch of all devices those that come here, every `rows.step`-th: what is drawn is
+    drawn for all of it, so that the number of devices changes nothing.
+    """
+
+    rows = slice(0, None, 1)
 
     def __init__(self, network: nn.Module, optim: Optim, seed: int, text_dropout: float) -> None:
         super().__init__()
@@ -80,10 +99,10 @@ class DiffusionModule(L.LightningModule):
     def draw(self, batch: Batch) -> tuple[Tensor, Tensor, Text]:
         """(t [B] uniform on [0, 1], eps [B, ...], c with captions dropped), drawn on the CPU."""
         x0 = batch["x0"]
-        g = generator(self.seed, int(batch["step"]))
-        t = torch.rand(len(x0), generator=g).to(x0)
-        eps = torch.randn(x0.shape, generator=g).to(x0)
-        drop = torch.rand(len(x0), generator=g).to(x0.device) < self.text_dropout
+        g, whole = generator(self.seed, int(batch["step"])), len(x0) * self.rows.step
+        t = torch.rand(whole, generator=g)[self.rows].to(x0)
+        eps = torch.randn((whole, *x0.shape[1:]), generator=g)[self.rows].to(x0)
+        drop = torch.rand(whole, generator=g)[self.rows].to(x0.device) < self.text_dropout
         return t, eps, Text.of(batch["tokens"], batch["pooled"]).dropped(drop)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -25,6 +25,8 @@ from modules.blocks import AdaLN
 from modules.dit import XL, B, DiT, DiTNetwork, TextShape, count_parameters
 from modules.routing import RouterNetwork
 from modules.text import Text
+from modules.training import Optim
+from modules.training import Precision as Autocast
 
 A40, A100 = 149.7e12, 312e12
 """Peak FLOP/s of dense float16 matrix products, from the vendor's data sheets."""
@@ -37,6 +39,11 @@ class Precision(Enum):
 
     SINGLE = "float32"
     MIXED = "float16"
+
+
+def _precision(optim: Optim) -> Precision:
+    """bfloat16 is as wide as float16. The names of the paper's recipe are in keys: they stay."""
+    return Precision.MIXED if optim.precision is Autocast.BF16 else Precision.SINGLE
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ class Recipe:
             pooled=data.text.pooled if router.reads_text else None,
             router_samples=asked.steps * asked.batch * asked.accumulate,
             pictures=pictures,
-            precision=Precision.SINGLE,
+            precision=_precision(one.optim),
             averaged=one.optim.ema is not None,
         )
 

@@ -1,0 +1,147 @@
+"""The command line of every table script, read: a scale, its dials, seeds, workers, devices."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jsonargparse import ArgumentError, ArgumentParser
+
+from experiments import dials
+from experiments.identity import Device, Hardware, Strategy
+from experiments.scales import SCALES, Scale
+
+
+class UsageError(RuntimeError):
+    """A command line that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, read."""
+
+    scale_name: str
+    scale: Scale
+    seeds: int
+    workers: int
+    store: Path
+    results: Path
+    tensorboard: bool
+    device: Device
+    hardware: Hardware
+    plan: bool
+    debug: bool
+
+
+def cores() -> int:
+    """The cores that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _gpus() -> tuple[str, ...]:
+    """Names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES has them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    every = (
+        [str(i) for i in range(torch.cuda.device_count())] if named is None else named.split(",")
+    )
+    return tuple(every[: torch.cuda.device_count()])
+
+
+def _hardware(found: dict[str, Any]) -> Hardware:
+    """The dials of the hardware, taken out of `found`; and as many workers as there is room for.
+
+    UsageError for what does not fit together, or is not there.
+    """
+    cuda = torch.cuda.is_available()
+    if found["device"] == "cuda" and not cuda:
+        raise UsageError("--device cuda: no CUDA device is available here")
+    gpus = _gpus() if cuda and found["device"] != "cpu" else ()
+    strategy = Strategy(found.pop("strategy"))
+    try:
+        hardware = Hardware(
+            found.pop("devices"), strategy, found.pop("compile"), found.pop("checkpointing"), gpus
+        )
+        room = max(1, (len(gpus) or cores()) // hardware.devices)
+        if found["workers"] is None:
+            found["workers"] = room
+        if found["workers"] < 1:
+            raise ValueError(f"--workers must be at least 1, not {found['workers']}")
+        if gpus:
+            hardware.share(found["workers"] - 1)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return hardware
+
+
+def _take(option: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The value of an option, and the other arguments. UsageError if it is given twice."""
+    values, rest, ahead = [], [], iter(arguments)
+    for argument in ahead:
+        if argument == option:
+            values.append(next(ahead, ""))
+        elif argument.startswith(f"{option}="):
+            values.append(argument.partition("=")[2])
+        else:
+            rest.append(argument)
+    if len(values) > 1:
+        raise UsageError(f"{option} is given twice")
+    return (values[0] if values else None), rest
+
+
+def take_scale(arguments: Sequence[str]) -> tuple[str, type, list[str]]:
+    """The scale's name, the type to read its dials as, and the arguments that are left.
+
+    Both come first: the scale fixes every dial's default, the source which dials there are.
+    """
+    name, rest = _take("--scale", arguments)
+    if name is None:
+        name = "small"
+    if name not in SCALES:
+        raise UsageError(f"unknown scale {name!r}: choose from {', '.join(SCALES)}")
+    path, rest = _take("--source", rest)
+    try:
+        source = None if path is None else dials.source_class(path)
+    except ValueError as error:
+        raise UsageError(f"--source: {error}") from error
+    return name, dials.form(SCALES[name], source), rest
+
+
+def parse(prog: str, about: str, arguments: Sequence[str]) -> Options:
+    """Read a command line. UsageError for an unknown scale or option, or a bad value."""
+    name, form, rest = take_scale(arguments)
+    scales = ",".join(SCALES)
+    parser = ArgumentParser(
+        prog=prog,
+        usage=f"%(prog)s [--scale {{{scales}}}] [--source CLASS] [--seeds N] [--workers N] "
+        "[--scale.DIAL VALUE …]",
+        description=f"{about}. The dials' defaults are those of scale {name}.",
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--scale", type=form)
+    parser.add_argument("--seeds", type=int, default=3, help="training seeds 0 … n - 1")
+    parser.add_argument("--workers", type=int | None, help="stages at once; all cores or GPUs")
+    parser.add_argument("--store", type=Path, default=Path("store"), help="folder of artifacts")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
+    parser.add_argument("--tensorboard", type=bool, default=False, help="also log to TensorBoard")
+    parser.add_argument("--device", type=Device, default="auto", help="where to train and sample")
+    parser.add_argument("--devices", type=int, default=1, help="GPUs that train one stage")
+    parser.add_argument("--strategy", type=Literal["ddp", "fsdp"], default="ddp", help="how")
+    parser.add_argument("--compile", type=bool, default=False, help="compile what is trained")
+    parser.add_argument(
+        "--checkpointing", type=bool, default=False, help="memory for time: run blocks again"
+    )
+    parser.add_argument("--plan", type=bool, default=False, help="say what it takes, run nothing")
+    parser.add_argument("--debug", type=bool, default=False, help="show tracebacks")
+    try:
+        found = parser.instantiate(parser.parse_args(rest))
+        found.scale = dials.filled(found.scale, SCALES[name])
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise UsageError(" ".join(str(error).split())) from error
+    if not 1 <= found.seeds <= 1000:
+        raise UsageError(f"--seeds must lie between 1 and 1000, not be {found.seeds}")
+    read = vars(found)
+    return Options(scale_name=name, hardware=_hardware(read), **read)

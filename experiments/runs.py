@@ -1,0 +1,73 @@
+"""The run of a stage that trains: on its clusters' shards, on one device or on several."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from datamodules.latents import Latents
+from experiments import distributed
+from experiments.data import Shards
+from experiments.identity import Context
+from experiments.store import Store
+from experiments.training import fit
+from modules.training import DiffusionModule, Optim
+
+if TYPE_CHECKING:
+    from experiments.trained import Validation
+
+
+class Trained(Protocol):
+    """A stage that trains: on the shards of these clusters, and on no other file."""
+
+    @property
+    def shards(self) -> Shards: ...
+
+    @property
+    def clusters(self) -> tuple[int, ...]: ...
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def optim(self) -> Optim: ...
+
+    def begun(self, store: Store) -> DiffusionModule: ...
+
+
+def train(
+    stage: Trained, folder: Path, context: Context, validation: "Validation | None" = None
+) -> None:
+    """Fit the module of `stage` to its clusters, and leave the weights in `folder`.
+
+    On several devices each has its share of every batch. ValueError if that is no whole number.
+    """
+    devices, batch = context.hardware.devices, stage.optim.batch
+    if batch % devices:
+        raise ValueError(f"{stage.label}: batch {batch} does not divide among {devices} devices")
+    if devices == 1:
+        _train(0, stage, folder, context, validation)
+    else:
+        distributed.run(_train, (stage, folder, context, validation), devices)
+
+
+def _train(
+    rank: int, stage: Trained, folder: Path, context: Context, validation: "Validation | None"
+) -> None:
+    """The part of one device, by its rank."""
+    context = context if rank == 0 else replace(context, bar=None)
+    module = stage.begun(context.store)
+    module.rows = slice(rank, None, context.hardware.devices)
+    optim, every, heldout = module.optim, None, None
+    if validation is not None:
+        every, heldout = validation.every, validation.heldout(context.store, stage.clusters)
+    data = Latents(
+        stage.shards.folders(context.store, stage.clusters),
+        optim.batch,
+        optim.steps,
+        module.seed,
+        accumulate=optim.accumulate,
+        heldout=heldout,
+        text=stage.shards.text,
+        rows=module.rows,
+    )
+    fit(module, data, folder, stage.label, context, every)
