@@ -55,12 +55,12 @@ class Options:
     debug: bool
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores that this process may use, where the system tells."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def _take_scale(arguments: Sequence[str]) -> tuple[str, list[str]]:
+def take_scale(arguments: Sequence[str]) -> tuple[str, list[str]]:
     """The value of --scale, and the other arguments: the scale fixes every dial's default."""
     names, rest, ahead = [], [], iter(arguments)
     for argument in ahead:
@@ -80,7 +80,7 @@ def _take_scale(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
 def parse(prog: str, about: str, arguments: Sequence[str]) -> Options:
     """Read a command line. UsageError for an unknown scale or option, or a bad value."""
-    name, rest = _take_scale(arguments)
+    name, rest = take_scale(arguments)
     scales = ",".join(SCALES)
     parser = ArgumentParser(
         prog=prog,
@@ -91,7 +91,7 @@ def parse(prog: str, about: str, arguments: Sequence[str]) -> Options:
     )
     parser.add_argument("--scale", type=Scale, default=SCALES[name])
     parser.add_argument("--seeds", type=int, default=3, help="training seeds 0 … n - 1")
-    parser.add_argument("--workers", type=int, default=_cores(), help="processes at once")
+    parser.add_argument("--workers", type=int, default=cores(), help="processes at once")
     parser.add_argument("--store", type=Path, default=Path("store"), help="folder of artifacts")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
     parser.add_argument("--tensorboard", type=bool, default=False, help="also log to TensorBoard")
@@ -139,22 +139,22 @@ def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse(prog, about, arguments)
     except UsageError as error:
-        return _say(prog, str(error), 2)
+        return say(prog, str(error), 2)
     try:
         for markdown in run(tables, options):
             print(markdown)
     except KeyboardInterrupt:
-        return _say(prog, "interrupted; the same command goes on from here", 130)
+        return say(prog, "interrupted; the same command goes on from here", 130)
     except BrokenProcessPool:
-        return _say(prog, "a worker process was killed; the same command goes on from here", 1)
+        return say(prog, "a worker process was killed; the same command goes on from here", 1)
     except BAD_INPUT as error:
         if options.debug:
             raise
-        return _say(prog, " ".join(_reason(error, options.store).split()), 1)
+        return say(prog, " ".join(reason(error, options.store).split()), 1)
     return 0
 
 
-def _reason(error: Exception, store: Path) -> str:
+def reason(error: Exception, store: Path) -> str:
     """What went wrong, and, where an artifact is at fault, which folder to delete."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
@@ -165,6 +165,6 @@ def _reason(error: Exception, store: Path) -> str:
     return f"{said}; delete {about.group()} and run again"
 
 
-def _say(prog: str, message: str, status: int) -> int:
+def say(prog: str, message: str, status: int) -> int:
     print(f"{prog}: {message}", file=sys.stderr)
     return status
