@@ -20,7 +20,8 @@ from experiments.identity import Context, Stage
 from experiments.routers import Routing
 from experiments.stages import ROUTER, run_seed
 from experiments.store import Store
-from experiments.trained import TrainExpert, load_trained, train, training_cost
+from experiments.trained import TrainExpert, load_trained, train
+from experiments.training import training_cost
 from modules.dit import DiT
 from modules.joining import (
     Bayes,

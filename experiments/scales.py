@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datamodules.digits import Digits
+from experiments.starts import PretrainedDiT
 from modules.blocks import Size
 from modules.dit import XS, B
 
@@ -52,6 +53,8 @@ class Scale:
         pair: the "one data cluster" on which pairs of experts are compared (§3.3.1): a cluster, or
             several as one; none for all, where one is too small to be scored alone.
         pair_batch: batch of such an expert.
+        pretrained: the checkpoint that experts are begun with (§2.6); none where an expert of other
+            clusters stands in.
     """
 
     source: Digits | None
@@ -88,6 +91,7 @@ class Scale:
     conversion_guidance: float
     pair: tuple[int, ...] | None
     pair_batch: int
+    pretrained: PretrainedDiT | None
 
     def __post_init__(self) -> None:
         counts = (
@@ -155,6 +159,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "conversion_guidance": (1.6,             1.6,             6.0),
     "pair":            (None,                None,            (0,)),
     "pair_batch":      (16,                  64,              128),
+    "pretrained":      (None,                None,            PretrainedDiT()),
 }  # fmt: skip
 
 SCALES: dict[str, Scale] = {

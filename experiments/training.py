@@ -26,10 +26,15 @@ from datamodules.latents import Latents
 from experiments.files import write_whole
 from experiments.identity import Context
 from modules.checkpoint import CheckpointError, save_weights
-from modules.training import DiffusionModule
+from modules.training import DiffusionModule, Optim
 
 SAVES = 5
 """Checkpoints in a run: what a kill can cost is one part in this many of the steps."""
+
+
+def training_cost(optim: Optim) -> float:
+    """Seconds on one core at `small`, about: an overhead a step, and a time a sample."""
+    return optim.steps * optim.accumulate * (0.006 + 0.0002 * optim.batch)
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
