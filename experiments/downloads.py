@@ -20,11 +20,12 @@ class Downloaded(Protocol):
 
 def missing(stages: Sequence[Stage]) -> list[str]:
     """What to download, a line each, for these stages themselves."""
-    values = {value: None for stage in stages for value in _values(stage)}
+    values = {value: None for stage in stages for value in (stage, *_values(stage))}
     lines: dict[str, None] = {}
     for value in values:
         try:
-            value.locate()
+            if isinstance(value, Downloaded):
+                value.locate()
         except ABSENT as error:
             lines[str(error)] = None
     return list(lines)

@@ -1,5 +1,6 @@
 """Files that are whole or absent, and JSON that is named when damaged."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -24,6 +25,12 @@ def write_whole(path: Path, content: bytes | memoryview, part: Path | None = Non
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """The hexadecimal digest of a file. OSError if it cannot be read."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

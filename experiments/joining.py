@@ -21,7 +21,8 @@ from experiments.routers import Routing
 from experiments.runs import train
 from experiments.stages import ROUTER, run_seed
 from experiments.store import Store
-from experiments.trained import TrainExpert, load_trained, training_cost
+from experiments.trained import TrainExpert, load_trained
+from experiments.training import training_cost
 from modules.dit import DiT
 from modules.joining import (
     Bayes,

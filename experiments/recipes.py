@@ -16,7 +16,7 @@ from experiments.published_metrics import PublishedMetrics
 from experiments.routers import Calibrated, Known, Routing
 from experiments.samples import Sample, Setting
 from experiments.scales import Scale
-from experiments.trained import TrainExpert, TrainRouter
+from experiments.trained import Start, TrainExpert, TrainRouter
 from modules.blocks import AdaLN
 from modules.denoising import DenoisingExpert
 from modules.dit import DiT, TextShape
@@ -106,15 +106,19 @@ def _train(
     batch: int,
     seed: int,
 ) -> TrainExpert:
+    shape, start = network(scale), None
+    if scale.pretrained is not None:
+        shape, start = scale.pretrained.shape(shape, module.objective), Start(scale.pretrained)
     return TrainExpert(
         shards=shards(scale),
         clusters=clusters,
         module=module,
         schedule=module.default_schedule if schedule is None else schedule,
-        network=network(scale),
+        network=shape,
         optim=_optim(scale, batch),
         text_dropout=scale.text_dropout,
         seed=seed,
+        start=start,
     )
 
 

@@ -26,6 +26,7 @@ from datamodules.imagetext import ImageText
 from datamodules.sources import Source
 from experiments.identity import canonical
 from experiments.published_metrics import Networks
+from experiments.starts import PretrainedDiT
 from metrics.perceptual import Backbone, Lpips
 from modules.blocks import Size
 from modules.dit import XL, XS, B
@@ -39,6 +40,7 @@ class Matched:
     size: Size
     batch: int
     router_steps: int
+    pretrained: PretrainedDiT | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class Scale:
         pair: the "one data cluster" on which pairs of experts are compared (§3.3.1): a cluster, or
             several as one; none for all, where one is too small to be scored alone.
         pair_batch: batch of such an expert.
+        pretrained: the checkpoint that experts are begun with (§2.6); none where an expert of other
+            clusters stands in.
     """
 
     source: Source
@@ -131,6 +135,7 @@ class Scale:
     conversion_guidance: float
     pair: tuple[int, ...] | None
     pair_batch: int
+    pretrained: PretrainedDiT | None
 
     def __post_init__(self) -> None:
         counts = (
@@ -216,6 +221,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "conversion_guidance": (1.6,        1.6,             1.6,        1.6,             6.0),
     "pair":       (None,                None,            None,       None,            (0,)),
     "pair_batch": (16,                  64,              32,         64,              128),
+    "pretrained": (*2 * (None,),        *2 * (None,),                PretrainedDiT()),
 }  # fmt: skip
 
 

@@ -5,7 +5,6 @@ A killed process leaves only what it was making; a stage that can resume finds i
 """
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from experiments.files import StoreError, read_json
+from experiments.files import StoreError, read_json, sha256
 from experiments.identity import Context, Stage, canonical
 from experiments.provenance import commit, provenance
 
@@ -28,11 +27,6 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         pass
     return True
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Store:
@@ -62,7 +56,7 @@ class Store:
         """A file of a complete artifact. StoreError, naming it, if it is not what was written."""
         path = self.path(stage) / name
         try:
-            digest = _sha256(path)
+            digest = sha256(path)
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error}") from error
         if digest != self.provenance(stage).get("files", {}).get(name):
@@ -95,7 +89,7 @@ class Store:
         stage.make(folder, context)
         made = provenance(time.time() - started, context.torch_device)
         made["hardware"] = canonical(context.hardware)
-        made["files"] = {p.name: _sha256(p) for p in sorted(folder.iterdir()) if p.is_file()}
+        made["files"] = {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.is_file()}
         made["seed"] = getattr(stage, "seed", None)
         made["inputs"] = [f"{item.kind}/{item.key}" for item in stage.inputs()]
         (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")

@@ -20,11 +20,12 @@ from experiments.data import Encoded, Shards
 from experiments.identity import Context, Stage, canonical
 from experiments.runs import train
 from experiments.stages import EXPERT, ROUTER, run_seed
+from experiments.starts import PretrainedDiT
 from experiments.store import Store
-from experiments.training import read_curve
+from experiments.training import read_curve, training_cost
 from modules.checkpoint import load_weights
 from modules.denoising import DenoisingExpert
-from modules.dit import DiT
+from modules.dit import DiT, DiTNetwork
 from modules.pretrained import Transfer, transfer
 from modules.routing import Router
 from modules.schedules import Schedule
@@ -35,13 +36,20 @@ VALIDATION_BATCH = 256
 
 @dataclass(frozen=True)
 class Start:
-    """The trained expert whose weights another begins with, and which of them.  (HDDM, Eq. 20)
+    """The trained expert, or the checkpoint, whose weights another begins with, and which of them.
 
-    The rest is drawn as the beginner's network says: `DiT.text_std`, `DiT.head_std`.
+    The rest is drawn as the beginner's network says: `DiT.text_std`, `DiT.head_std`.  (Eq. 20)
     """
 
-    source: "TrainExpert"
+    source: "TrainExpert | PretrainedDiT"
     what: Transfer = Transfer()
+
+    def begin(self, network: DiTNetwork, store: Store) -> str:
+        """Copy them, and say what became of every tensor of a checkpoint."""
+        if isinstance(self.source, PretrainedDiT):
+            return self.source.begin(network, self.what, store)
+        transfer(self.source.load(store).network, network, self.what)
+        return ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ class TrainExpert(Stage):
 
     A monolith is the expert of all clusters.  start: what it begins with, none for weights drawn
     anew.  validation: what validation.csv holds; training is the same to the bit without it.
+    ValueError for a network begun with a checkpoint that reads time otherwise than Eq. 21.
     """
 
     resumes: ClassVar[bool] = True
@@ -88,8 +97,12 @@ class TrainExpert(Stage):
     start: Start | None = None
     validation: Validation | None = None
 
+    def __post_init__(self) -> None:
+        if self.start is not None and isinstance(self.start.source, PretrainedDiT):
+            self.start.source.check(self.network, self.module.objective)
+
     def inputs(self) -> tuple[Stage, ...]:
-        """The shards, the expert begun with and the pictures validated on."""
+        """The shards, what is begun with and the pictures validated on."""
         start = () if self.start is None else (self.start.source,)
         validation = () if self.validation is None else (self.validation.encoded,)
         return (*super().inputs(), *start, *validation)
@@ -119,10 +132,13 @@ class TrainExpert(Stage):
         """The untrained module, with the weights that it starts from."""
         module = self.build()
         if self.start is not None:
-            transfer(self.start.source.load(store).network, module.network, self.start.what)
+            self.start.begin(module.network, store)
         return module
 
     def make(self, folder: Path, context: Context) -> None:
+        if self.start is not None and isinstance(self.start.source, PretrainedDiT):
+            told = self.start.begin(self.build().network, context.store)
+            (folder / "transfer.txt").write_text(told)
         train(self, folder, context, self.validation)
         folders = self.shards.folders(context.store, self.clusters)
         card = {
@@ -207,8 +223,3 @@ def load_trained(network: nn.Module, stage: Stage, store: Store) -> None:
     """Load a stage's weights. CheckpointError if they do not fit, StoreError if they changed."""
     load_weights(network, store.path(stage) / "weights.safetensors")
     store.file(stage, "weights.safetensors")
-
-
-def training_cost(optim: Optim) -> float:
-    """Seconds on one core at `small`, about: an overhead a step, and a time a sample."""
-    return optim.steps * optim.accumulate * (0.006 + 0.0002 * optim.batch)

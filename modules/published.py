@@ -17,10 +17,12 @@ from torch import nn
 from modules.cards import ExpertCard, Origin, RouterCard, decode, encode
 from modules.checkpoint import CheckpointError, load_weights, save_weights
 from modules.dit import DiT, DiTNetwork, count_parameters
-from modules.ensemble import Ensemble
+from modules.ensemble import Ensemble, Uniform
 from modules.expert import Expert
+from modules.guard import Guard
+from modules.objectives import OFF
 from modules.routing import Probabilities, RouterNetwork, Tempered
-from modules.selection import Selection
+from modules.selection import Only, Selection
 
 CARD, WEIGHTS, FORMAT = "card.json", "model.safetensors", 1
 
@@ -69,7 +71,7 @@ def save_router(folder: Path, network: RouterNetwork, card: RouterCard) -> None:
     _save(folder, network, network.trunk.shape, card)
 
 
-def _read(folder: Path, kind: type) -> tuple[Any, DiT, dict[str, Any]]:
+def _read(folder: Path, *kinds: type) -> tuple[Any, DiT, dict[str, Any]]:
     """The card, the shape, and the whole of card.json."""
     path = folder / CARD
     try:
@@ -82,9 +84,24 @@ def _read(folder: Path, kind: type) -> tuple[Any, DiT, dict[str, Any]]:
             f"{path} is no card of format {FORMAT} with {', '.join(sorted(keys))}"
         )
     card, shape = decode(form["card"], str(path)), decode(form["network"], str(path))
-    if not isinstance(card, kind) or not isinstance(shape, DiT):
-        raise CheckpointError(f"{path} is the card of a {type(card).__name__}, not {kind.__name__}")
+    if not isinstance(card, kinds) or not isinstance(shape, DiT):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise CheckpointError(f"{path} is the card of a {type(card).__name__}, not {wanted}")
     return card, shape, form
+
+
+def cards(places: Sequence[Path]) -> dict[Path, ExpertCard | RouterCard]:
+    """The networks that lie in folders, or one level below them, and what their cards say.
+
+    CheckpointError for a card that cannot be read, or a place without one.
+    """
+    found: dict[Path, ExpertCard | RouterCard] = {}
+    for place in places:
+        own = [place] if (place / CARD).exists() else [p.parent for p in place.glob(f"*/{CARD}")]
+        if not own:
+            raise CheckpointError(f"no network is published in {place}: no {CARD} there or below")
+        found |= {folder: _read(folder, ExpertCard, RouterCard)[0] for folder in sorted(own)}
+    return found
 
 
 def _fill(network: nn.Module, folder: Path, form: dict[str, Any]) -> None:
@@ -145,19 +162,31 @@ def _in_order(found: Sequence[Published], router: RouterCard) -> list[Published]
 
 
 def load_ensemble(
-    places: Sequence[Path], router: Path, selection: Selection, device: torch.device | str = "cpu"
-) -> Ensemble:
-    """Experts from anywhere, in any order, on the path that the router was trained on.
+    places: Sequence[Path],
+    selection: Selection,
+    guard: Guard = OFF,
+    device: torch.device | str = "cpu",
+) -> tuple[Ensemble, Origin]:
+    """Experts from anywhere, in any order, on the path that their router was trained on; where they
+    come from, but for each one's own data and licence.
 
-    places: experts' folders, or folders of such. CheckpointError if one cannot be read, or if they
-    are not one expert for each cluster of the router's partition, on the same encoders.
+    places: networks' folders, or folders of such; one expert without a router is asked alone.
+    CheckpointError if one cannot be read, or if they are not a router and one expert for each
+    cluster of its partition, on the same encoders.
     """
-    card, p = load_router(router)
-    folders: list[Path] = []
-    for place in places:
-        own = (place / CARD).exists()
-        folders += [place] if own else sorted(path.parent for path in place.glob(f"expert*/{CARD}"))
-    found = _in_order([load_expert(folder) for folder in folders], card)
+    there = cards(places)
+    routers = [folder for folder, card in there.items() if isinstance(card, RouterCard)]
+    found = [load_expert(folder) for folder in there if folder not in routers]
+    if len(found) == 1 and not routers:
+        alone = found[0].expert()
+        found[0].network.to(device)
+        return Ensemble([alone], Uniform(1), Only(0), guard=guard), found[0].card.origin
+    if len(routers) != 1:
+        said = ", ".join(map(str, routers)) or "none"
+        raise CheckpointError(f"{len(found)} experts need one router; there is: {said}")
+    card, p = load_router(routers[0])
+    found = _in_order(found, card)
     for each in found:
         each.network.to(device)
-    return Ensemble([each.expert() for each in found], p.to(device), selection, card.schedule)
+    experts = [each.expert() for each in found]
+    return Ensemble(experts, p.to(device), selection, card.schedule, guard=guard), card.origin

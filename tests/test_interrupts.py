@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli import _reason
+from experiments.cli import reason
 from experiments.files import StoreError
 
 ROOT = Path(__file__).parent.parent
@@ -81,8 +81,8 @@ def test_workers_that_are_still_importing_say_nothing(tmp_path, after):
 )
 def test_a_damaged_artifact_is_named_whole(tmp_path, said, advice):
     """kills: a file named without its artifact, a half of an artifact, or work that goes on."""
-    found = _reason(StoreError(said.format(tmp_path)), tmp_path)
+    found = reason(StoreError(said.format(tmp_path)), tmp_path)
     end = f"; delete {advice.format(tmp_path)} and run again" if advice else ""
     assert found == said.format(tmp_path) + end
     done = f"{tmp_path}/score/ab12/x is damaged: delete {tmp_path}/score/ab12 and run again"
-    assert _reason(StoreError(done), tmp_path) == done
+    assert reason(StoreError(done), tmp_path) == done

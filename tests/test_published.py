@@ -1,7 +1,9 @@
 """Networks published one a folder: what a card says, and ensembles from several places."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from modules.checkpoint import CheckpointError
 from modules.dit import DiT, DiTNetwork, TextShape, count_parameters
 from modules.ensemble import Ensemble
 from modules.expert import Expert
+from modules.guard import Guard
 from modules.objectives import X0, Epsilon, V, Velocity
 from modules.published import load_ensemble, load_expert, load_router, save_expert, save_router
 from modules.routing import RouterNetwork
@@ -67,7 +70,8 @@ def test_an_ensemble_from_several_places_is_the_one_that_was_published(places):
     """kills: experts in the order of their folders, an objective, schedule, time map, temperature
     or path lost on the way, or weights left as drawn."""
     x, t, c = inputs()
-    found = load_ensemble(*places, Full())
+    found, origin = load_ensemble([*places[0], places[1]], Full())
+    assert origin == ORIGIN
     experts = [Expert(network(k), CARDS[k].objective, CARDS[k].schedule) for k in range(3)]
 
     def posterior(x, t, c):
@@ -169,7 +173,7 @@ def test_a_spoilt_folder_is_refused_by_name(places, spoil, said):
     home = places[1].parent / "one"
     spoil(home)
     with pytest.raises(CheckpointError, match=said) as caught:
-        load_ensemble(*places, Full())
+        load_ensemble([*places[0], places[1]], Full())
     assert str(home) in str(caught.value)
 
 
@@ -180,11 +184,15 @@ def test_a_card_of_before_a_later_field_has_its_default(places):
     assert load_expert(home).network.shape == replace(SHAPE, adaln=AdaLN.ZERO)
 
 
+def copied(folder):
+    return Path(shutil.copytree(folder, folder.with_name("again")))
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
         (lambda p: p[0].pop(), r"experts of \[\(1,\), \(2,\)\]"),
-        (lambda p: p[0].append(p[0][1]), r"\[\(0,\), \(0,\), \(1,\), \(2,\)\]"),
+        (lambda p: p[0].append(copied(p[0][1])), r"\[\(0,\), \(0,\), \(1,\), \(2,\)\]"),
         (
             lambda p: edited(
                 p[0][1], lambda c: c["card"]["origin"].update(partition="another k-means")
@@ -195,13 +203,28 @@ def test_a_card_of_before_a_later_field_has_its_default(places):
             lambda p: edited(p[0][1], lambda c: c["card"]["origin"].update(latents="sd-vae")),
             "does not go with",
         ),
+        (lambda p: shutil.rmtree(p[1]), "no network is published in"),
+        (lambda p: p[0].append(copied(p[1])), "3 experts need one router; there is: .*, "),
     ],
 )
 def test_experts_that_do_not_belong_together_are_refused(places, spoil, said):
     """kills: a missing expert, one counted twice, clusters of another partition, other latents."""
     spoil(places)
     with pytest.raises(CheckpointError, match=said):
-        load_ensemble(*places, Full())
+        load_ensemble([*places[0], places[1]], Full())
+
+
+def test_one_expert_alone_needs_no_router_and_several_do(places):
+    """kills: a router made up for several, or one expert that cannot be looked at by itself; an
+    expert asked without the guard."""
+    x, t, c = inputs()
+    found, origin = load_ensemble([places[0][1]], Full(), Guard(t_max=0.5))
+    alone = Expert(network(0), Velocity(), Linear())
+    torch.testing.assert_close(found(x, t, c), alone.velocity(x, t, c))
+    assert (origin, found.guard) == (ORIGIN, Guard(t_max=0.5))
+    assert load_ensemble([*places[0], places[1]], Full(), Guard(t_max=0.5))[0].guard.t_max == 0.5
+    with pytest.raises(CheckpointError, match="2 experts need one router; there is: none"):
+        load_ensemble(places[0][:1], Full())
 
 
 def test_nothing_is_published_over(places):

@@ -1,0 +1,188 @@
+"""Publish trained experts and a router, one a folder with its card, for whoever has the others.
+
+    python -m experiments.publish --clusters 0 3 --licence CC-BY-4.0 --out published
+
+Experts are those that the tables of a scale train, by cluster, seed and objective; they go to
+<out>/expert_<k>, a router to <out>/router. Nothing is published over; `experiments.sample` draws.
+"""
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from experiments import cli, dials, naming, recipes, stages
+from experiments.cli import BAD_INPUT
+from experiments.data import Shards
+from experiments.files import StoreError, read_json
+from experiments.identity import Context, Stage
+from experiments.options import UsageError, cores, take_scale
+from experiments.routers import Calibrated
+from experiments.scales import SCALES, Scale
+from experiments.store import Store
+from experiments.trained import TrainExpert, TrainRouter
+from experiments.variants import ROUTERS
+from modules.cards import ExpertCard, Origin, RouterCard
+from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
+from modules.published import save_expert, save_router
+from modules.routing import RouterNetwork
+
+OBJECTIVES = {"fm": FlowMatchingExpert, "ddpm": DDPMExpert, "x0": X0Expert, "v": VExpert}
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, read. router: of ROUTERS, or none."""
+
+    scale: Scale
+    clusters: tuple[int, ...]
+    objective: str
+    router: str | None
+    calibrated: bool
+    seed: int
+    licence: str
+    data: str | None
+    store: Path
+    out: Path
+    train: bool
+    workers: int
+
+    def wanted(self) -> dict[str, Stage]:
+        """The folders and what shall lie in them."""
+        module = OBJECTIVES[self.objective]
+        found: dict[str, Stage] = {
+            f"expert_{k}": recipes.expert(self.scale, module, k, self.seed) for k in self.clusters
+        }
+        if self.router is not None:
+            router = recipes.calibrated if self.calibrated else recipes.router
+            found["router"] = router(self.scale, ROUTERS[self.router], self.seed)
+        return found
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """UsageError for an unknown scale or option, a bad value, or nothing to publish."""
+    scale, form, rest = take_scale(arguments)
+    parser = ArgumentParser(
+        prog="publish",
+        usage="%(prog)s [--scale NAME] [--clusters K …] [--router FORM] --licence NAME …",
+        description=__doc__.split(".")[0],
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--scale", type=form)
+    add("--clusters", type=int, nargs="+", default=[], help="whose experts")
+    add("--objective", choices=list(OBJECTIVES), default="fm", help="theirs")
+    add("--router", choices=list(ROUTERS), help="which router, if any")
+    add("--calibrated", type=bool, default=False, help="the router at its fitted temperature")
+    add("--seed", type=int, default=0, help="training seed")
+    add("--licence", required=True, help="of the weights, such as CC-BY-4.0")
+    add("--data", help="what was trained on, in your words; else the source's name and dials")
+    add("--store", type=Path, default=Path("store"), help="folder of artifacts")
+    add("--out", type=Path, default=Path("published"), help="folder of the folders")
+    add("--train", type=bool, default=False, help="first train what the store lacks")
+    add("--workers", type=int, default=cores(), help="processes at once, to train")
+    try:
+        found = vars(parser.instantiate(parser.parse_args(rest)))
+        found["scale"] = dials.filled(found["scale"], SCALES[scale])
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise UsageError(" ".join(str(error).split())) from error
+    options = Options(**{**found, "clusters": tuple(dict.fromkeys(found["clusters"]))})
+    if not (options.clusters or options.router):
+        raise UsageError("nothing to publish: name --clusters, a --router, or both")
+    if not {*options.clusters} <= {*range(options.scale.clusters)}:
+        raise UsageError(f"--clusters must lie between 0 and {options.scale.clusters - 1}")
+    if options.seed < 0 or options.workers < 1 or not options.licence.strip():
+        raise UsageError("--seed must not be negative, --workers at least 1, --licence not empty")
+    return options
+
+
+def origin(shards: Shards, licence: str, data: str | None) -> Origin:
+    """Where networks of these shards come from. ValueError for encoders that no stranger has."""
+    return Origin(
+        partition=f"{shards.clusters.kind}/{shards.clusters.key}",
+        experts=shards.clusters.k,
+        latents=naming.name(shards.latents),
+        captions=naming.name(shards.text),
+        data=data or naming.words(shards.source),
+        licence=licence,
+    )
+
+
+def save(stage: Stage, store: Store, folder: Path, licence: str, data: str | None) -> None:
+    """One stage's network and its card. StoreError or CheckpointError if it is damaged."""
+    if isinstance(stage, TrainExpert):
+        samples = int(read_json(store.file(stage, "card.json"))["samples"])
+        come = origin(stage.shards, licence, data)
+        objective = stage.module.objective
+        card = ExpertCard(objective, stage.schedule, stage.clusters, samples, come)
+        save_expert(folder, stage.load(store).network, card)
+        return
+    temperature = stage.temperature(store) if isinstance(stage, Calibrated) else 1.0
+    router = stage.router if isinstance(stage, Calibrated) else stage
+    assert isinstance(router, TrainRouter)
+    pooled = router.shards.text.pooled if router.reads_text else None
+    come = origin(router.shards, licence, data)
+    network = router.load(store).network
+    assert isinstance(network, RouterNetwork)
+    save_router(folder, network, RouterCard(router.schedule, pooled, temperature, come))
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A folder to fill aside, in its place when it is whole."""
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        yield aside
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def run(options: Options) -> Iterator[Path]:
+    """Publish what is asked, and give the folders. FileExistsError, before any is written, if one
+    is there; StoreError if the store lacks a network and none is to be trained."""
+    store, wanted = Store(options.store), options.wanted()
+    there = [options.out / name for name in wanted if (options.out / name).exists()]
+    if there:
+        raise FileExistsError(f"{there[0]} is there already, and nothing is published over")
+    missing = [stage for stage in wanted.values() if not store.has(stage)]
+    if missing and not options.train:
+        raise StoreError(
+            f"{store.root} lacks the {missing[0].label} ({missing[0].kind}/{missing[0].key}): "
+            "the same command with --train true trains it first"
+        )
+    stages.ensure(missing, Context(store), options.workers)
+    for name, stage in wanted.items():
+        with _whole(options.out / name) as folder:
+            save(stage, store, folder, options.licence, options.data)
+        yield options.out / name
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when the folders are there, 2 for a bad command line, 1 for a store that cannot serve."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as experiments/__init__.py left it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        options = parse(sys.argv[1:] if arguments is None else arguments)
+    except UsageError as error:
+        return cli.say("publish", str(error), 2)
+    try:
+        for folder in run(options):
+            print(folder)
+    except (KeyboardInterrupt, BrokenProcessPool):
+        return cli.say("publish", "interrupted; the same command goes on from here", 130)
+    except BAD_INPUT as error:
+        return cli.say("publish", " ".join(cli.reason(error, options.store).split()), 1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
