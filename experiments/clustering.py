@@ -1,7 +1,7 @@
 """k-means over mapped features: seconds, memory, and how near to full k-means.  HDDM §6.1
 
 A million features of a planted mixture stand for the 11M of the paper, and what those would take is
-projected. small: 8 min for one seed on one core.
+projected. small: 10 core-minutes for one seed.
 """
 
 import sys
