@@ -18,7 +18,7 @@ TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering abla
            ablation-join ablation-alignment ablation-weights figures
 
 .DEFAULT_GOAL := help
-.PHONY: help env readme lock lint format test all claims smoke clean $(TABLES)
+.PHONY: help env readme lock lint format test all claims smoke clustering clean $(TABLES)
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,11 @@ claims: env ## each statement of the paper with its verdict, from the tables tha
 
 smoke: ## everything at scale smoke, in minutes: the plumbing, not the values
 	@$(MAKE) --no-print-directory all SCALE=smoke SEEDS=2
+
+clustering: SEEDS = 1
+clustering: WORKERS = 1
+clustering: env ## k-means of a million features: seconds, memory, and full k-means beside it
+	@$(RUN) experiments.clustering $(DIALS)
 
 lint: env ## ruff and mypy
 	$(BIN)/ruff check .

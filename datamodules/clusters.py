@@ -6,7 +6,8 @@ but for `Lloyd`, what is held does not grow with their number.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -16,14 +17,17 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 Array = NDArray[np.floating]
 ROWS = 65_536
 """Features whose distances are held at once."""
+LATER = {"later": True}
+"""Marks a field that came when there were results: at its default it is not part of a name."""
 
 
 @dataclass(frozen=True)
 class Partition:
-    """assignment [N] in 0 … K-1, and the coarse centroids [K, F] of unit norm."""
+    """assignment [N] in 0 … K-1, the coarse centroids [K, F] of unit norm, and the fine ones."""
 
     assignment: NDArray[np.int64]
     centroids: Array
+    fine: Array
 
     @property
     def sizes(self) -> list[int]:
@@ -40,11 +44,15 @@ class FineMethod(Protocol):
 
 @dataclass(frozen=True)
 class Lloyd:
-    """k-means on all features at once, for those that fit into memory."""
+    """k-means on all features at once, for those that fit into memory: the best of `starts`."""
+
+    starts: int = field(default=4, metadata=LATER)
+    iterations: int = field(default=300, metadata=LATER)
 
     def centroids(self, parts: Sequence[Array], fine: int, seed: int) -> Array:
         points = unit(np.concatenate(parts))
-        return KMeans(fine, n_init=4, random_state=seed).fit(points).cluster_centers_
+        found = KMeans(fine, n_init=self.starts, max_iter=self.iterations, random_state=seed)
+        return found.fit(points).cluster_centers_
 
 
 @dataclass(frozen=True)
@@ -111,11 +119,17 @@ def nearest(features: Array, centroids: Array) -> NDArray[np.int64]:
 
 
 def partition(
-    parts: Sequence[Array], fine: int, k: int, seed: int, method: FineMethod = Lloyd()
+    parts: Sequence[Array],
+    fine: int,
+    k: int,
+    seed: int,
+    method: FineMethod = Lloyd(),
+    into: NDArray[np.int64] | None = None,
 ) -> Partition:
     """Cluster the features in `parts` [N_i, F] into `fine` groups and those into k.
 
     Clusters are numbered by falling size, so that a number means the same after a reshuffle.
+    into: where the assignment [N] is written, a part at a time: a mapped file need not be held.
     Raises ValueError if k or fine exceeds what there is to cluster, or a cluster comes out empty.
     """
     n = sum(map(len, parts))
@@ -125,12 +139,27 @@ def partition(
         raise ValueError(f"{fine} fine centroids must lie between K = {k} and {n} pictures")
     found = method.centroids(parts, fine, seed)
     coarse = KMeans(k, n_init=10, random_state=seed).fit(unit(found)).cluster_centers_
-    assignment = np.concatenate([nearest(part, coarse) for part in parts])
+    assignment = np.empty(n, dtype=np.int64) if into is None else into
+    for part, piece in zip(parts, _pieces(assignment, parts), strict=True):
+        piece[:] = nearest(part, coarse)
     sizes = np.bincount(assignment, minlength=k)
     if sizes.min() == 0:
         raise ValueError(f"K = {k} leaves a cluster empty (sizes {sizes.tolist()}): lower K")
     order = np.argsort(-sizes, kind="stable")
-    return Partition(np.argsort(order)[assignment].astype(np.int64), unit(coarse)[order])
+    number = np.argsort(order)
+    for piece in _pieces(assignment, parts):
+        piece[:] = number[piece]
+    return Partition(assignment, unit(coarse)[order], found)
+
+
+def assignment_file(folder: Path, n: int) -> NDArray[np.int64]:
+    """assignment.npy [n], mapped: what is written into it need not be held."""
+    return np.lib.format.open_memmap(folder / "assignment.npy", "w+", np.dtype(np.int64), (n,))
+
+
+def _pieces(assignment: NDArray[np.int64], parts: Sequence[Array]) -> list[NDArray[np.int64]]:
+    """The views [N_i] of what belongs to each part."""
+    return np.split(assignment, np.cumsum([len(part) for part in parts])[:-1])
 
 
 def _runs(parts: Sequence[Array], size: int, rng: np.random.Generator) -> Iterator[Array]:
@@ -150,7 +179,8 @@ def _runs(parts: Sequence[Array], size: int, rng: np.random.Generator) -> Iterat
 def _drawn(parts: Sequence[Array], n: int, seed: int) -> Array:
     """n rows drawn from all parts, or all rows if there are fewer, in their order."""
     ends = np.cumsum([len(part) for part in parts])
-    rows = np.sort(np.random.default_rng(seed).permutation(ends[-1])[:n])
+    g = np.random.default_rng(seed)  # a permutation of all rows would be as long as the data
+    rows = np.sort(g.choice(ends[-1], min(n, ends[-1]), replace=False, shuffle=False))
     pieces = np.split(rows, np.searchsorted(rows, ends[:-1]))
     starts = [0, *ends[:-1]]
     return np.concatenate([p[r - s] for p, r, s in zip(parts, pieces, starts, strict=True)])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from datamodules.clusters import FineMethod, Lloyd, nearest, partition
+from datamodules.clusters import FineMethod, Lloyd, assignment_file, nearest, partition
 from datamodules.encoders import FeatureEncoder, LatentEncoder, TextEncoder
 from datamodules.shards import ClusterWriter
 from datamodules.sources import BAD_SHARE, Refused, Source, Split
@@ -55,13 +55,8 @@ class Encode(Stage):
 
     def make(self, folder: Path, context: Context) -> None:
         parts = self.source.parts(self.split)
-        bar = tqdm(
-            parts,
-            desc=self.label,
-            position=context.bar,
-            disable=context.bar is None or len(parts) == 1,
-            leave=False,
-        )
+        hidden = context.bar is None or len(parts) == 1
+        bar = tqdm(parts, desc=self.label, position=context.bar, disable=hidden, leave=False)
         refused = Refused()
         for i, part in enumerate(bar):
             if not (folder / f"{i:05d}.json").exists():
@@ -122,7 +117,11 @@ class Part:
 
     def __init__(self, stage: Encode, store: Store, number: int) -> None:
         self.stage, self.store, self.name = stage, store, f"{number:05d}"
-        self.about = read_json(store.file(stage, f"{self.name}.json"))
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Keys, captions, labels: read when asked for, as all parts' are as long as the data."""
+        return read_json(self.store.file(self.stage, f"{self.name}.json"))
 
     def __len__(self) -> int:
         return len(self.about["keys"])
@@ -144,8 +143,8 @@ class Clusters(Stage):
 
     def make(self, folder: Path, context: Context) -> None:
         parts = [part.array("features") for part in self.encoded.parts(context.store)]
-        found = partition(parts, self.fine, self.k, self.seed, self.method)
-        np.save(folder / "assignment.npy", found.assignment)
+        assigned = assignment_file(folder, sum(map(len, parts)))
+        found = partition(parts, self.fine, self.k, self.seed, self.method, assigned)
         np.save(folder / "centroids.npy", found.centroids)
         (folder / "balance.json").write_text(json.dumps({"sizes": found.sizes}) + "\n")
 
@@ -180,7 +179,8 @@ class Shards(Stage):
         return replace(self.clusters.encoded, split=Split.HELDOUT)
 
     def make(self, folder: Path, context: Context) -> None:
-        assignment = np.load(context.store.file(self.clusters, "assignment.npy"))
+        path = context.store.file(self.clusters, "assignment.npy")
+        assignment = np.load(path, mmap_mode="r")
         with ExitStack() as stack:
             writers = [
                 stack.enter_context(ClusterWriter(folder / f"cluster-{k:02d}", k, self.per_shard))
@@ -194,10 +194,11 @@ class Shards(Stage):
             names = ("tokens", "pooled") if self.text.cached else ("ids",)
             arrays = {f"{name}.npy": part.array(name) for name in names}
             arrays["latent.npy"] = part.array("latents")
-            for i, key in enumerate(part.about["keys"]):
+            about = part.about
+            for i, key in enumerate(about["keys"]):
                 yield {
                     "__key__": key,
-                    "caption.txt": part.about["captions"][i],
+                    "caption.txt": about["captions"][i],
                     **{name: np.array(array[i]) for name, array in arrays.items()},
                 }
 

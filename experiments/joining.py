@@ -18,11 +18,10 @@ from experiments.data import Encoded, Shards
 from experiments.files import read_json
 from experiments.identity import Context, Stage
 from experiments.routers import Routing
-from experiments.runs import train
+from experiments.runs import train, training_cost
 from experiments.stages import ROUTER, run_seed
 from experiments.store import Store
 from experiments.trained import TrainExpert, load_trained
-from experiments.training import training_cost
 from modules.dit import DiT
 from modules.joining import (
     Bayes,

@@ -36,6 +36,11 @@ slot: int | None = None
 """In a worker: its row of progress bars, from 1. None where bars make no sense."""
 
 
+def follow_parent() -> None:
+    """Have this process end when its parent does, whatever it is doing."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
 def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -56,7 +61,7 @@ def settle() -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    follow_parent()
 
 
 @contextlib.contextmanager

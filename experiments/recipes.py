@@ -77,6 +77,7 @@ def _optim(scale: Scale, batch: int) -> Optim:
         final_lr=scale.final_lr,
         ema=scale.ema,
         ema_start=scale.ema_start,
+        precision=scale.precision,
     )
 
 
@@ -151,6 +152,7 @@ def router(scale: Scale, reads_text: bool, seed: int) -> TrainRouter:
             lr=scale.router_lr,
             final_lr=scale.router_final_lr,
             weight_decay=ROUTER_WEIGHT_DECAY,
+            precision=scale.precision,
         ),
         text_dropout=scale.text_dropout if reads_text else 0.0,
         seed=seed,

@@ -30,6 +30,7 @@ from experiments.starts import PretrainedDiT
 from metrics.perceptual import Backbone, Lpips
 from modules.blocks import Size
 from modules.dit import XL, XS, B
+from modules.training import Precision
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Scale:
         batch: the monolith's batch; an expert's is batch / clusters, so that FLOPs are equal.
         lr: learning rate of the monolith and the experts.
         warmup: steps of linear warm-up.
+        precision: of what is trained; weights and their average are float32.
         final_lr: learning rate that a cosine falls to; none keeps it constant.
         ema: decay of the averaged weights.
         ema_start: step at which the average starts.
@@ -109,6 +111,7 @@ class Scale:
     batch: int
     lr: float
     warmup: int
+    precision: Precision
     final_lr: float | None
     ema: float
     ema_start: int
@@ -195,6 +198,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "batch":      (64,                  256,             128,        256,             1024),
     "lr":         (4e-3,                6e-3,            3e-3,       1e-3,            1e-4),
     "warmup":     (2,                   50,              100,        200,             5_000),
+    "precision":  (                     *3 * (Precision.SINGLE,),  *2 * (Precision.BF16,)),
     "final_lr":   (2e-4,                2e-4,            2e-4,       1e-4,            None),
     "ema":        (0.5,                 0.99,            0.99,       0.999,           0.9999),
     "ema_start":  (2,                   100,             200,        500,             0),

@@ -18,11 +18,11 @@ from datamodules.latents import Heldout
 from datamodules.shards import read_index
 from experiments.data import Encoded, Shards
 from experiments.identity import Context, Stage, canonical
-from experiments.runs import train
+from experiments.runs import train, training_cost
 from experiments.stages import EXPERT, ROUTER, run_seed
 from experiments.starts import PretrainedDiT
 from experiments.store import Store
-from experiments.training import read_curve, training_cost
+from experiments.training import read_curve
 from modules.checkpoint import load_weights
 from modules.denoising import DenoisingExpert
 from modules.dit import DiT, DiTNetwork

@@ -35,11 +35,6 @@ SAVES = 5
 """Checkpoints in a run: what a kill can cost is one part in this many of the steps."""
 
 
-def training_cost(optim: Optim) -> float:
-    """Seconds on one core at `small`, about: an overhead a step, and a time a sample."""
-    return optim.steps * optim.accumulate * (0.006 + 0.0002 * optim.batch)
-
-
 class WholeCheckpointIO(TorchCheckpointIO):
     """Checkpoints written beside their place and renamed: a kill leaves the last one as it was.
 
