@@ -3,12 +3,10 @@
 At `small`, and at the paper's own dials on digits, where guidance and steps are the printed ones.
 """
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import torch
 
-from datamodules.digits import Digits
 from experiments.samples import Sample
 from experiments.scales import SCALES
 from modules.alignment import MatchSNR, SameTime
@@ -30,7 +28,7 @@ CASES = {  # a scale, the "one data cluster" and (steps, guidance) of §3.1 and 
         settings={"table 1": (25, 1.0), "aligned": (25, 2.0), "conversion": (38, 1.6)},
     ),
     "paper": SimpleNamespace(
-        scale=replace(SCALES["paper"], source=Digits(), fine=64),
+        scale=SCALES["paper"],
         pair=(0,),
         repeated=(100, 10),  # §3.4.1
         settings={"table 1": (50, 7.5), "aligned": (50, 7.5), "conversion": (75, 6.0)},

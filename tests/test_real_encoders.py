@@ -1,6 +1,5 @@
 """The papers' encoders, through their own loading code, on small checkpoints of their classes."""
 
-import json
 import shutil
 import time
 
@@ -8,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from checkpoints import lay_encoders
 from diffusers import AutoencoderKL, AutoencoderTiny
 from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextConfig, CLIPTextModel, Dinov2Config, Dinov2Model
+from transformers import CLIPTextModel, Dinov2Model
 
 from datamodules.autoencoders import StableDiffusionVAE, TinyVAE
 from datamodules.clip_text import ClipText
@@ -24,30 +24,7 @@ WORDS = ["a red car", "two dogs on a beach, at sunset", "", "a red car " * 40]
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """A folder with a small checkpoint of every encoder, as the hub lays them out."""
-    root = tmp_path_factory.mktemp("weights")
-    torch.manual_seed(0)
-    ends = ("DownEncoderBlock2D",) * 4, ("UpDecoderBlock2D",) * 4
-    widths = (8, 8, 16, 16)
-    AutoencoderKL(
-        down_block_types=ends[0], up_block_types=ends[1], block_out_channels=widths,
-        norm_num_groups=4, latent_channels=4,
-    ).save_pretrained(root / "vae")  # fmt: skip
-    AutoencoderTiny(
-        encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4,
-        num_encoder_blocks=(1, 1, 1, 1), num_decoder_blocks=(1, 1, 1, 1),
-    ).save_pretrained(root / "tiny")  # fmt: skip
-    shape = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
-    Dinov2Model(Dinov2Config(**shape, image_size=28, patch_size=14)).save_pretrained(root / "dino")
-    clip = CLIPTextConfig(**shape, intermediate_size=32, eos_token_id=49407, bos_token_id=49406)
-    CLIPTextModel(clip).save_pretrained(root / "clip")
-    tokens = SimpleTokenizer()
-    names = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
-    vocabulary = {names.get(word, word): i for word, i in tokens.encoder.items()}
-    (root / "clip" / "vocab.json").write_text(json.dumps(vocabulary))
-    merges = sorted(tokens.bpe_ranks, key=tokens.bpe_ranks.get)
-    text = "\n".join(["#version: 0.2", *(" ".join(pair) for pair in merges)])
-    (root / "clip" / "merges.txt").write_text(text + "\n")
-    return root
+    return lay_encoders(tmp_path_factory.mktemp("weights"))
 
 
 def pictures(n, side=32):
