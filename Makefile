@@ -86,7 +86,7 @@ format: env ## ruff's fixes and formatting
 	$(BIN)/ruff format .
 
 test: lint ## lint and every test
-	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 clean: ## delete the environment and the store; results stay
 	rm -rf $(VENV) $(STORE)

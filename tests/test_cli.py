@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import serial
 
 from experiments import cli, launch, stages
 from experiments.hddm.table1 import TABLE
@@ -21,16 +22,6 @@ ROOT = Path(__file__).parent.parent
 TINY = ["clusters=2", "batch=8", "steps=4", "router_steps=2", "judge_steps=2",
         "solver_steps=1"]  # fmt: skip
 SMOKE = ["--scale", "smoke", "--seeds", "1", *(f"--scale.{dial}" for dial in TINY)]
-
-
-def serial(work, tasks, workers):
-    """launch.map in this process: the same order of needs, no workers to start."""
-    left = list(tasks)
-    while left:
-        waiting = {task.key for task in left}
-        task = next(task for task in left if not task.needs & waiting)
-        work(task.item)
-        left.remove(task)
 
 
 @pytest.fixture(scope="module")

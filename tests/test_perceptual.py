@@ -39,16 +39,18 @@ def real(monkeypatch):
 VGG = pytest.param(Backbone.VGG, marks=pytest.mark.slow)  # half a gigabyte of weights
 
 
-@pytest.fixture(params=[Backbone.ALEX, VGG, Backbone.SQUEEZE])
-def drawn(request, tmp_path, monkeypatch):
+@pytest.fixture(scope="module", params=[Backbone.ALEX, VGG, Backbone.SQUEEZE])
+def drawn(request, tmp_path_factory):
     """A backbone whose weights are random, and lie where torchvision's would."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    home = tmp_path_factory.mktemp("torch")
+    (home / "hub" / "checkpoints").mkdir(parents=True)
     torch.manual_seed(0)
     weights = MODELS[request.param]().state_dict()
-    torch.save(weights, tmp_path / "hub" / "checkpoints" / request.param.value[1])
+    torch.save(weights, home / "hub" / "checkpoints" / request.param.value[1])
     perceptual._network.cache_clear()
-    yield Lpips(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(home))
+        yield Lpips(request.param)
     perceptual._network.cache_clear()
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make
+from conftest import make, serial
 from original_dit import Original
-from test_cli import serial
 
 from experiments import cli, launch, recipes, trained
 from experiments.hddm import ablation_init
