@@ -30,6 +30,9 @@ from metrics.pixels import to_uint8
 from modules.checkpoint import save_weights
 from modules.dit import LATER
 
+COMPARED = 1_000
+"""Held-out pictures whose nearest training picture is looked for."""
+
 
 @dataclass(frozen=True)
 class Judge(Judging):
@@ -95,7 +98,8 @@ class Judge(Judging):
             "accuracy": agreement(classes, pictures.prompts(store)[1]),
             **({"diversity": float(np.mean(list(within.values())))} if within else {}),
             "spread": spread,
-            "nearest": nearest(images, train.images) / nearest(heldout.images, train.images),
+            "nearest": nearest(images, train.images)
+            / nearest(heldout.images[:COMPARED], train.images),
         }
         return found, within
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist, pdist
+from scipy.spatial.distance import pdist
+from sklearn.metrics import pairwise_distances_argmin_min
 
 
 def within_groups(features: NDArray[np.floating], groups: NDArray) -> dict[str, float]:
@@ -24,8 +25,8 @@ def spread(features: NDArray[np.floating]) -> float:
 
 def nearest(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     """The median over a [N, ...] of the Euclidean distance to the nearest of b [M, ...]."""
-    distances = cdist(a.reshape(len(a), -1), b.reshape(len(b), -1))
-    return float(np.median(distances.min(axis=1)))
+    flat = (x.reshape(len(x), -1).astype(np.float64) for x in (a, b))
+    return float(np.median(pairwise_distances_argmin_min(*flat)[1]))
 
 
 def agreement(predicted: NDArray[np.int64], named: NDArray[np.int64]) -> float:
