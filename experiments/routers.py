@@ -7,12 +7,12 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from experiments.data import Encoded
 from experiments.files import read_json
 from experiments.identity import Context, Stage
-from experiments.stages import MEASURING, noised, run_seed
+from experiments.stages import MEASURING, Noised, noised, run_seed
 from experiments.store import Store
 from experiments.trained import TrainRouter
 from metrics.calibration import temperature
@@ -20,6 +20,9 @@ from modules.dit import DiTNetwork
 from modules.ensemble import Posterior
 from modules.routing import Oracle, RouterNetwork, Tempered
 from modules.schedules import Linear
+
+BATCH = 1024
+"""States that a router is asked about at once."""
 
 
 class Routing(Protocol):
@@ -38,6 +41,17 @@ def at_rows(router: nn.Module, rows: range) -> Posterior:
     return router.at(rows) if isinstance(router, Oracle) else router
 
 
+@torch.inference_mode()
+def answers(router: nn.Module, states: Noised, device: torch.device) -> Tensor:
+    """p [N, K] of noised pictures, asked on a device a batch at a time."""
+    x, t, _, c = states
+    found = []
+    for start in range(0, len(x), BATCH):
+        rows = slice(start, start + BATCH)
+        found.append(router(x[rows].to(device), t[rows].to(device), c[rows].to(device)).cpu())
+    return torch.cat(found)
+
+
 @dataclass(frozen=True)
 class Calibrated(Stage):
     """temperature.json: a router's best temperature on `pictures` that it was not trained on."""
@@ -51,11 +65,10 @@ class Calibrated(Stage):
         return f"temperature of the {self.router.label}"
 
     def make(self, folder: Path, context: Context) -> None:
-        data = self.pictures.load(context.store)
-        router = self.router.load(context.store)
+        data, device = self.pictures.load(context.store), context.torch_device
+        router = self.router.load(context.store).to(device)
         seeds = [run_seed(self.router.seed, MEASURING, i) for i in range(self.draws)]
-        with torch.inference_mode():
-            p = [router(x, t, c) for x, t, _, c in (noised(data, Linear(), s) for s in seeds)]
+        p = [answers(router, noised(data, Linear(), s), device) for s in seeds]
         found = temperature(torch.cat(p).numpy(), data["cluster"].repeat(self.draws).numpy())
         (folder / "temperature.json").write_text(json.dumps({"temperature": found}) + "\n")
 

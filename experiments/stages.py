@@ -24,9 +24,12 @@ EXPERT, ROUTER, SAMPLING, MEASURING = range(4)
 """Roles of a seed: what has another role draws other numbers."""
 
 
+Noised = tuple[Tensor, Tensor, Tensor, Text]
+
+
 def noised(
     data: dict[str, Tensor], schedule: Schedule, seed: int, t: float | None = None
-) -> tuple[Tensor, Tensor, Tensor, Text]:
+) -> Noised:
     """(x_t, t [N], eps, c) of encoded pictures, at one time or at times uniform on [0, 1]."""
     x0, g = data["x0"], torch.Generator().manual_seed(seed)
     times = torch.rand(len(x0), generator=g) if t is None else torch.full((len(x0),), t)

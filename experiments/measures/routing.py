@@ -13,7 +13,7 @@ from experiments.data import Encoded
 from experiments.evaluation import Score
 from experiments.identity import Context, Measurement
 from experiments.judging import Wrong
-from experiments.routers import Calibrated, Routing
+from experiments.routers import Calibrated, Routing, answers
 from experiments.stages import MEASURING, noised, run_seed
 from experiments.store import Store
 from metrics.calibration import calibration_error, log_loss
@@ -62,12 +62,12 @@ class Routed(Measurement):
         kept = ~torch.isin(data["cluster"], torch.tensor(self.removed, dtype=torch.int64))
         data = {name: rows[kept] for name, rows in data.items()}
         labels = data["cluster"].repeat(self.draws).numpy()
-        router, parts = self.router.load(context.store), {}
+        device = context.torch_device
+        router, parts = self.router.load(context.store).to(device), {}
         for i, t in enumerate(self.times):
             seeds = [run_seed(self.seed, MEASURING, i, draw) for draw in range(self.draws)]
-            with torch.inference_mode():
-                states = (noised(data, self.path, seed, t) for seed in seeds)
-                p = torch.cat([router(x, times, c) for x, times, _, c in states]).numpy()
+            states = (noised(data, self.path, seed, t) for seed in seeds)
+            p = torch.cat([answers(router, each, device) for each in states]).numpy()
             parts[str(t)] = {
                 "router_accuracy": (accuracy := agreement(p.argmax(axis=1), labels)),
                 "over_majority": accuracy - float(np.bincount(labels).max()) / len(labels),
