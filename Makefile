@@ -13,12 +13,13 @@ BIN     := $(VENV)/bin
 RUN     := $(BIN)/python -m
 DIALS    = --scale "$(SCALE)" --seeds "$(SEEDS)" $(if $(WORKERS),--workers "$(WORKERS)") \
            --store "$(STORE)" --results "$(RESULTS)" $(if $(PLAN),--plan true) $(ARGS)
+TEST    := OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering ablation-schedules \
            ablation-selection ablation-init ablation-router ablation-ratio ablation-objectives \
            ablation-join ablation-alignment ablation-weights figures
 
 .DEFAULT_GOAL := help
-.PHONY: help env readme lock lint format test all claims smoke clustering clean $(TABLES)
+.PHONY: help env readme lock lint format test test-all all claims smoke clustering clean $(TABLES)
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,8 +86,11 @@ format: env ## ruff's fixes and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: lint ## lint and every test
-	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: lint ## lint and every test but those of minutes
+	$(TEST) -m "not longest"
+
+test-all: lint ## lint and every test
+	$(TEST)
 
 clean: ## delete the environment and the store; results stay
 	rm -rf $(VENV) $(STORE)

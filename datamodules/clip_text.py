@@ -56,8 +56,9 @@ class ClipText:
         self, captions: list[str], device: torch.device = CPU
     ) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
         ids = torch.from_numpy(self.ids(captions)).to(device)
-        found = [self.states(ids[i : i + BATCH]) for i in range(0, len(ids), BATCH)]
-        tokens, pooled = (torch.cat(each).half().cpu().numpy() for each in zip(*found, strict=True))
+        batches = (self.states(ids[i : i + BATCH]) for i in range(0, len(ids), BATCH))
+        found = [(tokens.half().cpu(), pooled.half().cpu()) for tokens, pooled in batches]
+        tokens, pooled = (torch.cat(each).numpy() for each in zip(*found, strict=True))
         return tokens, pooled
 
     def ids(self, captions: list[str]) -> NDArray[np.int64]:

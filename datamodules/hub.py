@@ -62,9 +62,10 @@ def precision(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
-def whole(kind: Any, folder: Path, device: torch.device) -> Any:
+def whole(kind: Any, folder: Path, device: torch.device, kept: torch.dtype | None = None) -> Any:
     """A frozen model of diffusers or transformers, every weight found and every weight used.
 
+    kept: what it computes in, `precision` of the device unless said.
     By default both libraries only warn, and draw at random what is missing. Raises WeightsError,
     naming the keys.
     """
@@ -88,4 +89,4 @@ def whole(kind: Any, folder: Path, device: torch.device) -> Any:
     if any(differing.values()):
         said = "; ".join(f"{what}: {', '.join(k[:3])}" for what, k in differing.items() if k)
         raise WeightsError(f"{folder} holds another architecture: {said}")
-    return model.to(device, precision(device)).eval().requires_grad_(False)
+    return model.to(device, kept or precision(device)).eval().requires_grad_(False)

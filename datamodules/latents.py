@@ -10,6 +10,7 @@ from pathlib import Path
 import lightning as L
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
@@ -56,10 +57,20 @@ class BatchStream(IterableDataset[Arrays]):
             self._held = names, {key: torch.from_numpy(array) for key, array in joined.items()}
         return self._held[1]
 
+    def _mixed(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The same order within each cluster, and the clusters evenly among each other: a window of
+        whole shards would otherwise lack some clusters, and a router would learn its shares."""
+        clusters = np.array([self.shards[i].cluster for i in order])
+        place = np.empty(len(order))
+        for cluster in np.unique(clusters):
+            mine = np.flatnonzero(clusters == cluster)
+            place[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+        return order[np.argsort(place, kind="stable")]
+
     def _windows(self, epoch: int) -> Iterator[list[Shard]]:
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.shards))
         window: list[Shard] = []
-        for i in order:
+        for i in self._mixed(order):
             window.append(self.shards[i])
             if sum(shard.samples for shard in window) >= self.window:
                 yield window

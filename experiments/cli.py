@@ -39,7 +39,7 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
     )
     wanted = [stage for table in tables for stage in table.stages(options.scale, options.seeds)]
     if options.plan:
-        yield plan(wanted, store)
+        yield plan(wanted, store, options.hardware.checkpointing)
         return
     downloads.require([stage for stage in stages.behind(wanted) if not store.has(stage)])
     folder = report.open_folder(options.results, options.scale_name, options.scale)

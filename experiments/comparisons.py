@@ -25,8 +25,8 @@ def verdict(found: Estimate) -> str:
 
 def compared(results: Results, column: Column, a: tuple[str, ...], b: tuple[str, ...]) -> str:
     """One line: row a less row b in a column, with its interval and what it says."""
-    found = results.difference(index(results, *a), index(results, *b), column)
     column = results.shown(column)
+    found = results.difference(index(results, *a), index(results, *b), column)
     named = [", ".join(filter(None, names)) for names in (a, b)]
     return (
         f"{column.title}, {named[0]} less {named[1]}: {column.show(found)} "

@@ -19,7 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.clusters import FineMethod, Lloyd, assignment_file, nearest, partition
-from datamodules.encoders import FeatureEncoder, LatentEncoder, TextEncoder
+from datamodules.encoders import CPU, FeatureEncoder, LatentEncoder, TextEncoder
 from datamodules.shards import ClusterWriter
 from datamodules.sources import BAD_SHARE, Refused, Source, Split
 from experiments.files import read_json, write_whole
@@ -233,14 +233,14 @@ class Encoded(Stage):
         found = [nearest(part.array("features"), centroids) for part in parts]
         np.save(folder / "cluster.npy", np.concatenate(found))
 
-    def load(self, store: Store) -> dict[str, Tensor]:
-        """x0 [N, C, H, W], tokens, pooled, labels [N] and cluster [N]."""
+    def load(self, store: Store, device: torch.device = CPU) -> dict[str, Tensor]:
+        """x0 [N, C, H, W], tokens, pooled, labels [N] and cluster [N]; device: the tower's."""
         encoded, text = self.encoded, self.encoded.text
         captions, labels = encoded.captions(store)
         if text.cached:
             tokens, pooled = (encoded.array(store, name) for name in ("tokens", "pooled"))
         else:
-            tokens, pooled = text.encode(captions)
+            tokens, pooled = text.encode(captions, device)
         x0, cluster = encoded.array(store, "latents"), np.load(store.file(self, "cluster.npy"))
         real = {"x0": x0, "tokens": tokens, "pooled": pooled}
         return {

@@ -9,7 +9,8 @@ import importlib
 from typing import Any, cast, get_type_hints
 
 from datamodules.sources import Source
-from experiments.scales import Scale
+from experiments.identity import canonical
+from experiments.scales import SCALES, Scale
 
 
 def form(scale: Scale, source: type[Source] | None = None) -> type:
@@ -26,6 +27,16 @@ def filled(found: Any, scale: Scale) -> Scale:
     if read.matched is None or isinstance(read.source, type(scale.source)):
         return read
     return dataclasses.replace(read, matched=dataclasses.replace(read.matched, source=read.source))
+
+
+def changed(name: str, scale: Scale) -> dict[str, object]:
+    """The dials of `scale` that differ from those of the named one, wherever the data lie."""
+    plain = SCALES[name]
+    return {
+        dial: value
+        for dial, value in vars(scale).items()
+        if canonical(value) != canonical(getattr(plain, dial))
+    }
 
 
 def source_class(path: str) -> type[Source]:

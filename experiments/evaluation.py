@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ class Judge(Judging):
     lpips: what diversity is measured by; none for the classifier's own features.
     """
 
+    classifies: ClassVar[bool] = True
     source: Source
     steps: int
     seed: int = 0
@@ -70,7 +72,7 @@ class Judge(Judging):
     def instead(self, column: Column) -> tuple[Column, ...]:
         title = column.title.replace("digit features", f"{self._words} features")
         if self.lpips is not None and column.key in ("diversity", "spread"):
-            title = title.replace(f"{self._words} features", self.lpips.name)
+            title = title.replace(f"{self._words} features", self.lpips.title)
             return (replace(column, title=title, digits=3),)
         return (replace(column, title=title),)
 
@@ -87,11 +89,11 @@ class Judge(Judging):
         store, judge = context.store, self.load(context.store)
         heldout, train = self.source.read(Split.HELDOUT), self.source.read(Split.TRAIN)
         reference, _ = judged(judge, heldout.images)
-        images = pictures.images(store)
+        images = pictures.images(store, device=(device := context.torch_device))
         features, classes = judged(judge, images)
-        again = images if several is pictures else several.images(store)
+        again = images if several is pictures else several.images(store, device=device)
         captions = np.array(several.prompts(store)[0])
-        within, spread = self._diversity(judge, images, again, captions, context.torch_device)
+        within, spread = self._diversity(judge, images, again, captions, device)
         found = {
             "fid": frechet_distance(features, reference),
             "kid": kernel_distance(features, reference),
@@ -130,7 +132,8 @@ def _colour(images: Images) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Real(Pictures):
-    """images.npy: n training pictures that show what the prompts name, drawn by seed.
+    """images.npy: n training pictures that show what the prompts name, drawn by seed; where nothing
+    has a class, any n, with their own captions.
 
     Scored like samples they are what a perfect copy of the data would get: no sample set of this
     size and these prompts should be expected closer to the held-out pictures.
@@ -149,11 +152,16 @@ class Real(Pictures):
         return (self.shards.heldout,)
 
     def prompts(self, store: Store) -> Asked:
+        if self.shards.source.classes == 0:
+            captions: list[str] = json.loads(store.file(self, "captions.json").read_text())
+            return captions, np.full(len(captions), -1, dtype=np.int64)
         return Heldout(self.n).read(self.shards.heldout.captions(store))
 
     def make(self, folder: Path, context: Context) -> None:
         if self.shards.source.classes == 0:
-            np.save(folder / "images.npy", self._any())
+            images, captions = self._any()
+            np.save(folder / "images.npy", images)
+            (folder / "captions.json").write_text(json.dumps(captions))
             return
         train = self.shards.source.read(Split.TRAIN)
         _, named = self.prompts(context.store)
@@ -168,15 +176,18 @@ class Real(Pictures):
             rows[wanted] = np.concatenate(rounds)[: len(wanted)]
         np.save(folder / "images.npy", train.images[rows])
 
-    def _any(self) -> NDArray[np.uint8]:
+    def _any(self) -> tuple[NDArray[np.uint8], list[str]]:
         """Pictures without labels: those of parts drawn by seed, as bytes, for they are many."""
-        source, found, refused = self.shards.source, list[NDArray[np.uint8]](), Refused()
+        source, refused = self.shards.source, Refused()
+        found, captions = list[NDArray[np.uint8]](), list[str]()
         parts = source.parts(Split.TRAIN)
         for i in np.random.default_rng([self.seed, SAMPLING]).permutation(len(parts)):
             for records in source.batches(Split.TRAIN, parts[i], BATCH, refused):
                 found.append(to_uint8(records.images))
-                if sum(map(len, found)) >= self.n:
-                    return np.concatenate(found)[: self.n]
+                captions += records.captions
+                refused.check()
+                if len(captions) >= self.n:
+                    return np.concatenate(found)[: self.n], captions[: self.n]
         raise ValueError(f"{self.n} real pictures asked for, but the training split has fewer")
 
     def pictures(self, store: Store, device: torch.device = CPU) -> Iterator[Images]:

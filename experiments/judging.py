@@ -1,5 +1,7 @@
 """What a judge of pictures is: a trained classifier, or the metrics that papers publish."""
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +14,12 @@ Wrong = NDArray[np.bool_] | None
 
 
 class Judging(Stage):
-    """A stage that scores pictures beside the held-out ones."""
+    """A stage that scores pictures beside the held-out ones.
+
+    classifies: whether it can tell which class a picture shows.
+    """
+
+    classifies: ClassVar[bool] = False
 
     def instead(self, column: Column) -> tuple[Column, ...]:
         """What stands in a column's place: under the name of what it measures, or nothing."""

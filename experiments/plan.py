@@ -21,20 +21,21 @@ def days(found: Cost) -> float:
     return found.flops / (A100 * SHARE * DAY)
 
 
-def plan(targets: Sequence[Stage], store: Store) -> str:
+def plan(targets: Sequence[Stage], store: Store, checkpointing: bool = False) -> str:
     """The whole as markdown: a line a stage, inputs first, then totals and missing downloads."""
     stages = behind(targets)
     number = {stage.key: i for i, stage in enumerate(stages, 1)}
     lines, total, left = [HEADER, "| --- " * 7 + "|"], Cost(), 0
     for stage in stages:
-        made, found = store.has(stage), cost(stage)
+        made, found = store.has(stage), cost(stage, checkpointing)
         if found is not None and not made:
             total = total + found
         left += not made
         inputs = ", ".join(str(number[item.key]) for item in stage.inputs())
         cells = [str(number[stage.key]), stage.label, inputs, *_cells(found)]
         lines.append(f"| {' | '.join(cells)} | {'made' if made else ''} |")
-    return "\n".join([*lines, "", *_sum(total, left, len(stages)), *_missing(stages)]) + "\n"
+    lines += ["", *_sum(total, left, len(stages), checkpointing), *_missing(stages)]
+    return "\n".join(lines) + "\n"
 
 
 def _cells(found: Cost | None) -> list[str]:
@@ -43,13 +44,16 @@ def _cells(found: Cost | None) -> list[str]:
     return [f"{days(found):.2g}", f"{found.disk / GB:.2g}", f"{found.memory / GB:.2g}"]
 
 
-def _sum(total: Cost, left: int, count: int) -> list[str]:
+def _sum(total: Cost, left: int, count: int, checkpointing: bool) -> list[str]:
     return [
         f"{left} of {count} stages to make: {total.flops:.2e} FLOPs, that is {days(total):.1f} "
         f"A100-days at {SHARE:.0%} of {A100 / 1e12:.0f} TFLOP/s; {total.disk / GB:.0f} GB of disk; "
         f"{total.memory / GB:.0f} GB of memory for the largest stage.",
-        "Computed from the configs, of networks alone; a dash is what is not counted. Memory is "
-        "weights, gradients, moments, average and the activations of one batch, checkpointed.",
+        "Computed from the configs, of networks alone; a dash is what is not counted. Judges and "
+        "autoencoders compute in float32, at a lower rate. Memory of training is weights, "
+        "gradients, moments, average and the activations of one batch on one device, "
+        + ("with" if checkpointing else "without")
+        + " --checkpointing true, which takes a third more FLOPs.",
     ]
 
 

@@ -1,7 +1,7 @@
 """The judge of `paper`: the metrics that papers print, by the networks that others trained.
 
-FID, KID, FD-DINOv2, precision, recall, density, coverage against the held-out split, CLIP score of
-picture and caption, LPIPS within a prompt. All read pictures rounded to eight bits.
+FID, KID, FD-DINOv2, precision, recall, density, coverage against the held-out split, the CLIP
+similarity of picture and caption, LPIPS within a prompt: of pictures rounded to eight bits.
 """
 
 from collections.abc import Iterator
@@ -78,6 +78,7 @@ class PublishedMetrics(Judging):
         refused, left = Refused(), self.n
         for part in self.source.parts(Split.HELDOUT):
             for records in self.source.batches(Split.HELDOUT, part, BATCH, refused):
+                refused.check()
                 yield to_uint8(records.images[:left])
                 left -= len(records)
                 if left <= 0:
@@ -91,15 +92,15 @@ class PublishedMetrics(Judging):
         return rows, load_moments(store.file(self, self._reference(network, len(rows)).file))
 
     def instead(self, column: Column) -> tuple[Column, ...]:
-        """FID, KID and diversity under their own names, CLIP's score for prompt accuracy; nearest
+        """FID, KID and LPIPS under their own names, CLIP's similarity for prompt accuracy; nearest
         pixels say nothing at this size."""
-        lpips = self.networks.lpips.name.upper().replace("LPIPS-", "LPIPS ")
+        lpips = self.networks.lpips.title
         return {
             "fid": (Column("fid", self._fid, 2),),
             "kid": (Column("kid", "KID x 1000", 2, factor=1000), *OVERLAP),
-            "accuracy": (Column("clip", "CLIP score", 2),),
-            "diversity": (Column("diversity", f"{lpips} within a prompt", 3),),
-            "spread": (Column("spread", f"{lpips} of all pairs", 3),),
+            "accuracy": (Column("clip", "CLIP similarity", 3),),
+            "diversity": (Column("diversity", f"{lpips}, within a prompt", 3),),
+            "spread": (Column("spread", f"{lpips}, of all pairs", 3),),
             "nearest": (),
         }.get(column.key, (column,))
 
@@ -125,25 +126,33 @@ class PublishedMetrics(Judging):
         inception, dinov2 = _features(scored(), networks.features, device)
         real, moments = self._moments(networks.inception, store)
         seen, seen_moments = self._moments(networks.dinov2, store)
-        within, spread = self._lpips(several, context)
+        within, spread = self._lpips(pictures, several, context)
         size = min(SUBSET, len(real), len(inception))
         found = {
             "fid": moments_distance(Moments.of(inception), moments),
             "fd_dinov2": moments_distance(Moments.of(dinov2), seen_moments),
             "kid": subset_kernel_distance(inception, real, SUBSETS, size)[0],
             **_overlap(seen[:NEIGHBOURHOOD], dinov2[:NEIGHBOURHOOD]),
-            "clip": float(100 * np.concatenate(scores).clip(0).mean()),
+            "clip": float(np.concatenate(scores).mean()),
             **({"diversity": float(np.mean(list(within.values())))} if within else {}),
             "spread": spread,
         }
         return found, within
 
-    def _lpips(self, several: Pictures, context: Context) -> tuple[dict[str, float], float]:
-        """Within each prompt, and among all; of the first thousand where they are more."""
+    def _lpips(
+        self, pictures: Pictures, several: Pictures, context: Context
+    ) -> tuple[dict[str, float], float]:
+        """Within each prompt of `several`, and among the pictures; of a thousand at most."""
         store, device, lpips = context.store, context.torch_device, self.networks.lpips
-        images = to_uint8(several.images(store, SUBSET))
+        images = to_uint8(several.images(store, SUBSET, device))
         captions = np.array(several.prompts(store)[0][: len(images)])
-        return lpips.within(images, captions, device), lpips.among(images, device)
+        every = images if several is pictures else to_uint8(pictures.images(store, SUBSET, device))
+        return lpips.within(images, captions, device), lpips.among(every, device)
+
+    def remarks(self, store: Store) -> tuple[str, ...]:
+        n = len(np.load(store.file(self, f"{self.networks.inception.name}.npy"), mmap_mode="r"))
+        short = f", of {self.n} asked for" if n < self.n else ""
+        return (f"FID, KID and their like compare with {n} held-out pictures{short}.",)
 
 
 OVERLAP = (

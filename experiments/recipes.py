@@ -24,6 +24,8 @@ from modules.schedules import Linear, Schedule
 from modules.selection import Only, Selection
 from modules.training import Optim
 
+NEW = 0.02
+"""Deviation of the final layer of an expert begun with a checkpoint.  (HDDM, Eq. 20 and §6.2)"""
 ROUTER_WEIGHT_DECAY = 1e-2
 """HDDM, §6.3."""
 
@@ -109,7 +111,8 @@ def _train(
 ) -> TrainExpert:
     shape, start = network(scale), None
     if scale.pretrained is not None:
-        shape, start = scale.pretrained.shape(shape, module.objective), Start(scale.pretrained)
+        shape = scale.pretrained.shape(replace(shape, head_std=NEW), module.objective)
+        start = Start(scale.pretrained)
     return TrainExpert(
         shards=shards(scale),
         clusters=clusters,
@@ -174,7 +177,7 @@ def judge(scale: Scale) -> Judging:
     """The published metrics, or a classifier of the scale's own."""
     if scale.judge is None:
         return Judge(scale.source, scale.judge_steps, lpips=scale.judge_lpips)
-    return PublishedMetrics(scale.source, scale.samples, scale.judge)
+    return PublishedMetrics(scale.source, scale.reference, scale.judge)
 
 
 def real(scale: Scale, seed: int) -> Score:
@@ -184,17 +187,18 @@ def real(scale: Scale, seed: int) -> Score:
 
 def default(scale: Scale) -> Setting:
     """The setting of Table 1."""
-    return Setting(scale.solver_steps, scale.guidance)
+    return Setting(scale.solver_steps, scale.guidance, precision=scale.precision)
 
 
 def aligned(scale: Scale) -> Setting:
     """CFG 7.5 and 50 steps at paper scale.  (HDDM, §3.1)"""
-    return Setting(scale.aligned_steps, scale.aligned_guidance)
+    return Setting(scale.aligned_steps, scale.aligned_guidance, precision=scale.precision)
 
 
 def conversion(scale: Scale) -> Setting:
     """CFG 6 and 75 steps at paper scale.  (HDDM, §3.3.1)"""
-    return Setting(scale.conversion_steps, scale.conversion_guidance)
+    steps, guidance = scale.conversion_steps, scale.conversion_guidance
+    return Setting(steps, guidance, precision=scale.precision)
 
 
 def score(

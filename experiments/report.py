@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.columns import MISSING, Column
+from experiments.dials import changed
 from experiments.files import write_whole
 from experiments.identity import canonical
 from experiments.provenance import packages
 from experiments.results import Results, Row
-from experiments.scales import Scale, changed
+from experiments.scales import Scale
 
 SMOKE = "**Scale smoke tests the plumbing. Its values mean nothing.**"
 

@@ -10,8 +10,9 @@ import pandas as pd
 
 from experiments import recipes
 from experiments.columns import Column
+from experiments.dials import changed
 from experiments.identity import Measurement, Stage
-from experiments.scales import Scale, changed
+from experiments.scales import Scale
 from experiments.statistics import Estimate, estimate
 from experiments.store import Store
 

@@ -65,7 +65,8 @@ class Calibrated(Stage):
         return f"temperature of the {self.router.label}"
 
     def make(self, folder: Path, context: Context) -> None:
-        data, device = self.pictures.load(context.store), context.torch_device
+        device = context.torch_device
+        data = self.pictures.load(context.store, device)
         router = self.router.load(context.store).to(device)
         seeds = [run_seed(self.router.seed, MEASURING, i) for i in range(self.draws)]
         p = [answers(router, noised(data, Linear(), s), device) for s in seeds]
@@ -87,7 +88,7 @@ class Known(Stage):
     n: int
 
     def make(self, folder: Path, context: Context) -> None:
-        cluster = self.heldout.load(context.store)["cluster"].numpy()
+        cluster = np.load(context.store.file(self.heldout, "cluster.npy"))
         np.save(folder / "cluster.npy", cluster[np.arange(self.n) % len(cluster)])
 
     def load(self, store: Store) -> Oracle:

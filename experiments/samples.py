@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +24,7 @@ from experiments.store import Store
 from experiments.trained import TrainExpert
 from modules.alignment import Alignment, MatchSNR
 from modules.denoising import DenoisingExpert
+from modules.dit import LATER
 from modules.ensemble import Ensemble, Uniform, counting
 from modules.guard import Guard
 from modules.sampling import starting_noise
@@ -31,6 +32,7 @@ from modules.schedules import Linear, Schedule
 from modules.selection import Selection
 from modules.solvers import Euler, Solver
 from modules.text import Text
+from modules.training import Precision
 
 Arrays = dict[str, NDArray[Any]]
 Images = NDArray[np.float32]
@@ -46,6 +48,7 @@ class Setting:
     alignment: Alignment = MatchSNR()
     guard: Guard = Guard()
     solver: Solver = Euler()
+    precision: Precision = field(default=Precision.SINGLE, metadata=LATER)
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,10 @@ class Pictures(Stage):
         """Evaluations per picture of the experts and of the router, as counted."""
         raise NotImplementedError
 
-    def images(self, store: Store, first: int | None = None) -> Images:
+    def images(self, store: Store, first: int | None = None, device: torch.device = CPU) -> Images:
         """The first pictures, or all of them if they fit into memory."""
         found = list[Images]()
-        for batch in self.pictures(store):
+        for batch in self.pictures(store, device):
             found.append(batch)
             if first is not None and sum(map(len, found)) >= first:
                 break
@@ -184,7 +187,12 @@ class Sample(Pictures):
         """latents [len(rows), C, H, W] and, for each kind of network, its evaluations."""
         c, ensemble = loaded.asked(rows), self.ensemble(loaded, rows)
         device = c.pooled.device
-        with torch.inference_mode(), ExitStack() as stack:
+        mixed = self.setting.precision is Precision.BF16
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, torch.bfloat16, enabled=mixed),
+            ExitStack() as stack,
+        ):
             count: dict[str, Callable[[], int]] = {
                 name: stack.enter_context(counting(some)) for name, some in loaded.counted().items()
             }
@@ -197,7 +205,7 @@ class Sample(Pictures):
                 fresh=lambda step: self.noise(rows, 1 + step).to(device),
             )
             evaluations = {f"{name}_evaluations": np.array(n()) for name, n in count.items()}
-        return {"latents": x.cpu().numpy(), **evaluations}
+        return {"latents": x.float().cpu().numpy(), **evaluations}
 
     def pictures(self, store: Store, device: torch.device = CPU) -> Iterator[Images]:
         for part in self._parts(store):

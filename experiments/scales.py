@@ -5,7 +5,7 @@ learning rate with a cosine decay, chosen for the monolith's FID and used for th
 guidance of 2.0 and 1.6 for the paper's 7.5 and 6, with half its steps.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from datamodules.autoencoders import StableDiffusionVAE
@@ -24,7 +24,6 @@ from datamodules.encoders import (
 )
 from datamodules.imagetext import ImageText
 from datamodules.sources import Source
-from experiments.identity import canonical
 from experiments.published_metrics import Networks
 from experiments.starts import PretrainedDiT
 from metrics.perceptual import Backbone, Lpips
@@ -64,7 +63,8 @@ class Scale:
         batch: the monolith's batch; an expert's is batch / clusters, so that FLOPs are equal.
         lr: learning rate of the monolith and the experts.
         warmup: steps of linear warm-up.
-        precision: of what is trained; weights and their average are float32.
+        init_steps: steps in which initialisations are compared (HDDM, §3.2.2).
+        precision: of networks, trained or asked; weights and their average are float32.
         final_lr: learning rate that a cosine falls to; none keeps it constant.
         ema: decay of the averaged weights.
         ema_start: step at which the average starts.
@@ -76,6 +76,7 @@ class Scale:
         router_final_lr: learning rate that the router's cosine falls to.
         judge: the networks that score; none for a classifier trained on a split of its own.
         judge_steps: optimiser steps of that classifier.
+        reference: held-out pictures that those networks compare with, however few are sampled.
         judge_lpips: what it leaves diversity to; none for its own features.
         samples: pictures sampled for each row of a table.
         conversion_samples, threshold_samples: the same where pairs of experts are compared
@@ -111,6 +112,7 @@ class Scale:
     batch: int
     lr: float
     warmup: int
+    init_steps: int
     precision: Precision
     final_lr: float | None
     ema: float
@@ -124,6 +126,7 @@ class Scale:
     judge: Networks | None
     judge_steps: int
     judge_lpips: Lpips | None
+    reference: int
     samples: int
     conversion_samples: int
     threshold_samples: int
@@ -174,8 +177,10 @@ LAION = ImageText(
     judge=5, heldout=5,
 )  # fmt: skip
 """HDDM, §6.1: 11M pictures, aesthetic score at least 4.5; the last 50,000 are held out (§3)."""
-LAION_ART = replace(LAION, name="laion-art-3.9m", shards="{00000..00399}.tar", min_aesthetic=8.0)
-"""The 3.9M of Table 1. Set the roots to where the shards lie: --scale.source.root."""
+LAION_ART = ImageText(
+    "laion-art-3.9m", "{00000..00399}.tar", "data/laion-art", min_aesthetic=8.0, judge=5, heldout=5
+)
+"""The 3.9M of Table 1, shards of their own. Where they lie: --scale.matched.source.root."""
 
 _NAMES = ("smoke", "small", "medium-cpu", "medium", "paper")
 _TABLE: dict[str, tuple[Any, ...]] = {
@@ -198,6 +203,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "batch":      (64,                  256,             128,        256,             1024),
     "lr":         (4e-3,                6e-3,            3e-3,       1e-3,            1e-4),
     "warmup":     (2,                   50,              100,        200,             5_000),
+    "init_steps": (12,                  1500,            2000,       10_000,          75_000),
     "precision":  (                     *3 * (Precision.SINGLE,),  *2 * (Precision.BF16,)),
     "final_lr":   (2e-4,                2e-4,            2e-4,       1e-4,            None),
     "ema":        (0.5,                 0.99,            0.99,       0.999,           0.9999),
@@ -211,6 +217,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "judge":      (None,                None,            None,       None,            Networks()),
     "judge_steps": (30,                 600,             2000,       4000,            1),
     "judge_lpips": (*2 * (None,),       *2 * (Lpips(Backbone.SQUEEZE),),              None),
+    "reference":  (*4 * (1,),                                                         50_000),
     "samples":    (20,                  400,             200,        10_000,          50_000),
     "conversion_samples": (20,          400,             200,        10_000,          5_000),
     "threshold_samples": (20,           400,             200,        10_000,          1_000),
@@ -233,13 +240,3 @@ SCALES: dict[str, Scale] = {
     name: Scale(**{dial: values[i] for dial, values in _TABLE.items()})
     for i, name in enumerate(_NAMES)
 }
-
-
-def changed(name: str, scale: Scale) -> dict[str, object]:
-    """The dials of `scale` that differ from those of the named one, wherever the data lie."""
-    plain = SCALES[name]
-    return {
-        dial: value
-        for dial, value in vars(scale).items()
-        if canonical(value) != canonical(getattr(plain, dial))
-    }

@@ -44,8 +44,9 @@ class Lpips:
     backbone: Backbone = Backbone.ALEX
 
     @property
-    def name(self) -> str:
-        return f"lpips-{self.backbone.value[0]}"
+    def title(self) -> str:
+        """As a column has it: LPIPS, alex."""
+        return f"LPIPS, {self.backbone.value[0]}"
 
     def locate(self) -> Path:
         """The file of the network below the metric. WeightsError if it is not here."""

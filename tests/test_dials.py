@@ -8,8 +8,9 @@ from datamodules.classed import CIFAR10
 from datamodules.digits import Digits
 from datamodules.folder import Folder
 from datamodules.imagetext import ImageText
+from experiments.dials import changed
 from experiments.options import UsageError, parse
-from experiments.scales import SCALES, changed
+from experiments.scales import SCALES
 from metrics.perceptual import Backbone, Lpips
 from modules.blocks import Size
 

@@ -119,7 +119,7 @@ def test_two_devices_train_what_one_does(prepared, store, hardware):
 
 @pytest.mark.parametrize(
     "hardware",
-    [pytest.param(DDP, id="ddp"), pytest.param(FSDP, id="fsdp", marks=pytest.mark.slow)],
+    [pytest.param(DDP, id="ddp"), pytest.param(FSDP, id="fsdp", marks=pytest.mark.longest)],
 )
 def test_two_devices_resume_to_the_same_bits(prepared, store, tmp_path, monkeypatch, hardware):
     """kills: moments or averages of one part restored for all, or drawn anew; a part of the
@@ -212,7 +212,7 @@ def test_none_outlives_its_parent(tmp_path, ending):
     assert gone(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_new_processes_train_as_forked_ones(prepared, store, monkeypatch):
     """kills: work that does not survive the way to a process of its own, or words on stdout."""
     monkeypatch.setattr(distributed, "Process", multiprocessing.get_context("spawn").Process)

@@ -11,7 +11,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from experiments import cli, launch, recipes, stages
+from experiments import launch, options, recipes, stages
 from experiments.identity import Context, Hardware, Strategy, canonical
 from experiments.measures import resources
 from experiments.scales import SCALES
@@ -44,7 +44,7 @@ def trained(store, root, stage, hardware=Hardware()):
 
 
 def parsed(*arguments):
-    return cli.parse("table1", "A table", ["--scale", "smoke", *arguments])
+    return options.parse("table1", "A table", ["--scale", "smoke", *arguments])
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def four(monkeypatch):
 
 def test_the_command_line_says_what_to_train_on(monkeypatch):
     """kills: an option read as another, or workers that crowd each other out."""
-    monkeypatch.setattr(cli, "_cores", lambda: 5)
+    monkeypatch.setattr(options, "cores", lambda: 5)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert parsed().hardware == Hardware()
     assert parsed().workers == 5
@@ -81,7 +81,7 @@ def test_the_command_line_says_what_to_train_on(monkeypatch):
 )
 def test_what_does_not_fit_is_refused(four, arguments, said):
     """kills: a run that begins and dies on the second worker's first stage."""
-    with pytest.raises(cli.UsageError, match=said) as caught:
+    with pytest.raises(options.UsageError, match=said) as caught:
         parsed(*arguments.split())
     assert "\n" not in str(caught.value)
 
@@ -185,7 +185,7 @@ def test_xl_trains_in_48_gb():
     assert static + resources.saved_bytes(shape, 128, mixed) > 48 * resources.GB
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_a_compiled_network_trains_alike(store, tmp_path):
     """kills: weights under other names, or a compiled network that computes something else."""
     straight, compiled = tmp_path / "straight", tmp_path / "compiled"

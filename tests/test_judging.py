@@ -53,8 +53,8 @@ def test_names_say_who_judged():
     assert digits.instead(FID) == (FID,)
     assert digits.instead(DIVERSITY) == (DIVERSITY,)
     assert fashion.instead(FID)[0].title == "FID (fashion-mnist classifier features)"
-    assert fashion.instead(DIVERSITY)[0].title == "Diversity (lpips-squeeze)"
-    assert fashion.instead(SPREAD)[0].title == "All-pairs diversity (lpips-squeeze)"
+    assert fashion.instead(DIVERSITY)[0].title == "Diversity (LPIPS, squeeze)"
+    assert fashion.instead(SPREAD)[0].title == "All-pairs diversity (LPIPS, squeeze)"
     assert fashion.instead(ACCURACY) == (ACCURACY,)
     paper = recipes.judge(recipes.matched(SCALES["paper"]))
     assert isinstance(paper, PublishedMetrics)
@@ -90,3 +90,5 @@ def test_real_pictures_without_labels_are_read_a_part_at_a_time(tmp_path):
     assert len(levels) == 25
     assert levels <= set(range(30))  # the shards of the training split
     np.testing.assert_allclose((real.images(store) + 1) * 127.5, stored, atol=1e-4)
+    said, _ = real.prompts(store)
+    assert said == [f"caption {image.flat[0]}" for image in stored]  # their own

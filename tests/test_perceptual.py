@@ -36,7 +36,7 @@ def real(monkeypatch):
     perceptual._network.cache_clear()
 
 
-VGG = pytest.param(Backbone.VGG, marks=pytest.mark.slow)  # half a gigabyte of weights
+VGG = pytest.param(Backbone.VGG, marks=pytest.mark.longest)  # half a gigabyte of weights
 
 
 @pytest.fixture(scope="module", params=[Backbone.ALEX, VGG, Backbone.SQUEEZE])

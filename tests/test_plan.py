@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 
 import pytest
-import torch
 from conftest import make
 
 from datamodules.autoencoders import StableDiffusionVAE
@@ -90,6 +89,15 @@ def test_encoders_are_counted_as_published():
     assert encoding.encode_flops(SMOKE.latents, 8) == encoding.text_flops(SMOKE.text) == 0
 
 
+def test_checkpointing_takes_time_for_memory():
+    """kills: memory of one mode and FLOPs of the other; XL at batch 128 without it is 79 GB."""
+    expert = recipes.expert(SCALES["paper"], FlowMatchingExpert, 0, 0)
+    plain, again = cost(expert), cost(expert, True)
+    tower = 500_000 * 128 * encoding.text_flops(ClipText())
+    assert again.flops - tower == pytest.approx((plain.flops - tower) * 4 / 3)
+    assert again.memory < 24e9 < 70e9 < plain.memory
+
+
 def test_costs_add_up():
     """kills: memory summed over stages that run one after another."""
     assert Cost(1, 2, 3) + Cost(10, 20, 1) == Cost(11, 22, 3)
@@ -133,4 +141,3 @@ def test_a_latent_is_counted_as_it_is_stored():
     n = encoded.source.expected(encoded.split)
     each = 2 * 4 * 32 * 32 + 2 * 77 * 768 + 2 * 768 + 2 * 1024
     assert cost(encoded).disk == n * each
-    assert torch.float16.itemsize == 2

@@ -113,10 +113,10 @@ def test_every_number_is_that_of_its_metric(judge, networks):
     assert found["kid"] == pytest.approx(kid, rel=1e-3)
     assert found["recall"] == recall(dinov2[1], dinov2[0])
     assert found["coverage"] == coverage(dinov2[1], dinov2[0])
-    assert found["clip"] == pytest.approx(networks.clip.scores(SHOWN, CAPTIONS, CPU).score)
+    assert found["clip"] == pytest.approx(networks.clip.scores(SHOWN, CAPTIONS, CPU).similarity)
     groups = np.array(CAPTIONS[:12])
     assert within == pytest.approx(networks.lpips.within(SHOWN[:12], groups, CPU))
-    assert found["spread"] == pytest.approx(networks.lpips.among(SHOWN[:12], CPU))
+    assert found["spread"] == pytest.approx(networks.lpips.among(SHOWN, CPU))
 
 
 def test_references_are_named_by_what_they_are_of(judge):
@@ -135,7 +135,7 @@ def test_columns_say_which_metric_they_are(networks):
     assert [column.title for column in judge.instead(FID)] == ["inception64-bilinear"]
     assert [c.title for c in PublishedMetrics(Waves(), 26).instead(FID)] == ["FID"]
     assert [c.key for c in judge.instead(KID)][:2] == ["kid", "fd_dinov2"]
-    assert [c.title for c in judge.instead(ACCURACY)] == ["CLIP score"]
+    assert [c.title for c in judge.instead(ACCURACY)] == ["CLIP similarity"]
     assert "LPIPS" in judge.instead(DIVERSITY)[0].title
     assert judge.instead(NEAREST) == ()
     assert judge.instead(EXPERT) == (EXPERT,)

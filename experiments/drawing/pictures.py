@@ -21,7 +21,7 @@ from experiments.store import Store
 
 FRAMED = "red: the judge reads another class than the caption names"
 MOST = 400
-"""Pictures of a set that are looked at."""
+"""Pictures of a set that are looked at, where a judge tells which class they show."""
 ACROSS = 10
 """Pictures in a line where the data have no classes."""
 FONT = 7.0
@@ -79,8 +79,10 @@ class Album:
 def album(shown: Score | Drawn, store: Store) -> Album:
     """The pictures behind a measurement, read by its judge if it has one."""
     captions, labels = shown.pictures.prompts(store)
-    images = shown.pictures.images(store, MOST)
-    captions, labels = captions[:MOST], labels[:MOST]
+    few = isinstance(shown, Score) and not shown.judge.classifies
+    first = ACROSS if few else MOST
+    images = shown.pictures.images(store, first)
+    captions, labels = captions[:first], labels[:first]
     wrong = shown.judge.wrong(store, images, labels) if isinstance(shown, Score) else None
     frames = [False] * len(images) if wrong is None else map(bool, wrong)
     cells = [Cell(*each) for each in zip(images, captions, frames, strict=True)]

@@ -75,9 +75,9 @@ def _row(scale: Scale, seed: int, target: int, name: str, begin: Begin) -> Row:
 
 def _run(scale: Scale, seed: int, target: int, begin: Begin) -> TrainExpert:
     """An FM expert of the target cluster, validated on held-out pictures of that cluster."""
-    unbegun = replace(scale, pretrained=None)
+    unbegun = replace(scale, pretrained=None, steps=scale.init_steps)
     plain = recipes.expert(unbegun, FlowMatchingExpert, target, seed)
-    every = max(1, scale.steps // VALIDATIONS)
+    every = max(1, scale.init_steps // VALIDATIONS)
     return replace(
         plain,
         network=_network(scale, plain, begin),
@@ -143,7 +143,7 @@ def _curve(axes: Axes, results: Results, row: int, colour: str) -> None:
     """One row's losses, from a twentieth of the steps on: the fall before hides all else."""
     stages = [found[row].measured for found in results.rows]
     curves = [x.run.validated(results.store) for x in stages if isinstance(x, Convergence)]
-    late = curves[0]["step"] >= results.scale.steps / 20
+    late = curves[0]["step"] >= results.scale.init_steps / 20
     points = [estimate(list(at)) for at in zip(*(c["loss"][late] for c in curves), strict=True)]
     mean = np.array([point.mean for point in points])
     half = np.array([point.half_width or 0.0 for point in points])

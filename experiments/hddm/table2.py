@@ -140,7 +140,7 @@ def tests(results: Results) -> list[str]:
     return [
         *compute(HDDM_XL),
         *size(HDDM_XL),
-        f"Trained here, Hetero less Homo, paired by seed: FID (digit features) "
+        f"Trained here, Hetero less Homo, paired by seed: {results.shown(COLUMNS[0]).title} "
         f"{COLUMNS[0].show(fid)}, core-seconds {SPENT.show(spent)}, FLOPs the same.",
         *(f"The experts of this scale were trained at {line}." for line in speed),
     ]

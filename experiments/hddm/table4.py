@@ -121,6 +121,8 @@ TABLE = Table(
     notes=[
         "Aligned stands for the paper's CFG 7.5 with 50 steps, conversion for its CFG 6 with 75; "
         "the paper has no 8FM row at the second.",
+        "DDPM experts have clusters 0 and 3, here the largest and the fourth largest; the paper "
+        "chose its own two by what they show.",
         "Top-2 throughout; the paper does not say which selection it has. Its router reads no "
         "text: those rows come last. How far prompts are obeyed is a column.",
         "Diversity is the mean distance between the samples of one prompt, over samples of their "

@@ -19,12 +19,16 @@ from experiments.measures.resources import (
     expert_flops,
     parameters,
     router_flops,
+    saved_bytes,
     static_bytes,
 )
 from experiments.published_metrics import PublishedMetrics
 from experiments.routers import Calibrated
 from experiments.samples import Sample
 from experiments.trained import TrainExpert, TrainRouter
+from modules.dit import DiT
+from modules.training import Optim
+from modules.training import Precision as Trained
 
 TAR = 512
 """Bytes to which a tar rounds each file, and of each file's header."""
@@ -47,8 +51,9 @@ class Cost:
 
 
 @singledispatch
-def cost(stage: Stage) -> Cost | None:
-    """What a stage takes; None for kinds that are not counted: small ones, and measurements."""
+def cost(stage: Stage, checkpointing: bool = False) -> Cost | None:
+    """What a stage takes, trained with blocks run again going backward or not; None for kinds that
+    are not counted: small ones, and measurements."""
     return None
 
 
@@ -65,7 +70,7 @@ def _sizes(stage: Encode) -> dict[str, float]:
 
 
 @cost.register
-def _(stage: Encode) -> Cost:
+def _(stage: Encode, checkpointing: bool = False) -> Cost:
     n, source = stage.source.expected(stage.split), stage.source
     parts = max(1, len(source.parts(stage.split)))
     each = encoding.encode_flops(stage.latents, source.image)
@@ -77,19 +82,19 @@ def _(stage: Encode) -> Cost:
 
 
 @cost.register
-def _(stage: Clusters) -> Cost:
+def _(stage: Clusters, checkpointing: bool = False) -> Cost:
     n = stage.encoded.source.expected(stage.encoded.split)
     return Cost(disk=8 * n, memory=8 * n)
 
 
 @cost.register
-def _(stage: Encoded) -> Cost:
+def _(stage: Encoded, checkpointing: bool = False) -> Cost:
     n = stage.encoded.source.expected(stage.split)
     return Cost(disk=8 * n, memory=8 * n)
 
 
 @cost.register
-def _(stage: Shards) -> Cost:
+def _(stage: Shards, checkpointing: bool = False) -> Cost:
     encoded = stage.clusters.encoded
     files = [*_sizes(encoded).values(), 100.0]  # and the caption
     tarred = sum(TAR + TAR * -(-size // TAR) for size in files)
@@ -97,28 +102,33 @@ def _(stage: Shards) -> Cost:
 
 
 @cost.register
-def _(stage: TrainExpert) -> Cost:
-    optim, shape = stage.optim, stage.network
-    seen = optim.steps * optim.batch * optim.accumulate
-    beside = 0.0 if stage.shards.text.cached else encoding.text_flops(stage.shards.text)
-    memory = static_bytes(shape) + checkpointed_bytes(shape, optim.batch, Precision.MIXED)
-    return Cost(seen * (expert_flops(shape) + beside), 4 * parameters(shape), memory)
+def _(stage: TrainExpert, checkpointing: bool = False) -> Cost:
+    text = stage.shards.text
+    beside = 0.0 if text.cached else encoding.text_flops(text)
+    each = expert_flops(stage.network)
+    return _training(stage.network, stage.optim, each, beside, checkpointing)
 
 
 @cost.register
-def _(stage: TrainRouter) -> Cost:
-    optim, k, text = stage.optim, stage.shards.clusters.k, stage.shards.text
-    pooled = text.pooled if stage.reads_text else None
-    seen = optim.steps * optim.batch * optim.accumulate
+def _(stage: TrainRouter, checkpointing: bool = False) -> Cost:
+    text, pooled = stage.shards.text, stage.shards.text.pooled if stage.reads_text else None
     beside = encoding.text_flops(text) if stage.reads_text and not text.cached else 0.0
-    memory = static_bytes(stage.network)
-    memory += checkpointed_bytes(stage.network, optim.batch, Precision.MIXED)
-    flops = seen * (router_flops(stage.network, k, pooled) + beside)
-    return Cost(flops, 4 * parameters(stage.network), memory)
+    each = router_flops(stage.network, stage.shards.clusters.k, pooled)
+    return _training(stage.network, stage.optim, each, beside, checkpointing)
+
+
+def _training(shape: DiT, optim: Optim, each: float, beside: float, checkpointing: bool) -> Cost:
+    """each: FLOPs of a sample, forward and backward.  beside: of its caption in the tower."""
+    precision = Precision.SINGLE if optim.precision is Trained.SINGLE else Precision.MIXED
+    kept = checkpointed_bytes if checkpointing else saved_bytes
+    again = 1 + FORWARD if checkpointing else 1.0
+    seen = optim.steps * optim.batch * optim.accumulate
+    memory = static_bytes(shape, optim.ema is not None) + kept(shape, optim.batch, precision)
+    return Cost(seen * (again * each + beside), 4 * parameters(shape), memory)
 
 
 @cost.register
-def _(stage: Sample) -> Cost:
+def _(stage: Sample, checkpointing: bool = False) -> Cost:
     text, network = stage.shards.text, stage.experts[0].network
     evaluations = stage.setting.steps * (1 if stage.setting.guidance == 1 else 2)
     flops = evaluations * asked(stage) * expert_flops(network) * FORWARD
@@ -144,7 +154,7 @@ def asked(stage: Sample) -> float:
 
 
 @cost.register
-def _(stage: Score) -> Cost:
+def _(stage: Score, checkpointing: bool = False) -> Cost:
     if not isinstance(stage.judge, PublishedMetrics):
         return Cost()
     shards, count = stage.pictures.shards, stage.pictures.n
@@ -156,12 +166,12 @@ def _(stage: Score) -> Cost:
 
 
 @cost.register
-def _(stage: PublishedMetrics) -> Cost:
+def _(stage: PublishedMetrics, checkpointing: bool = False) -> Cost:
     features = 4 * (2048 + encoding.WIDTH) * stage.n
     return Cost(stage.n * encoding.judging_flops(), features, features)
 
 
 @cost.register
-def _(stage: Real) -> Cost:
+def _(stage: Real, checkpointing: bool = False) -> Cost:
     size = stage.n * stage.shards.source.channels * stage.shards.source.image**2
     return Cost(disk=size, memory=size)

@@ -58,11 +58,11 @@ class Routed(Measurement):
         return f"accuracy of a router, seed {self.seed}"
 
     def measure(self, folder: Path, context: Context) -> dict[str, Any]:
-        data = self.pictures.load(context.store)
+        device = context.torch_device
+        data = self.pictures.load(context.store, device)
         kept = ~torch.isin(data["cluster"], torch.tensor(self.removed, dtype=torch.int64))
         data = {name: rows[kept] for name, rows in data.items()}
         labels = data["cluster"].repeat(self.draws).numpy()
-        device = context.torch_device
         router, parts = self.router.load(context.store).to(device), {}
         for i, t in enumerate(self.times):
             seeds = [run_seed(self.seed, MEASURING, i, draw) for draw in range(self.draws)]
@@ -101,9 +101,11 @@ class Served(Measurement):
     def measure(self, folder: Path, context: Context) -> dict[str, Any]:
         store, pictures = context.store, self.score.pictures
         _, named = pictures.prompts(store)
-        cluster = self.routed.pictures.load(store)["cluster"].numpy()
+        cluster = np.load(store.file(self.routed.pictures, "cluster.npy"))
         inside = cluster[np.arange(len(named)) % len(cluster)] == self.cluster
-        wrong = self.score.judge.wrong(store, pictures.images(store), named)
+        judge, wrong = self.score.judge, None
+        if judge.classifies:
+            wrong = judge.wrong(store, pictures.images(store, device=context.torch_device), named)
         return {
             **self.score.read(store),
             **self.routed.read(store)[MEAN],
