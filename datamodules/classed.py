@@ -41,6 +41,8 @@ class Classed:
     title: ClassVar[str]
     name: ClassVar[str]
     preparation: ClassVar[str]
+    folder: ClassVar[str]
+    """Where torchvision keeps the files below `data_root`."""
     files: ClassVar[tuple[int, int]]
     """How many pictures the training and the test file hold."""
     things: ClassVar[tuple[str, ...]]
@@ -67,6 +69,15 @@ class Classed:
     def caption(self, index: int, label: int) -> str:
         """One of four phrasings in turn, by the picture's place in its file."""
         return self.phrasings[index % len(self.phrasings)].format(self.things[label])
+
+    def locate(self) -> None:
+        """SourceError, before anything is run, if the files are not there and not to be fetched."""
+        folder = Path(self.data_root) / self.folder
+        if not self.download and not folder.is_dir():
+            raise SourceError(
+                f"no {self.title} in {folder}: --scale.source.download true fetches it, "
+                "--scale.source.data_root says where else it lies"
+            )
 
     def expected(self, split: Split) -> int:
         start, stop = self._range(split)
@@ -133,6 +144,7 @@ class FashionMNIST(Classed):
     """Fashion-MNIST, 28x28 padded to 32x32 by 2 on every side with 0, its background."""
 
     title, name, preparation = "Fashion-MNIST", "fashion-mnist", "pad32"
+    folder = "FashionMNIST/raw"
     files = (60_000, 10_000)
     channels = 1
     things = (
@@ -167,6 +179,7 @@ class CIFAR10(Classed):
     train: int = 40_000
 
     title, name, preparation = "CIFAR-10", "cifar-10", "32px"
+    folder = "cifar-10-batches-py"
     files = (50_000, 10_000)
     channels = 3
     things = (

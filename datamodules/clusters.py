@@ -8,7 +8,7 @@ but for `Lloyd`, what is held does not grow with their number.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,8 @@ class MiniBatch:
     own, and a mapped file is read in runs.
     """
 
+    version: ClassVar[int] = 2  # the start is drawn otherwise than at first
+
     batch: int = 16_384
     passes: int = 3
 
@@ -89,6 +91,8 @@ class MiniBatch:
 @dataclass(frozen=True)
 class Faiss:
     """faiss's spherical k-means on a sample of `per_centroid` features for each fine centroid."""
+
+    version: ClassVar[int] = 2  # the start is drawn otherwise than at first
 
     per_centroid: int = 256
     iterations: int = 25

@@ -58,6 +58,10 @@ class Folder:
     def preparation(self) -> str:
         return cropped(self.image, self.resize)
 
+    def locate(self) -> None:
+        """SourceError if the list of pictures is not there."""
+        self._lines().close()
+
     def expected(self, split: Split) -> int:
         shares = {Split.JUDGE: self.judge, Split.HELDOUT: self.heldout}
         share = shares.get(split, 1 - self.judge - self.heldout)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from braceexpand import braceexpand
@@ -19,6 +20,7 @@ from datamodules.sources import (
     LeftOutError,
     Records,
     Refused,
+    SourceError,
     Split,
     captioned,
     gathered,
@@ -76,6 +78,15 @@ class ImageText:
             raise ValueError(
                 f"{len(names)} shards in {self.shards}: {self.judge} to judge by, {self.heldout} "
                 "held out, and none left to train on"
+            )
+
+    def locate(self) -> None:
+        """SourceError if the shards lie in a folder of this machine, and the first is not there."""
+        first = self.address(self.names()[0])
+        if "://" not in first and not first.startswith(PIPE) and not Path(first).is_file():
+            raise SourceError(
+                f"no {first}: --scale.source.root and --scale.matched.source.root say where the "
+                f"shards of {self.name} lie"
             )
 
     @property

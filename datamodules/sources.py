@@ -75,6 +75,10 @@ class Refused:
     def seen(self) -> int:
         return self.kept + len(self.bad) + self.left_out.total()
 
+    def told(self) -> dict[str, object]:
+        """As JSON. (dataclasses.asdict makes another Counter, of pairs, out of this one.)"""
+        return {"kept": self.kept, "bad": self.bad, "left_out": dict(self.left_out)}
+
     def add(self, other: "Refused") -> None:
         self.kept += other.kept
         self.bad += other.bad

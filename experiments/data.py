@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -63,7 +63,7 @@ class Encode(Stage):
                 self._part(folder, i, part, context.torch_device)
             refused.add(_read_refused(read_json(folder / f"{i:05d}.json")["refused"]))
             refused.check(self.bad_share)
-        (folder / "refused.json").write_text(json.dumps(asdict(refused), indent=1) + "\n")
+        (folder / "refused.json").write_text(json.dumps(refused.told(), indent=1) + "\n")
 
     def _part(self, folder: Path, i: int, part: str, device: torch.device) -> None:
         refused = Refused()
@@ -86,7 +86,7 @@ class Encode(Stage):
         for name, arrays in found.items():
             np.save(folder / f"{i:05d}.{name}.npy", np.concatenate(arrays))
         about = {
-            **{"part": part, "refused": asdict(refused)},
+            **{"part": part, "refused": refused.told()},
             **{"keys": keys, "captions": captions, "labels": labels},
         }
         write_whole(folder / f"{i:05d}.json", json.dumps(about).encode())  # last: it is complete

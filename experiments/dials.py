@@ -42,6 +42,8 @@ def changed(name: str, scale: Scale) -> dict[str, object]:
 def source_class(path: str) -> type[Source]:
     """The class package.module.Class. ValueError if there is none, or it is no source."""
     module, _, name = path.rpartition(".")
+    if not module:
+        raise ValueError(f"{path!r}: package.module.Class is wanted, as datamodules.folder.Folder")
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:

@@ -1,19 +1,20 @@
-"""Which weights of others stages ask for in vain, known before anything is run."""
+"""Which data and weights of others stages ask for in vain, known before anything is run."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from datamodules import hub
+from datamodules.sources import SourceError
 from experiments.identity import Stage
 from metrics import weights
 
-ABSENT = (hub.WeightsError, weights.WeightsError)
+ABSENT = (hub.WeightsError, weights.WeightsError, SourceError)
 
 
 @runtime_checkable
 class Downloaded(Protocol):
-    """A value that stands for weights of others. locate: WeightsError, in a line, without them."""
+    """A value that stands for data or weights of others. locate: an error, in a line, without."""
 
     def locate(self) -> object: ...
 
@@ -32,9 +33,9 @@ def missing(stages: Sequence[Stage]) -> list[str]:
 
 
 def require(stages: Sequence[Stage]) -> None:
-    """WeightsError, before anything is made, that names all weights which have to be downloaded."""
+    """WeightsError, before anything is made, that names all that has to be there first."""
     if absent := missing(stages):
-        raise hub.WeightsError("; ".join(absent))
+        raise hub.WeightsError(" | ".join(absent))
 
 
 def _values(value: Any) -> Iterator[Downloaded]:

@@ -59,4 +59,4 @@ def _sum(total: Cost, left: int, count: int, checkpointing: bool) -> list[str]:
 
 def _missing(stages: Sequence[Stage]) -> list[str]:
     found = missing(stages)
-    return ["", "To be downloaded first:", *(f"- {line}" for line in found)] if found else []
+    return ["", "Not here yet:", *(f"- {line}" for line in found)] if found else []

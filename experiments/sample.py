@@ -9,6 +9,7 @@ prompt becomes a PNG whose name has its number and seed, beside sample.json, whi
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,14 +65,16 @@ class Model:
 
 
 def selection(text: str) -> Selection:
-    """top1, top2, … or full, or expert0, expert1, … alone. ValueError for what is none of these."""
+    """top1, top2, … or full, or expert0, expert1, … alone. ArgumentTypeError for others."""
     if text == "full":
         return Full()
     if text.startswith("top") and text[3:].isdecimal() and int(text[3:]) > 0:
         return Top(int(text[3:]))
     if text.startswith("expert") and text[6:].isdecimal():
         return Only(int(text[6:]))
-    raise ValueError(f"{text!r} is no selection: top1, top2, …, full, expert0, expert1, …")
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is no selection: top1, top2, …, full, expert0, expert1, …"
+    )
 
 
 def encoders(folder: Path) -> tuple[StableDiffusionVAE, ClipText]:
@@ -197,8 +200,12 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when the pictures are there, 2 for a bad command line, 1 for weights that cannot serve."""
     options = parser().parse_args(arguments)
-    if options.steps < 1 or options.seed < 0:
-        print("sample: --steps must be at least 1 and --seed not negative", file=sys.stderr)
+    if options.steps < 1 or options.seed < 0 or not 0 <= options.cfg < math.inf:
+        said = "--steps must be at least 1, --seed and --cfg not negative"
+        print(f"sample: {said}", file=sys.stderr)
+        return 2
+    if options.out.exists() and not options.out.is_dir():
+        print(f"sample: {options.out} is no folder", file=sys.stderr)
         return 2
     try:
         for path in run(options):

@@ -58,7 +58,7 @@ def test_another_source_has_its_own_options_and_is_table_1s_too():
     ("arguments", "said"),
     [
         (["--source", "datamodules.folder.Nothing"], "no class datamodules.folder.Nothing"),
-        (["--source", "Folder"], "no class Folder"),
+        (["--source", "Folder"], "package.module.Class is wanted"),
         (["--source", "modules.blocks.Size"], "is no source"),
         (["--source", "datamodules.folder.Folder"], "scale.source.name"),
         (["--source", "datamodules.digits.Digits", "--source", "x"], "given twice"),

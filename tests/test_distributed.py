@@ -200,9 +200,12 @@ def test_a_failure_ends_all_with_its_own_words(tmp_path):
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
 def test_none_outlives_its_parent(tmp_path, ending):
     """kills: processes that train on for nobody."""
-    parent = multiprocessing.get_context("fork").Process(
-        target=distributed.run, args=(sleep, (tmp_path,), 2)
-    )
+
+    def hearing():  # SIGINT, which a job of the background may have been told to ignore
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        distributed.run(sleep, (tmp_path,), 2)
+
+    parent = multiprocessing.get_context("fork").Process(target=hearing)
     parent.start()
     while len(list(tmp_path.glob("*.pid"))) < 2:
         time.sleep(0.05)

@@ -22,7 +22,7 @@ class Other:
     """A source that is not the digits; nothing reads it."""
 
     train: int = 4000
-    image: int = 8
+    image: int = 64
     channels: int = 3
     classes: int = 10
 

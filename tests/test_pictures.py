@@ -25,7 +25,7 @@ def test_the_picture_shows_one_sample_a_class_and_row(store):
             for which, j in changes:
                 if which == i:
                     images[j, 0, pixel, pixel] = 1 - images[j, 0, pixel, pixel]
-            sample = SimpleNamespace(prompts=lambda _: (captions, labels), images=lambda _: images)
+            sample = SimpleNamespace(prompts=lambda _: (captions, labels), images=lambda *_: images)
             return Row({"Strategy": f"row {i}", "Router": ""}, Score(sample, Judge()))
 
         others = [Row({"Strategy": "no samples", "Router": ""}, m) for m in (None, Given(1.0, 1.0))]

@@ -63,7 +63,8 @@ def test_the_experts_that_a_selection_asks(selection, experts):
 
 def test_disk_is_what_is_written(store):
     """kills: bytes of another precision, a picture's text left out, headers of tar forgotten."""
-    shards = recipes.shards(replace(SMOKE, source=replace(SMOKE.source, train=400)))
+    many = replace(SMOKE, source=replace(SMOKE.source, train=400), per_shard=400)
+    shards = recipes.shards(many)
     make(store, shards)
 
     def written(stage, pattern):
@@ -131,6 +132,7 @@ def test_a_dry_run_of_paper_is_printed(tmp_path, capsys):
     assert 1 < float(monolith.split("|")[4]) < 5
     assert said.count("—") == 0
     assert "hf download stabilityai/sd-vae-ft-mse" in said
+    assert "--scale.matched.source.root" in said
 
 
 def test_a_latent_is_counted_as_it_is_stored():

@@ -120,8 +120,9 @@ def test_an_expert_begins_with_the_trained_weights_of_its_source(store, monkeypa
     make(store, source)
     begun = []
 
-    def watched(stage, module, *rest):
-        begun.append({name: x.clone() for name, x in module.network.state_dict().items()})
+    def watched(stage, folder, context, *rest):
+        state = stage.begun(context.store).network.state_dict()
+        begun.append({name: x.clone() for name, x in state.items()})
 
     monkeypatch.setattr(trained, "train", watched)
     stage.make(store.root, Context(store, device="cpu"))

@@ -5,17 +5,16 @@ import json
 import math
 import os
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from conftest import full_disk, make
 from scipy.stats import ttest_1samp
 
 from experiments import report
 from experiments.columns import Column
-from experiments.identity import Measurement, Stage
+from experiments.identity import Measurement
+from experiments.judging import Judging
 from experiments.results import Results, Row, Table
 from experiments.scales import SCALES
 from experiments.statistics import Estimate, estimate
@@ -29,8 +28,10 @@ HITS = ((0.5, 0.5, 0.5), (0.25, 0.5, 0.75), (1.0, 1.0, 1.0))
 
 
 @dataclass(frozen=True)
-class Judge(Stage):
+class Judge(Judging):
     """Reads a one where the first pixel is bright, else a zero."""
+
+    classifies = True
 
     def make(self, folder, context):
         (folder / "judge").touch()
@@ -38,11 +39,8 @@ class Judge(Stage):
     def read(self, store):
         return {"accuracy": 0.975}
 
-    def load(self, store):
-        return SimpleNamespace(
-            features=lambda x: x.flatten(1),
-            head=lambda h: torch.stack([0.5 - h[:, 0], h[:, 0] - 0.5], 1),
-        )
+    def wrong(self, store, images, labels):
+        return (images[:, 0, 0, 0] > 0.5).astype(int) != labels
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def drawn(store, router, selection=Full(), **changes):
     stage = recipes.score(SMOKE, EXPERTS, router, selection, 0).pictures
     stage = replace(stage, **changes)
     make(store, stage)
-    return stage.read(store)
+    return stage.images(store), stage.evaluations(store)
 
 
 def test_the_oracle_knows_the_cluster_of_each_prompts_picture(store):

@@ -53,9 +53,10 @@ def test_training_from_it_tells_of_every_tensor(store, file, monkeypatch, module
     the file's hash, or not among what the store guards; weights that no longer load."""
     stage, real, seen = begun(module), trained.train, []
 
-    def watched(stage, module, *rest):
-        seen.append({name: x.clone() for name, x in module.network.state_dict().items()})
-        real(stage, module, *rest)
+    def watched(stage, folder, context, *rest):
+        state = stage.begun(context.store).network.state_dict()
+        seen.append({name: x.clone() for name, x in state.items()})
+        real(stage, folder, context, *rest)
 
     monkeypatch.setattr(trained, "train", watched)
     folder = make(store, stage)
@@ -83,10 +84,9 @@ def test_the_time_map_is_the_objectives():
         for other in {Rounded(), Index(), Thousand()} - {time}:
             with pytest.raises(ValueError, match=re.escape(f"reads {time} (Eq. 21), not {other}")):
                 replace(stage, network=replace(stage.network, time=other))
-    plain = recipes.expert(SMOKE, FlowMatchingExpert, 1, 0)
-    assert replace(plain, start=Start(recipes.expert(SMOKE, DDPMExpert, 0, 0))).network.time == (
-        Thousand()
-    )
+    without = replace(SMOKE, pretrained=None)
+    plain, source = (recipes.expert(without, m, 1, 0) for m in (FlowMatchingExpert, DDPMExpert))
+    assert replace(plain, start=Start(source)).network.time == Thousand()
 
 
 def test_the_key_says_which_file():
@@ -152,7 +152,7 @@ def test_the_table_without_the_file_ends_in_a_line(tmp_path, monkeypatch, capsys
 def test_the_scales_say_who_has_it():
     """kills: a download needed at small, or the paper's recipe begun with the stand-in."""
     assert {name: scale.pretrained for name, scale in SCALES.items()} == {
-        **{"smoke": None, "small": None},
+        **dict.fromkeys(("smoke", "small", "medium-cpu", "medium")),
         "paper": PretrainedDiT(),
     }
     assert PretrainedDiT().url.endswith("/DiT/models/DiT-XL-2-256x256.pt")
