@@ -179,7 +179,8 @@ class DiTNetwork(nn.Module):
         h = self.final(trunk(trunk.embed(x), tau, e), tau)  # [B, N, patch^2 C]
         side = self.shape.image // self.shape.patch
         h = h.unflatten(1, (side, side)).unflatten(-1, (self.shape.patch, self.shape.patch, -1))
-        return h.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
+        y = h.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
+        return y.to(x.dtype)  # under autocast too: what is made of it is float32
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -45,7 +45,7 @@ class RouterNetwork(nn.Module):
             tau = tau + self.pooled(torch.where(c.keep[:, None], c.pooled, self.null))
         h = self.trunk.embed(x)
         h = torch.cat([self.class_token.expand(len(h), -1, -1), h], dim=1)
-        return self.head(self.trunk(h, tau, None)[:, 0])
+        return self.head(self.trunk(h, tau, None)[:, 0]).to(x.dtype)
 
 
 class Router(DiffusionModule):

@@ -24,6 +24,7 @@ from modules.sampling import euler, starting_noise, uniform
 from modules.schedules import NicholDhariwal
 from modules.selection import Alternate, Full, Only, Switch
 from modules.text import Text
+from modules.training import Precision
 
 SMOKE = replace(
     SCALES["smoke"], size=Size(8, 1, 2), router=Size(8, 1, 2), steps=3, router_steps=3, samples=8
@@ -79,6 +80,17 @@ def test_a_schedule_of_experts_needs_no_router(trained):
     kinds = [first, second, switched, turns, drawn(store, both)]
     assert all(np.abs(a - b).max() > 1e-4 for i, a in enumerate(kinds) for b in kinds[:i])
     assert both.evaluations(store)["expert_evaluations"] == 2 * SMOKE.solver_steps
+
+
+def test_bfloat16_draws_nearly_the_same(trained):
+    """kills: a precision that is not used, or mixtures and steps that lose their float32."""
+    store, experts = trained
+    mixed = replace(DEFAULT, precision=Precision.BF16)
+    one, other = (
+        drawn(store, sample(experts, Full(), setting=setting)) for setting in (DEFAULT, mixed)
+    )
+    assert one.dtype == other.dtype == np.float32
+    assert 0 < np.abs(one - other).mean() < 0.03
 
 
 def test_a_single_converted_expert_is_guarded(trained):

@@ -36,7 +36,7 @@ from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.timesteps import eq_21
 
-pytestmark = [pytest.mark.slow, pytest.mark.longest]
+pytestmark = pytest.mark.slow
 SMALL = Size(24, 2, 3)
 
 
