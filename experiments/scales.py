@@ -146,7 +146,8 @@ class Scale:
     def __post_init__(self) -> None:
         counts = (
             *("clusters", "per_shard", "patch", "judge_steps", "sample_batch", "pair_batch"),
-            *("solver_steps", "aligned_steps", "conversion_steps"),
+            *("solver_steps", "aligned_steps", "conversion_steps", "init_steps", "steps", "batch"),
+            *("router_steps", "router_batch", "router_accumulate", "diversity_prompts"),
         )
         for dial in counts:
             if getattr(self, dial) < 1:
@@ -164,8 +165,8 @@ class Scale:
             raise ValueError("samples must be at least 2: a covariance is taken of them")
         if not (0 <= self.ema < 1 and 0 <= self.text_dropout <= 1):
             raise ValueError("ema must lie in [0, 1) and text_dropout in [0, 1]")
-        if not (self.lr > 0 and self.router_lr > 0 and self.text_std >= 0):
-            raise ValueError("lr and router_lr must be positive, text_std not negative")
+        if not (min(self.lr, self.router_lr, self.router_final_lr) > 0 and self.text_std >= 0):
+            raise ValueError("lr and the router's must be positive, text_std not negative")
         if self.pair is not None and not {*self.pair} <= {*range(self.clusters)}:
             raise ValueError(f"pair = {self.pair} must name clusters below {self.clusters}")
         if not 0 <= self.warmup <= self.steps:

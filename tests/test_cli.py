@@ -88,6 +88,9 @@ def refused(capsys, arguments, status):
         (["--scale", "smoke", "--scale.batch", "63"], "63.*8"),
         (["--scale", "smoke", "--scale.clusters", "0"], "clusters must be at least 1"),
         (["--scale", "smoke", "--scale.samples", "0"], "samples"),
+        (["--scale", "smoke", "--scale.steps", "-3"], "steps must be at least 1, not -3"),
+        (["--scale", "smoke", "--scale.router_accumulate", "0"], "router_accumulate must be"),
+        (["--scale", "smoke", "--scale.router_final_lr", "-1"], "must be positive"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
