@@ -57,8 +57,7 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
 
 def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
     """A script of tables: 0 when they are written, 2 for a bad command line, 1 for bad input."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as experiments/__init__.py left it
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    hear_interrupts()
     arguments = sys.argv[1:] if arguments is None else arguments
     many = len(tables) > 1
     prog = "all" if many else tables[0].name
@@ -79,6 +78,12 @@ def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
             raise
         return say(prog, " ".join(reason(error, options.store).split()), 1)
     return 0
+
+
+def hear_interrupts() -> None:
+    """Ctrl-C raises KeyboardInterrupt from here on; experiments/__init__.py had it end at once."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def reason(error: Exception, store: Path) -> str:

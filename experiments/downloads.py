@@ -21,12 +21,10 @@ class Downloaded(Protocol):
 
 def missing(stages: Sequence[Stage]) -> list[str]:
     """What to download, a line each, for these stages themselves."""
-    values = {value: None for stage in stages for value in (stage, *_values(stage))}
     lines: dict[str, None] = {}
-    for value in values:
+    for value in dict.fromkeys(value for stage in stages for value in _values(stage)):
         try:
-            if isinstance(value, Downloaded):
-                value.locate()
+            value.locate()
         except ABSENT as error:
             lines[str(error)] = None
     return list(lines)
@@ -39,11 +37,13 @@ def require(stages: Sequence[Stage]) -> None:
 
 
 def _values(value: Any) -> Iterator[Downloaded]:
-    """The downloaded values among the fields, at any depth; other stages speak for themselves."""
+    """The value, if it is downloaded, and those among its fields, at any depth; other stages speak
+    for themselves."""
+    if isinstance(value, Downloaded):
+        yield value
     for field in dataclasses.fields(value):
         held = getattr(value, field.name)
         for item in held if isinstance(held, tuple) else (held,):
-            if isinstance(item, Downloaded):
-                yield item
-            elif dataclasses.is_dataclass(item) and not isinstance(item, Stage | type):
+            plain = dataclasses.is_dataclass(item) and not isinstance(item, Stage | type)
+            if plain or isinstance(item, Downloaded):
                 yield from _values(item)

@@ -93,32 +93,22 @@ class Judge(Judging):
         features, classes = judged(judge, images)
         again = images if several is pictures else several.images(store, device=device)
         captions = np.array(several.prompts(store)[0])
-        within, spread = self._diversity(judge, images, again, captions, device)
+        if self.lpips is None:
+            looks = features if several is pictures else judged(judge, again)[0]
+            within, among = within_groups(looks, captions), spread(features)
+        else:
+            within = self.lpips.within(_colour(again), captions, device)
+            among = self.lpips.among(_colour(images), device)
         found = {
             "fid": frechet_distance(features, reference),
             "kid": kernel_distance(features, reference),
             "accuracy": agreement(classes, pictures.prompts(store)[1]),
             **({"diversity": float(np.mean(list(within.values())))} if within else {}),
-            "spread": spread,
+            "spread": among,
             "nearest": nearest(images, train.images)
             / nearest(heldout.images[:COMPARED], train.images),
         }
         return found, within
-
-    def _diversity(
-        self,
-        judge: ClassJudge,
-        images: Images,
-        again: Images,
-        captions: NDArray[np.str_],
-        device: torch.device,
-    ) -> tuple[dict[str, float], float]:
-        """Of each prompt among `again`, and of all pictures."""
-        if self.lpips is None:
-            features = judged(judge, images)[0]
-            return within_groups(judged(judge, again)[0], captions), spread(features)
-        within = self.lpips.within(_colour(again), captions, device)
-        return within, self.lpips.among(_colour(images), device)
 
     def remarks(self, store: Store) -> tuple[str, ...]:
         accuracy = self.read(store)["accuracy"]

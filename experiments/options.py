@@ -109,6 +109,15 @@ def take_scale(arguments: Sequence[str]) -> tuple[str, type, list[str]]:
     return name, dials.form(SCALES[name], source), rest
 
 
+def read(parser: ArgumentParser, arguments: Sequence[str], name: str) -> dict[str, Any]:
+    """The options by name, `scale` among them made of the named one. UsageError for bad ones."""
+    try:
+        found = vars(parser.instantiate(parser.parse_args(arguments)))
+        return {**found, "scale": dials.filled(found["scale"], SCALES[name])}
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise UsageError(" ".join(str(error).split())) from error
+
+
 def parse(prog: str, about: str, arguments: Sequence[str]) -> Options:
     """Read a command line. UsageError for an unknown scale or option, or a bad value."""
     name, form, rest = take_scale(arguments)
@@ -136,12 +145,7 @@ def parse(prog: str, about: str, arguments: Sequence[str]) -> Options:
     )
     parser.add_argument("--plan", type=bool, default=False, help="say what it takes, run nothing")
     parser.add_argument("--debug", type=bool, default=False, help="show tracebacks")
-    try:
-        found = parser.instantiate(parser.parse_args(rest))
-        found.scale = dials.filled(found.scale, SCALES[name])
-    except (ArgumentError, TypeError, ValueError) as error:
-        raise UsageError(" ".join(str(error).split())) from error
-    if not 1 <= found.seeds <= 1000:
-        raise UsageError(f"--seeds must lie between 1 and 1000, not be {found.seeds}")
-    read = vars(found)
-    return Options(scale_name=name, hardware=_hardware(read), **read)
+    found = read(parser, rest, name)
+    if not 1 <= found["seeds"] <= 1000:
+        raise UsageError(f"--seeds must lie between 1 and 1000, not be {found['seeds']}")
+    return Options(scale_name=name, hardware=_hardware(found), **found)

@@ -8,7 +8,6 @@ Experts are those that the tables of a scale train, by cluster, seed and objecti
 
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -16,16 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentParser
 
-from experiments import cli, dials, naming, recipes, stages
+from experiments import cli, naming, recipes, stages
 from experiments.cli import BAD_INPUT
 from experiments.data import Shards
 from experiments.files import StoreError, read_json
 from experiments.identity import Context, Stage
-from experiments.options import UsageError, cores, take_scale
+from experiments.options import UsageError, cores, read, take_scale
 from experiments.routers import Calibrated
-from experiments.scales import SCALES, Scale
+from experiments.scales import Scale
 from experiments.store import Store
 from experiments.trained import TrainExpert, TrainRouter
 from experiments.variants import ROUTERS
@@ -89,11 +88,7 @@ def parse(arguments: Sequence[str]) -> Options:
     add("--out", type=Path, default=Path("published"), help="folder of the folders")
     add("--train", type=bool, default=False, help="first train what the store lacks")
     add("--workers", type=int, default=cores(), help="processes at once, to train")
-    try:
-        found = vars(parser.instantiate(parser.parse_args(rest)))
-        found["scale"] = dials.filled(found["scale"], SCALES[scale])
-    except (ArgumentError, TypeError, ValueError) as error:
-        raise UsageError(" ".join(str(error).split())) from error
+    found = read(parser, rest, scale)
     options = Options(**{**found, "clusters": tuple(dict.fromkeys(found["clusters"]))})
     if not (options.clusters or options.router):
         raise UsageError("nothing to publish: name --clusters, a --router, or both")
@@ -168,8 +163,7 @@ def run(options: Options) -> Iterator[Path]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when the folders are there, 2 for a bad command line, 1 for a store that cannot serve."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as experiments/__init__.py left it
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    cli.hear_interrupts()
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
     except UsageError as error:

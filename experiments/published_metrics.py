@@ -6,6 +6,7 @@ similarity of picture and caption, LPIPS within a prompt: of pictures rounded to
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from metrics.reference import Reference, load_moments, save_moments
 Encoded = NDArray[np.float32]
 SUBSETS, SUBSET = 100, 1000
 """Of KID, as Inception papers have it."""
+OVERLAP = {"precision": precision, "recall": recall, "density": density, "coverage": coverage}
 NEIGHBOURHOOD = 10_000
 """Pictures a side of precision, recall, density and coverage: their published use has 10,000 to
 50,000, and all distances between them are counted."""
@@ -97,7 +99,11 @@ class PublishedMetrics(Judging):
         lpips = self.networks.lpips.title
         return {
             "fid": (Column("fid", self._fid, 2),),
-            "kid": (Column("kid", "KID x 1000", 2, factor=1000), *OVERLAP),
+            "kid": (
+                Column("kid", "KID x 1000", 2, factor=1000),
+                Column("fd_dinov2", "FD-DINOv2", 1),
+                *(Column(name, f"{name.capitalize()} (DINOv2)", 3) for name in OVERLAP),
+            ),
             "accuracy": (Column("clip", "CLIP similarity", 3),),
             "diversity": (Column("diversity", f"{lpips}, within a prompt", 3),),
             "spread": (Column("spread", f"{lpips}, of all pairs", 3),),
@@ -113,13 +119,13 @@ class PublishedMetrics(Judging):
         self, pictures: Pictures, several: Pictures, context: Context
     ) -> tuple[dict[str, float], dict[str, float]]:
         store, device, networks = context.store, context.torch_device, self.networks
-        captions = pictures.prompts(store)[0]
+        captions = iter(pictures.prompts(store)[0])
         shown = (to_uint8(x) for x in pictures.pictures(store, device))
         scores: list[NDArray[np.float64]] = []
 
         def scored() -> Iterator[NDArray[np.uint8]]:
             for x in shown:
-                said = captions[sum(map(len, scores)) :][: len(x)]
+                said = list(islice(captions, len(x)))
                 scores.append(networks.clip.scores(x, said, device).cosine)
                 yield x
 
@@ -127,12 +133,13 @@ class PublishedMetrics(Judging):
         real, moments = self._moments(networks.inception, store)
         seen, seen_moments = self._moments(networks.dinov2, store)
         within, spread = self._lpips(pictures, several, context)
+        near = seen[:NEIGHBOURHOOD], dinov2[:NEIGHBOURHOOD]
         size = min(SUBSET, len(real), len(inception))
         found = {
             "fid": moments_distance(Moments.of(inception), moments),
             "fd_dinov2": moments_distance(Moments.of(dinov2), seen_moments),
             "kid": subset_kernel_distance(inception, real, SUBSETS, size)[0],
-            **_overlap(seen[:NEIGHBOURHOOD], dinov2[:NEIGHBOURHOOD]),
+            **{name: overlap(*near) for name, overlap in OVERLAP.items()},
             "clip": float(np.concatenate(scores).mean()),
             **({"diversity": float(np.mean(list(within.values())))} if within else {}),
             "spread": spread,
@@ -153,20 +160,6 @@ class PublishedMetrics(Judging):
         n = len(np.load(store.file(self, f"{self.networks.inception.name}.npy"), mmap_mode="r"))
         short = f", of {self.n} asked for" if n < self.n else ""
         return (f"FID, KID and their like compare with {n} held-out pictures{short}.",)
-
-
-OVERLAP = (
-    Column("fd_dinov2", "FD-DINOv2", 1),
-    *(
-        Column(name, f"{name.capitalize()} (DINOv2)", 3)
-        for name in ("precision", "recall", "density", "coverage")
-    ),
-)
-
-
-def _overlap(real: Encoded, fake: Encoded) -> dict[str, float]:
-    measures = {"precision": precision, "recall": recall, "density": density, "coverage": coverage}
-    return {name: measure(real, fake) for name, measure in measures.items()}
 
 
 def _features(

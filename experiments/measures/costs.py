@@ -82,14 +82,8 @@ def _(stage: Encode, checkpointing: bool = False) -> Cost:
 
 
 @cost.register
-def _(stage: Clusters, checkpointing: bool = False) -> Cost:
+def _(stage: Clusters | Encoded, checkpointing: bool = False) -> Cost:
     n = stage.encoded.source.expected(stage.encoded.split)
-    return Cost(disk=8 * n, memory=8 * n)
-
-
-@cost.register
-def _(stage: Encoded, checkpointing: bool = False) -> Cost:
-    n = stage.encoded.source.expected(stage.split)
     return Cost(disk=8 * n, memory=8 * n)
 
 
