@@ -33,10 +33,11 @@ class Autoencoder:
     scaling: float
     pixels = False
 
-    def shape(self, channels: int, image: int) -> tuple[int, int]:
-        if channels != 3 or image % 8:
-            raise ValueError(f"{channels} channels of side {image}: the VAE takes 3, of 8 n pixels")
-        return 4, image // 8
+    def shape(self, picture: tuple[int, ...]) -> tuple[int, ...]:
+        channels, height, width = picture
+        if channels != 3 or height % 8 or width % 8:
+            raise ValueError(f"pictures of {picture}: the VAE takes 3 channels, of 8 n pixels")
+        return 4, height // 8, width // 8
 
     def locate(self) -> Path:
         """The folder of the weights. WeightsError if it is not here."""

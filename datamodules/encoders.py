@@ -16,13 +16,13 @@ CPU = torch.device("cpu")
 
 
 class LatentEncoder(Protocol):
-    """Pictures [N, C, H, W] in [-1, 1] to latents and back: a frozen value. pixels: the latents are
-    pictures, which Eq. 28 of HDDM clips more tightly."""
+    """Pictures [N, C, H, W], or clips [N, C, T, H, W], in [-1, 1] to latents and back: a frozen
+    value. pixels: the latents are pictures, which Eq. 28 of HDDM clips more tightly."""
 
     pixels: bool
 
-    def shape(self, channels: int, image: int) -> tuple[int, int]:
-        """Channels and side of the latents of such pictures."""
+    def shape(self, picture: tuple[int, ...]) -> tuple[int, ...]:
+        """(C, H, W), or (C, T, H, W), of the latent of a picture, or clip, of such a shape."""
         ...
 
     def encode(self, images: Array, device: torch.device = CPU) -> Array: ...
@@ -31,7 +31,7 @@ class LatentEncoder(Protocol):
 
 
 class FeatureEncoder(Protocol):
-    """Pictures [N, C, H, W] in [-1, 1] to the semantic features [N, F] that are clustered."""
+    """Pictures or clips in [-1, 1] to the semantic features [N, F] that are clustered."""
 
     def encode(self, images: Array, device: torch.device = CPU) -> Array: ...
 
@@ -71,8 +71,8 @@ class PixelLatents:
 
     pixels = True
 
-    def shape(self, channels: int, image: int) -> tuple[int, int]:
-        return channels, image
+    def shape(self, picture: tuple[int, ...]) -> tuple[int, ...]:
+        return picture
 
     def encode(self, images: Array, device: torch.device = CPU) -> Array:
         return images

@@ -42,7 +42,7 @@ class Split(Enum):
 
 @dataclass(frozen=True)
 class Records:
-    """keys [N], images [N, C, H, W] float32 in [-1, 1], labels [N] int64, captions [N].
+    """keys [N], images [N, C, H, W] or clips [N, C, T, H, W] in [-1, 1], labels [N], captions [N].
 
     A key names one record of the source, over all its splits. Labels are -1 where there are none.
     """
@@ -141,6 +141,20 @@ class Source(Protocol):
     def read(self, split: Split) -> Records:
         """All of a split that fits into memory."""
         ...
+
+
+class VideoSource(Source, Protocol):
+    """A source of clips: frames, how many in each."""
+
+    @property
+    def frames(self) -> int: ...
+
+
+def picture(source: Source) -> tuple[int, ...]:
+    """(C, H, W) of a source's pictures, (C, T, H, W) of its clips."""
+    frames = getattr(source, "frames", None)
+    time = () if frames is None else (frames,)
+    return (source.channels, *time, source.image, source.image)
 
 
 def read_all(source: Source, split: Split, limit: float = BAD_SHARE, size: int = 256) -> Records:

@@ -5,7 +5,6 @@ holds more than a part of the source at once.
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,11 +19,15 @@ from tqdm import tqdm
 
 from datamodules.clusters import FineMethod, Lloyd, assignment_file, nearest, partition
 from datamodules.encoders import CPU, FeatureEncoder, LatentEncoder, TextEncoder
-from datamodules.shards import ClusterWriter
+from datamodules.latents import ALL, Heldout, Latents
+from datamodules.shards import ClusterWriter, read_index
 from datamodules.sources import BAD_SHARE, Refused, Source, Split
+from experiments.corpus import Corpus
 from experiments.files import read_json, write_whole
 from experiments.identity import Context, Stage
+from experiments.parts import Part, read_refused
 from experiments.store import Store
+from modules.training import Optim
 
 BATCH = 64
 """Pictures encoded at once."""
@@ -61,7 +64,7 @@ class Encode(Stage):
         for i, part in enumerate(bar):
             if not (folder / f"{i:05d}.json").exists():
                 self._part(folder, i, part, context.torch_device)
-            refused.add(_read_refused(read_json(folder / f"{i:05d}.json")["refused"]))
+            refused.add(read_refused(read_json(folder / f"{i:05d}.json")["refused"]))
             refused.check(self.bad_share)
         (folder / "refused.json").write_text(json.dumps(refused.told(), indent=1) + "\n")
 
@@ -107,30 +110,6 @@ class Encode(Stage):
         return [c for about in told for c in about["captions"]], np.array(labels, dtype=np.int64)
 
 
-def _read_refused(told: dict[str, Any]) -> Refused:
-    bad = [(key, reason) for key, reason in told["bad"]]
-    return Refused(told["kept"], bad, Counter(told["left_out"]))
-
-
-class Part:
-    """One part of an encoded split: arrays that are mapped rather than read."""
-
-    def __init__(self, stage: Encode, store: Store, number: int) -> None:
-        self.stage, self.store, self.name = stage, store, f"{number:05d}"
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """Keys, captions, labels: read when asked for, as all parts' are as long as the data."""
-        return read_json(self.store.file(self.stage, f"{self.name}.json"))
-
-    def __len__(self) -> int:
-        return len(self.about["keys"])
-
-    def array(self, name: str) -> Array:
-        path = self.store.file(self.stage, f"{self.name}.{name}.npy")
-        return np.load(path, mmap_mode="r")
-
-
 @dataclass(frozen=True)
 class Clusters(Stage):
     """assignment.npy [N], centroids.npy [K, F] and balance.json.  (HDDM, §6.1)"""
@@ -150,7 +129,7 @@ class Clusters(Stage):
 
 
 @dataclass(frozen=True)
-class Shards(Stage):
+class Shards(Corpus):
     """cluster-00/, cluster-01/, …: latents and encoded captions as webdataset shards."""
 
     clusters: Clusters
@@ -169,9 +148,8 @@ class Shards(Stage):
         return self.clusters.encoded.text
 
     @property
-    def latent_shape(self) -> tuple[int, int]:
-        """Channels and side of what the experts see."""
-        return self.latents.shape(self.source.channels, self.source.image)
+    def k(self) -> int:
+        return self.clusters.k
 
     @property
     def heldout(self) -> Encode:
@@ -206,8 +184,34 @@ class Shards(Stage):
         """How many pictures there are to train on."""
         return sum(read_json(store.file(self.clusters, "balance.json"))["sizes"])
 
+    @classmethod
+    def of(cls, corpus: Corpus) -> "Shards":
+        """The shards that a corpus is. ValueError for clips that are drawn anew."""
+        if not isinstance(corpus, cls):
+            raise ValueError(f"{type(corpus).__name__} has no shards: this needs clusters on disk")
+        return corpus
+
     def folders(self, store: Store, clusters: Sequence[int]) -> list[Path]:
         return [store.path(self) / f"cluster-{k:02d}" for k in clusters]
+
+    def samples(self, store: Store, clusters: Sequence[int]) -> int:
+        folders = self.folders(store, clusters)
+        return sum(shard.samples for folder in folders for shard in read_index(folder))
+
+    def loader(
+        self,
+        store: Store,
+        clusters: Sequence[int],
+        optim: Optim,
+        seed: int,
+        rows: slice = ALL,
+        heldout: Heldout | None = None,
+    ) -> Latents:
+        folders, text, every = self.folders(store, clusters), self.text, optim.accumulate
+        return Latents(
+            folders, optim.batch, optim.steps, seed, accumulate=every,
+            heldout=heldout, text=text, rows=rows,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

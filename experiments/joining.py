@@ -44,7 +44,7 @@ class Card(Stage):
     expert: TrainExpert
 
     def make(self, folder: Path, context: Context) -> None:
-        folders = self.expert.shards.folders(context.store, self.expert.clusters)
+        folders = Shards.of(self.expert.shards).folders(context.store, self.expert.clusters)
         shards = [shard for each in folders for shard in read_index(each)]
         pooled = np.concatenate([read_shard(shard)["pooled"] for shard in shards])
         distinct, counts = np.unique(pooled, axis=0, return_counts=True)
@@ -147,7 +147,7 @@ class Rule(Stage):
             experts = [stage.load(store).expert() for stage in self.asked]
             evidence.append(DenoisingError(experts, self.levels, self.captions, self.path))
         rule = Bayes(read_json(store.file(self, "sizes.json"))["sizes"], *evidence)
-        return Placed(rule, self.places, self.cards[0].expert.shards.clusters.k).eval()
+        return Placed(rule, self.places, self.cards[0].expert.shards.k).eval()
 
 
 @dataclass(frozen=True)

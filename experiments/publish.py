@@ -30,6 +30,7 @@ from experiments.trained import TrainExpert, TrainRouter
 from experiments.variants import ROUTERS
 from modules.cards import ExpertCard, Origin, RouterCard
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
+from modules.dit import DiTNetwork
 from modules.published import save_expert, save_router
 from modules.routing import RouterNetwork
 
@@ -115,16 +116,18 @@ def save(stage: Stage, store: Store, folder: Path, licence: str, data: str | Non
     """One stage's network and its card. StoreError or CheckpointError if it is damaged."""
     if isinstance(stage, TrainExpert):
         samples = int(read_json(store.file(stage, "card.json"))["samples"])
-        come = origin(stage.shards, licence, data)
+        come = origin(Shards.of(stage.shards), licence, data)
         objective = stage.module.objective
         card = ExpertCard(objective, stage.schedule, stage.clusters, samples, come)
-        save_expert(folder, stage.load(store).network, card)
+        expert = stage.load(store).network
+        assert isinstance(expert, DiTNetwork)  # of shards of pictures
+        save_expert(folder, expert, card)
         return
     temperature = stage.temperature(store) if isinstance(stage, Calibrated) else 1.0
     router = stage.router if isinstance(stage, Calibrated) else stage
     assert isinstance(router, TrainRouter)
     pooled = router.shards.text.pooled if router.reads_text else None
-    come = origin(router.shards, licence, data)
+    come = origin(Shards.of(router.shards), licence, data)
     network = router.load(store).network
     assert isinstance(network, RouterNetwork)
     save_router(folder, network, RouterCard(router.schedule, pooled, temperature, come))

@@ -66,7 +66,7 @@ def network(scale: Scale) -> DiT:
     """The shape of every expert and of the monolith."""
     data = shards(scale)
     text = TextShape(data.text.length, data.text.width, data.text.pooled)
-    channels, side = data.latent_shape
+    channels, side, _ = data.latent_shape
     return DiT(scale.size, side, channels, scale.patch, text=text, text_std=scale.text_std)
 
 
@@ -141,7 +141,7 @@ def mixed(
 def router(scale: Scale, reads_text: bool, seed: int) -> TrainRouter:
     """p(k | x_t, t), or p(k | x_t, t, c) if it reads text."""
     data = shards(scale)
-    channels, side = data.latent_shape
+    channels, side, _ = data.latent_shape
     return TrainRouter(
         shards=data,
         clusters=tuple(range(scale.clusters)),

@@ -4,9 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from datamodules.latents import Latents
 from experiments import distributed
-from experiments.data import Shards
+from experiments.corpus import Corpus
 from experiments.identity import Context
 from experiments.store import Store
 from experiments.training import fit
@@ -20,7 +19,7 @@ class Trained(Protocol):
     """A stage that trains: on the shards of these clusters, and on no other file."""
 
     @property
-    def shards(self) -> Shards: ...
+    def shards(self) -> Corpus: ...
 
     @property
     def clusters(self) -> tuple[int, ...]: ...
@@ -60,15 +59,8 @@ def _train(
     optim, every, heldout = module.optim, None, None
     if validation is not None:
         every, heldout = validation.every, validation.heldout(context.store, stage.clusters)
-    data = Latents(
-        stage.shards.folders(context.store, stage.clusters),
-        optim.batch,
-        optim.steps,
-        module.seed,
-        accumulate=optim.accumulate,
-        heldout=heldout,
-        text=stage.shards.text,
-        rows=module.rows,
+    data = stage.shards.loader(
+        context.store, stage.clusters, optim, module.seed, module.rows, heldout
     )
     fit(module, data, folder, stage.label, context, every)
 

@@ -14,7 +14,7 @@ from torch import nn
 from tqdm import tqdm
 
 from datamodules.encoders import CPU
-from experiments.data import Shards
+from experiments.corpus import Corpus
 from experiments.files import write_whole
 from experiments.identity import Context, Stage
 from experiments.prompts import Asked, Heldout, Prompts
@@ -122,7 +122,7 @@ class Sample(Pictures):
         return self.asked.n
 
     @property
-    def shards(self) -> Shards:
+    def shards(self) -> Corpus:
         return self.experts[0].shards
 
     @property
@@ -178,10 +178,9 @@ class Sample(Pictures):
         )
 
     def noise(self, rows: range, *role: int) -> torch.Tensor:
-        """Standard normal noise [len(rows), C, H, W], each row from seeds of its own."""
-        channels, side = self.shards.latent_shape
+        """Standard normal noise [len(rows), *latent], each row from seeds of its own."""
         seeds = [run_seed(self.seed, SAMPLING, i, *role) for i in rows]
-        return starting_noise(seeds, (channels, side, side))
+        return starting_noise(seeds, self.shards.latent_shape)
 
     def _draw(self, loaded: Loaded, rows: range) -> Arrays:
         """latents [len(rows), C, H, W] and, for each kind of network, its evaluations."""

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from experiments.identity import Hardware, Strategy
 from modules.checkpoint import whole
+from modules.mmdit import MMDiTNetwork
 from modules.training import Precision
 
 
@@ -57,12 +58,12 @@ class Sharded(DDPStrategy):
     """
 
     def shard(self, network: nn.Module) -> None:
-        """Divide a network that has a trunk, block by block."""
+        """Divide a network, block by block."""
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
         mesh = init_device_mesh(self.root_device.type, (self.world_size,))
-        for block in network.trunk.blocks:  # type: ignore[union-attr]
+        for block in _blocks(network):
             fully_shard(block, mesh=mesh)
         fully_shard(network, mesh=mesh, reshard_after_forward=True)  # for who reads it in between
 
@@ -93,6 +94,15 @@ class Sharded(DDPStrategy):
         self.precision_plugin.teardown()
         self.accelerator.teardown()
         self.checkpoint_io.teardown()
+
+
+def _blocks(network: nn.Module) -> list[nn.Module]:
+    """The blocks of a network of pictures or of video."""
+    if isinstance(network, MMDiTNetwork):
+        flux = network.transformer
+        return [*flux.transformer_blocks, *flux.single_transformer_blocks]
+    trunk: Any = network.trunk
+    return [*trunk.blocks]
 
 
 def _part(x: Tensor, weight: Any) -> Tensor:

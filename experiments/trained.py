@@ -6,7 +6,7 @@ on which schedule, from how many pictures of which cluster.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,21 +15,23 @@ import torch
 from torch import nn
 
 from datamodules.latents import Heldout
-from datamodules.shards import read_index
-from experiments.data import Encoded, Shards
+from experiments.corpus import Corpus
+from experiments.data import Encoded
 from experiments.identity import Context, Stage, canonical
 from experiments.runs import train, training_cost
 from experiments.stages import EXPERT, ROUTER, run_seed
 from experiments.starts import PretrainedDiT
 from experiments.store import Store
 from experiments.training import read_curve
+from modules import flux
 from modules.checkpoint import load_weights
 from modules.denoising import DenoisingExpert
-from modules.dit import DiT, DiTNetwork
+from modules.dit import LATER, DiT, DiTNetwork
+from modules.mmdit import MMDiT, MMDiTNetwork
 from modules.pretrained import Transfer, transfer
 from modules.routing import Router
 from modules.schedules import Schedule
-from modules.training import Optim
+from modules.training import Optim, Times, Uniform
 
 VALIDATION_BATCH = 256
 
@@ -44,11 +46,17 @@ class Start:
     source: "TrainExpert | PretrainedDiT"
     what: Transfer = Transfer()
 
-    def begin(self, network: DiTNetwork, store: Store) -> str:
+    def begin(self, network: DiTNetwork | MMDiTNetwork, store: Store) -> str:
         """Copy them, and say what became of every tensor of a checkpoint."""
         if isinstance(self.source, PretrainedDiT):
+            assert isinstance(network, DiTNetwork)
             return self.source.begin(network, self.what, store)
-        transfer(self.source.load(store).network, network, self.what)
+        source = self.source.load(store).network
+        if isinstance(network, MMDiTNetwork):
+            assert isinstance(source, MMDiTNetwork)
+            return str(flux.begin(source.transformer.state_dict(), network, self.source.label))
+        assert isinstance(source, DiTNetwork)
+        transfer(source, network, self.what)
         return ""
 
 
@@ -82,23 +90,27 @@ class TrainExpert(Stage):
 
     A monolith is the expert of all clusters.  start: what it begins with, none for weights drawn
     anew.  validation: what validation.csv holds; training is the same to the bit without it.
+    first_share: of clips that are given their first frame, for image-to-video.  times: t's density.
     ValueError for a network begun with a checkpoint that reads time otherwise than Eq. 21.
     """
 
     resumes: ClassVar[bool] = True
-    shards: Shards
+    shards: Corpus
     clusters: tuple[int, ...]
     module: type[DenoisingExpert]
     schedule: Schedule
-    network: DiT
+    network: DiT | MMDiT
     optim: Optim
     text_dropout: float
     seed: int
     start: Start | None = None
     validation: Validation | None = None
+    first_share: float = field(default=0.0, metadata=LATER)
+    times: Times = field(default=Uniform(), metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.start is not None and isinstance(self.start.source, PretrainedDiT):
+            assert isinstance(self.network, DiT)
             self.start.source.check(self.network, self.module.objective)
 
     def inputs(self) -> tuple[Stage, ...]:
@@ -109,7 +121,7 @@ class TrainExpert(Stage):
 
     @property
     def name(self) -> str:
-        whole = len(self.clusters) == self.shards.clusters.k
+        whole = len(self.clusters) == self.shards.k
         return "monolith" if whole else f"expert {','.join(str(k) for k in self.clusters)}"
 
     @property
@@ -126,11 +138,16 @@ class TrainExpert(Stage):
         seed = run_seed(self.seed, EXPERT, *self.clusters)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self.module(self.network, self.optim, self.schedule, seed, self.text_dropout)
+            made = self.module(self.network, self.optim, self.schedule, seed, self.text_dropout)
+        made.times, made.first_share = self.times, self.first_share
+        return made
 
     def begun(self, store: Store) -> DenoisingExpert:
         """The untrained module, with the weights that it starts from."""
         module = self.build()
+        if isinstance(module.network, MMDiTNetwork):
+            null_t5, null_clip = map(torch.from_numpy, self.shards.text.encode([""]))
+            module.network.set_null(null_t5[0], null_clip[0])
         if self.start is not None:
             self.start.begin(module.network, store)
         return module
@@ -140,13 +157,12 @@ class TrainExpert(Stage):
             told = self.start.begin(self.build().network, context.store)
             (folder / "transfer.txt").write_text(told)
         train(self, folder, context, self.validation)
-        folders = self.shards.folders(context.store, self.clusters)
         card = {
             "objective": canonical(self.module.objective),
             "schedule": canonical(self.schedule),
             "network": canonical(self.network),
             "clusters": list(self.clusters),
-            "samples": sum(shard.samples for each in folders for shard in read_index(each)),
+            "samples": self.shards.samples(context.store, self.clusters),
         }
         (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
 
@@ -166,11 +182,12 @@ class TrainRouter(Stage):
     """weights.safetensors of a router, from the shards of the clusters it shall tell apart.
 
     It answers for all K, and a cluster it never saw gets next to nothing. reads_text is Paris 2.0's
-    form; the paper's HDDM router reads none (Eq. 2).
+    form; the paper's HDDM router reads none (Eq. 2). look: width of a first frame's feature, given
+    for `first_share` of the clips; none for a router that reads none.
     """
 
     resumes: ClassVar[bool] = True
-    shards: Shards
+    shards: Corpus
     clusters: tuple[int, ...]
     reads_text: bool
     schedule: Schedule
@@ -178,10 +195,12 @@ class TrainRouter(Stage):
     optim: Optim
     text_dropout: float
     seed: int
+    look: int | None = field(default=None, metadata=LATER)
+    first_share: float = field(default=0.0, metadata=LATER)
 
     @property
     def label(self) -> str:
-        which = "" if len(self.clusters) == self.shards.clusters.k else f" of {len(self.clusters)}"
+        which = "" if len(self.clusters) == self.shards.k else f" of {len(self.clusters)}"
         form = "text-aware" if self.reads_text else "text-free"
         return f"{form} router{which}, seed {self.seed}"
 
@@ -195,15 +214,18 @@ class TrainRouter(Stage):
         seed = run_seed(self.seed, ROUTER, *self.clusters)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Router(
+            made = Router(
                 self.network,
                 self.optim,
-                experts=self.shards.clusters.k,
+                experts=self.shards.k,
                 pooled=pooled,
                 schedule=self.schedule,
                 seed=seed,
                 text_dropout=self.text_dropout,
+                look=self.look,
             )
+        made.first_share = self.first_share
+        return made
 
     def begun(self, store: Store) -> Router:
         """The untrained module."""

@@ -23,12 +23,12 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.plugins import TorchCheckpointIO
 from torch import nn
 
-from datamodules.latents import Latents
 from experiments.files import write_whole
 from experiments.identity import Context
 from experiments.strategies import Sharded, autocast, strategy
 from modules.checkpoint import CheckpointError, save_weights, whole
 from modules.dit import Trunk
+from modules.mmdit import MMDiTNetwork
 from modules.training import DiffusionModule, Optim
 
 SAVES = 5
@@ -209,7 +209,7 @@ def _trainer(
 
 def fit(
     module: DiffusionModule,
-    data: Latents,
+    data: L.LightningDataModule,
     folder: Path,
     label: str,
     context: Context,
@@ -232,6 +232,8 @@ def fit(
     for part in module.network.modules():
         if isinstance(part, Trunk):
             part.checkpointing = context.hardware.checkpointing
+        elif isinstance(part, MMDiTNetwork):
+            part.checkpoint(context.hardware.checkpointing)
     if context.hardware.compile:
         module.network.compile()  # in place: the weights keep their names
     callbacks = _callbacks(module, folder, label, context, every is not None)

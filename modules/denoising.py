@@ -11,6 +11,7 @@ from torch import Tensor
 
 from modules.dit import DiT, DiTNetwork
 from modules.expert import Expert
+from modules.mmdit import MMDiT, MMDiTNetwork
 from modules.objectives import X0, Epsilon, Objective, V, Velocity
 from modules.schedules import Cosine, Linear, Schedule
 from modules.text import Text
@@ -22,17 +23,17 @@ class DenoisingExpert(DiffusionModule):
 
     objective: ClassVar[Objective]
     default_schedule: ClassVar[Schedule]
-    network: DiTNetwork
+    network: DiTNetwork | MMDiTNetwork
 
     def __init__(
         self,
-        shape: DiT,
+        shape: DiT | MMDiT,
         optim: Optim,
         schedule: Schedule | None = None,
         seed: int = 0,
         text_dropout: float = 0.1,
     ) -> None:
-        super().__init__(DiTNetwork(shape), optim, seed, text_dropout)
+        super().__init__(shape.build(), optim, seed, text_dropout)
         self.schedule = self.default_schedule if schedule is None else schedule
 
     def loss(self, x0: Tensor, t: Tensor, eps: Tensor, c: Text) -> Tensor:

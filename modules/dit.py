@@ -44,7 +44,8 @@ class DiT:
     text_std, head_std: deviations of the initial text projection and output layer; Eq. 20 has 0.02
     for both after conversion, §2.5 and §6.2 zero.
     time: the number embedded for t.  cross_norm: whether cross-attention reads LN(h), as in Eq. 18,
-    or h as in Paris 1.0.
+    or h as in Paris 1.0.  frames: of a latent of video, x [B, channels, frames, image, image];
+    none for pictures.
     """
 
     size: Size = XL
@@ -58,6 +59,7 @@ class DiT:
     head_std: float = 0.0
     time: TimeMap = field(default=Thousand(), metadata=LATER)
     cross_norm: bool = field(default=True, metadata=LATER)
+    frames: int | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.image % self.patch:
@@ -65,7 +67,16 @@ class DiT:
 
     @property
     def tokens(self) -> int:
-        return (self.image // self.patch) ** 2
+        return (self.frames or 1) * (self.image // self.patch) ** 2
+
+    @property
+    def latent(self) -> tuple[int, ...]:
+        """(C, H, W), or (C, T, H, W), of what is read."""
+        time = () if self.frames is None else (self.frames,)
+        return (self.channels, *time, self.image, self.image)
+
+    def build(self) -> "DiTNetwork":
+        return DiTNetwork(self)
 
 
 def sinusoids(position: Tensor, width: int) -> Tensor:
@@ -100,7 +111,10 @@ class Trunk(nn.Module):
         nn.init.constant_(cast(Tensor, self.patches.bias), 0.0)
         nn.init.xavier_uniform_(self.patches.weight.flatten(1))
         self.positions: Tensor
-        self.register_buffer("positions", position_table(shape.image // shape.patch, d))
+        table = position_table(shape.image // shape.patch, d)
+        if shape.frames is not None:
+            table = table + sinusoids(torch.arange(shape.frames), d)[:, None]  # [T, N, d]
+        self.register_buffer("positions", table.reshape(1, -1, d))
         self.time = nn.Sequential(
             normal_linear(shape.frequencies, d, std=0.02), nn.SiLU(), normal_linear(d, d, std=0.02)
         )
@@ -112,8 +126,12 @@ class Trunk(nn.Module):
         )
 
     def embed(self, x: Tensor) -> Tensor:
-        """Patch tokens [B, N, d] of x [B, C, H, W]."""
-        return self.patches(x).flatten(2).transpose(1, 2) + self.positions
+        """Patch tokens [B, N, d] of x [B, C, H, W], or [B, T N, d] of x [B, C, T, H, W]."""
+        if self.shape.frames is None:
+            return self.patches(x).flatten(2).transpose(1, 2) + self.positions
+        frames = x.transpose(1, 2)
+        h = self.patches(frames.flatten(0, 1)).flatten(2).transpose(1, 2)  # [B T, N, d]
+        return h.reshape(len(x), -1, h.shape[-1]) + self.positions
 
     def embed_time(self, t: Tensor) -> Tensor:
         """tau(t) [B, d] for t [B] in [0, 1]."""
@@ -158,10 +176,15 @@ class FinalLayer(nn.Module):
 
 
 class DiTNetwork(nn.Module):
-    """The expert's network: (x_t [B, C, H, W], t [B], c) -> y [B, C, H, W]."""
+    """The expert's network: (x_t [B, C, H, W], t [B], c) -> y [B, C, H, W].
+
+    Raises ValueError for video, which experts read by `MMDiT` and the router's trunk alone by DiT.
+    """
 
     def __init__(self, shape: DiT) -> None:
         super().__init__()
+        if shape.frames is not None:
+            raise ValueError("a DiT is an expert of pictures: an expert of video is an MMDiT")
         self.shape = shape
         self.trunk = Trunk(shape)
         self.final = FinalLayer(shape)
@@ -184,6 +207,6 @@ class DiTNetwork(nn.Module):
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Parameters as the papers count them: the fixed position table in, the null embedding out."""
+    """Parameters as the papers count them: the fixed position table in, null embeddings out."""
     own = sum(p.numel() for name, p in network.named_parameters() if name != "null")
-    return own + sum(b.numel() for b in network.buffers())
+    return own + sum(b.numel() for name, b in network.named_buffers() if "null" not in name)

@@ -17,13 +17,17 @@ from modules.training import Batch, DiffusionModule, Optim
 
 
 class RouterNetwork(nn.Module):
-    """(x_t [B, C, H, W], t [B], c) -> logits [B, experts], read off a class token.
+    """(x_t [B, C, H, W] or [B, C, T, H, W], t [B], c) -> logits [B, experts], off a class token.
 
-    pooled: width of the caption vector added to tau, or None for the text-free router. The trunk
-    itself never reads captions: `shape.text` must be None, else ValueError.
+    pooled: width of the caption vector added to tau, or None for the text-free router. look: the
+    same of the feature of a first frame, in whose place stands a learned vector where none is
+    given, so that one router serves both. The trunk itself never reads captions: `shape.text` must
+    be None, else ValueError.
     """
 
-    def __init__(self, shape: DiT, experts: int, pooled: int | None) -> None:
+    def __init__(
+        self, shape: DiT, experts: int, pooled: int | None, look: int | None = None
+    ) -> None:
         super().__init__()
         if shape.text is not None:
             raise ValueError(
@@ -36,6 +40,9 @@ class RouterNetwork(nn.Module):
         self.pooled = None if pooled is None else normal_linear(pooled, d, std=0.02)
         if pooled is not None:
             self.null = nn.Parameter(0.02 * torch.randn(pooled))
+        self.look = None if look is None else normal_linear(look, d, std=0.02)
+        if look is not None:
+            self.unseen = nn.Parameter(0.02 * torch.randn(look))
 
     def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         tau = self.trunk.embed_time(t)
@@ -43,6 +50,11 @@ class RouterNetwork(nn.Module):
             if c is None:
                 raise ValueError("this router reads captions; Text.null() stands for none")
             tau = tau + self.pooled(torch.where(c.keep[:, None], c.pooled, self.null))
+        if self.look is not None:
+            seen = self.unseen.expand(len(x), -1)
+            if c is not None and c.first is not None:
+                seen = torch.where(c.first.keep[:, None], c.first.look, seen)
+            tau = tau + self.look(seen)
         h = self.trunk.embed(x)
         h = torch.cat([self.class_token.expand(len(h), -1, -1), h], dim=1)
         return self.head(self.trunk(h, tau, None)[:, 0]).to(x.dtype)
@@ -64,8 +76,9 @@ class Router(DiffusionModule):
         schedule: Schedule = Linear(),
         seed: int = 0,
         text_dropout: float = 0.1,
+        look: int | None = None,
     ) -> None:
-        super().__init__(RouterNetwork(shape, experts, pooled), optim, seed, text_dropout)
+        super().__init__(RouterNetwork(shape, experts, pooled, look), optim, seed, text_dropout)
         self.schedule = schedule
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

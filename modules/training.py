@@ -1,8 +1,9 @@
 """What every training shares: the optimiser's recipe, and draws that depend on the step alone."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Protocol
 
 import lightning as L
 import numpy as np
@@ -11,10 +12,39 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from modules.dit import LATER
-from modules.text import Text
+from modules.text import First, Text
 
 Batch = dict[str, Tensor]
-"""x0 [B, ...], tokens [B, L, D], pooled [B, P], cluster [B], and step, the batch's own number."""
+"""x0 [B, ...], tokens [B, L, D], pooled [B, P], cluster [B], and step, the batch's own number; of
+clips, if they are to begin with a given frame, its feature look [B, F]."""
+
+
+class Times(Protocol):
+    """A density of t, a frozen value. draw: t [n] in [0, 1]."""
+
+    def draw(self, n: int, g: torch.Generator) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Every t alike.  (HDDM, Eq. 4)"""
+
+    def draw(self, n: int, g: torch.Generator) -> Tensor:
+        return torch.rand(n, generator=g)
+
+
+@dataclass(frozen=True)
+class LogitNormal:
+    """log(t / (1 - t)) normal: the middle times, where velocities are hardest, more often.
+
+    (Esser et al. 2024, Eq. 19; FLUX's own. Paris 2.0 does not say.)
+    """
+
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    def draw(self, n: int, g: torch.Generator) -> Tensor:
+        return torch.sigmoid(self.mean + self.deviation * torch.randn(n, generator=g))
 
 
 class Precision(Enum):
@@ -87,9 +117,12 @@ class DiffusionModule(L.LightningModule):
 
     rows: of the batch of all devices those that come here, every `rows.step`-th: what is drawn is
     drawn for all of it, so that the number of devices changes nothing.
+    times: the density that t is drawn from.  first_share: of clips that get their first frame.
     """
 
     rows = slice(0, None, 1)
+    times: Times = Uniform()
+    first_share = 0.0
 
     def __init__(self, network: nn.Module, optim: Optim, seed: int, text_dropout: float) -> None:
         super().__init__()
@@ -97,13 +130,17 @@ class DiffusionModule(L.LightningModule):
         self.seed, self.text_dropout = seed, text_dropout
 
     def draw(self, batch: Batch) -> tuple[Tensor, Tensor, Text]:
-        """(t [B] uniform on [0, 1], eps [B, ...], c with captions dropped), drawn on the CPU."""
+        """(t [B] in [0, 1], eps [B, ...], c with captions dropped), drawn on the CPU."""
         x0 = batch["x0"]
         g, whole = generator(self.seed, int(batch["step"])), len(x0) * self.rows.step
-        t = torch.rand(whole, generator=g)[self.rows].to(x0)
+        t = self.times.draw(whole, g)[self.rows].to(x0)
         eps = torch.randn((whole, *x0.shape[1:]), generator=g)[self.rows].to(x0)
         drop = torch.rand(whole, generator=g)[self.rows].to(x0.device) < self.text_dropout
-        return t, eps, Text.of(batch["tokens"], batch["pooled"]).dropped(drop)
+        c = Text.of(batch["tokens"], batch["pooled"]).dropped(drop)
+        if self.first_share:
+            given = torch.rand(whole, generator=g)[self.rows].to(x0.device) < self.first_share
+            c = replace(c, first=First(x0[:, :, :1], batch["look"], given))
+        return t, eps, c
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         return self.optim.configure(self.network)

@@ -40,7 +40,7 @@ def test_latents_are_the_posteriors_mean_scaled(weights):
     assert found.shape == (3, *(4, 4, 4))
     assert found.dtype == np.float16
     np.testing.assert_allclose(found, expected.numpy(), atol=2e-3)
-    assert StableDiffusionVAE().shape(3, 256) == (4, 32)
+    assert StableDiffusionVAE().shape((3, 256, 256)) == (4, 32, 32)
 
 
 def test_pictures_come_back_from_unscaled_latents(weights):

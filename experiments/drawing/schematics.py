@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from experiments.data import Shards
 from experiments.drawing.style import COLOURS, FAINT, INK, Box, arrow, page, picture, png, write
 from experiments.files import read_json
 from experiments.samples import Sample
@@ -150,7 +151,7 @@ def _shown(axes: Axes, image: NDArray[np.float32], place: Box, words: str) -> No
 
 def training(experts: Sequence[TrainExpert], router: TrainRouter, store: Store) -> bytes:
     """Fig 6: data -> features -> two-stage k-means -> isolated shards -> experts; router on all."""
-    shards = experts[0].shards
+    shards = Shards.of(experts[0].shards)
     clusters = shards.clusters
     latents = clusters.encoded.parts(store)[0].array("latents")[:SHOWN]
     images = shards.latents.decode(np.array(latents))

@@ -90,6 +90,7 @@ def _network(scale: Scale, plain: TrainExpert, begin: Begin) -> DiT:
     """The shape of a run: of ImageNet's DiT's size, where there is one, from scratch as well; what
     is begun with it also reads time as Eq. 21 says."""
     shape, given = plain.network, scale.pretrained
+    assert isinstance(shape, DiT)
     text = shape.text_std if begin.text_std is None else begin.text_std
     head = shape.head_std if begin.head_std is None else begin.head_std
     drawn = replace(shape, text_std=text, head_std=head)

@@ -13,6 +13,7 @@ from datamodules.sources import Split
 from experiments import recipes
 from experiments.cli import main
 from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, ROUTER, Column
+from experiments.data import Shards
 from experiments.drawing.pictures import grid
 from experiments.joining import Added, Card, Removed, Rule, TrainHead
 from experiments.measures.routing import Routed, Served
@@ -42,7 +43,7 @@ def _heads(scale: Scale, clusters: tuple[int, ...], seed: int) -> tuple[TrainHea
     public = recipes.encoded(scale, Split.JUDGE)
     return tuple(
         TrainHead(
-            shards=router.shards,
+            shards=Shards.of(router.shards),
             cluster=k,
             public=public,
             schedule=router.schedule,

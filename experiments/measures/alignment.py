@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.data import Encoded
+from experiments.data import Encoded, Shards
 from experiments.identity import Context, Measurement
 from experiments.measures.routing import MEAN, averaged
 from experiments.samples import Sample
@@ -66,7 +66,7 @@ class Aligned(Measurement):
         n = min(self.sample.batch, self.sample.n, len(encoded["x0"]))  # one batch of states
         data, rows = {name: x[:n].to(device) for name, x in encoded.items()}, range(n)
         ensemble = self.sample.ensemble(loaded, rows)
-        clusters = self.sample.shards.clusters
+        clusters = Shards.of(self.sample.shards).clusters
         centroids = np.load(store.file(clusters, "centroids.npy"))
         ends = self._ends(store, n, device)
         found: dict[str, Any] = {}
@@ -149,7 +149,7 @@ class Aligned(Measurement):
         }
         if w.shape[1] == len(centroids):
             pictures = self.sample.shards.latents.decode(_numpy(states.picture))
-            encoder = self.sample.shards.clusters.encoded.features
+            encoder = Shards.of(self.sample.shards).clusters.encoded.features
             features = encoder.encode(pictures)
             found["cluster_distance"] = alignment.cluster_distance(w, features, centroids)
         if states.target is not None:

@@ -4,11 +4,13 @@ Counted are matrix products and convolutions of networks; reading and decoding f
 features are processor time beside them.
 """
 
+import math
 from dataclasses import dataclass
 from functools import singledispatch
 
 import torch
 
+from datamodules.sources import picture
 from experiments.data import Clusters, Encode, Encoded, Shards
 from experiments.evaluation import Real, Score
 from experiments.identity import Stage
@@ -27,6 +29,7 @@ from experiments.routers import Calibrated
 from experiments.samples import Sample
 from experiments.trained import TrainExpert, TrainRouter
 from modules.dit import DiT
+from modules.mmdit import MMDiT
 from modules.training import Optim
 from modules.training import Precision as Trained
 
@@ -59,12 +62,11 @@ def cost(stage: Stage, checkpointing: bool = False) -> Cost | None:
 
 def _sizes(stage: Encode) -> dict[str, float]:
     """Bytes of what is stored of a picture, by name."""
-    channels, side = stage.latents.shape(stage.source.channels, stage.source.image)
     two = 2 if encoding.encode_flops(stage.latents, stage.source.image) else 4
     text = stage.text
     said = {"tokens": 2 * text.length * text.width, "pooled": 2 * text.pooled}
     return {
-        "latent": two * channels * side**2,
+        "latent": two * math.prod(stage.latents.shape(picture(stage.source))),
         **(said if text.cached else {"ids": 8 * text.length}),
     }
 
@@ -107,11 +109,13 @@ def _(stage: TrainExpert, checkpointing: bool = False) -> Cost:
 def _(stage: TrainRouter, checkpointing: bool = False) -> Cost:
     text, pooled = stage.shards.text, stage.shards.text.pooled if stage.reads_text else None
     beside = encoding.text_flops(text) if stage.reads_text and not text.cached else 0.0
-    each = router_flops(stage.network, stage.shards.clusters.k, pooled)
+    each = router_flops(stage.network, stage.shards.k, pooled)
     return _training(stage.network, stage.optim, each, beside, checkpointing)
 
 
-def _training(shape: DiT, optim: Optim, each: float, beside: float, checkpointing: bool) -> Cost:
+def _training(
+    shape: DiT | MMDiT, optim: Optim, each: float, beside: float, checkpointing: bool
+) -> Cost:
     """each: FLOPs of a sample, forward and backward.  beside: of its caption in the tower."""
     precision = Precision.SINGLE if optim.precision is Trained.SINGLE else Precision.MIXED
     kept = checkpointed_bytes if checkpointing else saved_bytes
@@ -129,13 +133,12 @@ def _(stage: Sample, checkpointing: bool = False) -> Cost:
     if isinstance(stage.router, TrainRouter | Calibrated):
         router = stage.router.router if isinstance(stage.router, Calibrated) else stage.router
         pooled = text.pooled if router.reads_text else None
-        each = router_flops(router.network, router.shards.clusters.k, pooled)
+        each = router_flops(router.network, router.shards.k, pooled)
         flops += evaluations * each * FORWARD
     flops += encoding.text_flops(text)
-    channels, side = stage.shards.latent_shape
     said = stage.n * 2 * (text.length * text.width + text.pooled)
     weights = 4 * sum(parameters(expert.network) for expert in stage.experts)
-    return Cost(stage.n * flops, stage.n * 4 * channels * side**2, said + weights)
+    return Cost(stage.n * flops, stage.n * 4 * math.prod(stage.shards.latent_shape), said + weights)
 
 
 def asked(stage: Sample) -> float:

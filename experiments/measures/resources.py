@@ -18,11 +18,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
+from experiments.data import Shards
 from experiments.evaluation import Score
 from experiments.identity import Context, Measurement
 from experiments.trained import TrainExpert, TrainRouter
 from modules.blocks import AdaLN
-from modules.dit import XL, B, DiT, DiTNetwork, TextShape, count_parameters
+from modules.dit import XL, B, DiT, TextShape, count_parameters
+from modules.mmdit import MMDiT
 from modules.routing import RouterNetwork
 from modules.text import Text
 from modules.training import Optim
@@ -54,7 +56,7 @@ class Recipe:
     training split.  averaged: whether an EMA of the weights is kept.
     """
 
-    expert: DiT
+    expert: DiT | MMDiT
     experts: int
     steps: int
     batch: int
@@ -97,15 +99,15 @@ HDDM_XL = Recipe(
 """The recipe behind Table 2, as §6.2 and §6.3 print it; 25 epochs of the router, 11M pictures."""
 
 
-def _blank(shape: DiT, batch: int, pooled: int | None) -> tuple[Tensor, Tensor, Text]:
+def _blank(shape: DiT | MMDiT, batch: int, pooled: int | None) -> tuple[Tensor, Tensor, Text]:
     """(x_t, t, c) of the sizes that the network reads; their values do not matter."""
     text = shape.text or TextShape(1, 1, pooled or 1)
-    x = torch.empty(batch, shape.channels, shape.image, shape.image)
+    x = torch.empty(batch, *shape.latent)
     tokens, summary = torch.empty(batch, text.length, text.width), torch.empty(batch, text.pooled)
     return x, torch.empty(batch), Text(tokens, summary, torch.empty(batch, dtype=torch.bool))
 
 
-def _flops(build: Callable[[], nn.Module], shape: DiT, pooled: int | None = None) -> int:
+def _flops(build: Callable[[], nn.Module], shape: DiT | MMDiT, pooled: int | None = None) -> int:
     with torch.device("meta"):
         network, blank = build(), _blank(shape, 1, pooled)
         with FlopCounterMode(display=False) as counter:
@@ -114,9 +116,9 @@ def _flops(build: Callable[[], nn.Module], shape: DiT, pooled: int | None = None
 
 
 @functools.cache
-def expert_flops(shape: DiT) -> int:
+def expert_flops(shape: DiT | MMDiT) -> int:
     """FLOPs of one training sample of an expert, forward and backward."""
-    return _flops(lambda: DiTNetwork(shape), shape)
+    return _flops(lambda: shape.build(), shape)
 
 
 @functools.cache
@@ -126,22 +128,22 @@ def router_flops(shape: DiT, experts: int, pooled: int | None) -> int:
 
 
 @functools.cache
-def parameters(shape: DiT) -> int:
+def parameters(shape: DiT | MMDiT) -> int:
     """Parameters of an expert, counted as the papers do."""
     with torch.device("meta"):
-        return count_parameters(DiTNetwork(shape))
+        return count_parameters(shape.build())
 
 
 @functools.cache
-def static_bytes(shape: DiT, averaged: bool = True) -> int:
+def static_bytes(shape: DiT | MMDiT, averaged: bool = True) -> int:
     """float32 weights, gradients, Adam's two moments and, if so, an average: under autocast too."""
     with torch.device("meta"):
-        trained = sum(p.numel() for p in DiTNetwork(shape).parameters())
+        trained = sum(p.numel() for p in shape.build().parameters())
     return 4 * trained * (5 if averaged else 4)
 
 
 @functools.cache
-def saved_bytes(shape: DiT, batch: int, precision: Precision) -> int:
+def saved_bytes(shape: DiT | MMDiT, batch: int, precision: Precision) -> int:
     """Bytes that autograd keeps for the backward pass of one batch, beside the weights themselves.
 
     Attention keeps no matrix of scores (a fused kernel). Under autocast the float16 copies of the
@@ -154,7 +156,7 @@ def saved_bytes(shape: DiT, batch: int, precision: Precision) -> int:
 
     mixed = precision is Precision.MIXED
     with FakeTensorMode(), torch.autocast("cpu", torch.float16, enabled=mixed):
-        network = DiTNetwork(shape)
+        network = shape.build()
         own = [*network.parameters(), *network.buffers()]
         with saved_tensors_hooks(pack, lambda tensor: tensor):
             network(*_blank(shape, batch, None)).float().square().mean()
@@ -163,17 +165,22 @@ def saved_bytes(shape: DiT, batch: int, precision: Precision) -> int:
         return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
-def checkpointed_bytes(shape: DiT, batch: int, precision: Precision) -> int:
+def checkpointed_bytes(shape: DiT | MMDiT, batch: int, precision: Precision) -> int:
     """The same where each block keeps its float32 input alone and is run again going backward.
 
     One block's own activations are then there at a time, and what lies outside the blocks.
     """
-    size = shape.size
-    one = saved_bytes(replace(shape, size=replace(size, depth=1)), batch, precision)
-    return one + (size.depth - 1) * 4 * batch * shape.tokens * size.width
+    if isinstance(shape, MMDiT):
+        thin, tokens = replace(shape.size, double=1, single=1), shape.tokens + shape.text.length
+        one = saved_bytes(replace(shape, size=thin), batch, precision)
+        more = shape.size.double + shape.size.single - 2
+    else:
+        one = saved_bytes(replace(shape, size=replace(shape.size, depth=1)), batch, precision)
+        tokens, more = shape.tokens, shape.size.depth - 1
+    return one + more * 4 * batch * tokens * shape.size.width
 
 
-def largest_batch(shape: DiT, room: float, precision: Precision) -> int:
+def largest_batch(shape: DiT | MMDiT, room: float, precision: Precision) -> int:
     """The largest batch whose static memory and kept activations fit into `room` bytes, or 0."""
     one, two = (saved_bytes(shape, batch, precision) for batch in (1, 2))
     left = room - static_bytes(shape) - one
@@ -236,7 +243,7 @@ class Spent(Measurement):
 
     def measure(self, folder: Path, context: Context) -> dict[str, Any]:
         store = context.store
-        pictures = self.router.shards.pictures(store)
+        pictures = Shards.of(self.router.shards).pictures(store)
         seconds = [store.provenance(stage)["seconds"] for stage in self.experts]
         return {
             **resources(Recipe.of(self.experts, self.router, pictures)),
