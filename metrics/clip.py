@@ -1,4 +1,4 @@
-"""Whether pictures show what their captions say: CLIP's cosine, and the score made of it."""
+"""Whether pictures or clips show what their captions say: CLIP's cosine, the score made of it."""
 
 import functools
 import warnings
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from metrics.features import exactly
-from metrics.pixels import Images, checked
+from metrics.pixels import Clips, Images, checked, checked_clips, over_frames
 from metrics.weights import WeightsError, hub_file, reading
 
 Array = NDArray[np.float32]
@@ -22,7 +22,10 @@ FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 @dataclass(frozen=True, eq=False)
 class ClipScores:
-    """cosine [N] of each picture with its caption; truncated: captions that lost their end."""
+    """cosine [N] of each picture or clip with its caption; truncated: captions that lost their end.
+
+    A clip's cosine is the mean over its frames.
+    """
 
     cosine: NDArray[np.float64]
     truncated: int
@@ -66,11 +69,26 @@ class Clip:
         Captions longer than the context (77 tokens) are cut as open_clip does it, the end token
         kept in the last place, and counted.
         """
-        if len(images) != len(captions) or len(captions) == 0:
-            raise ValueError(f"{len(images)} pictures do not pair with {len(captions)} captions")
+        _paired(len(images), "pictures", captions)
         pictures = self.encode(images, device, batch).astype(np.float64)
         words = self.encode_text(captions, device, batch).astype(np.float64)
         return ClipScores((pictures * words).sum(axis=1), self.truncated(captions))
+
+    def video_scores(
+        self, clips: Clips, captions: list[str], device: torch.device, batch: int = 50
+    ) -> ClipScores:
+        """Of uint8 clips [N, 3, T, H, W] and N captions: every frame against its clip's caption.
+
+        batch: frames at once, whole clips. The mean of the frames' cosines, not the cosine of their
+        mean: the usual CLIP text-video similarity; Paris 2.0 does not say which is its own.
+        """
+        _paired(len(checked_clips(clips)), "clips", captions)
+        words, means = self.encode_text(captions, device, batch).astype(np.float64), []
+        for which, frames in over_frames(clips, batch):
+            rows = self.encode(frames, device, batch).astype(np.float64)
+            rows = rows.reshape(-1, clips.shape[2], rows.shape[1])
+            means.append(np.einsum("ntf,nf->n", rows, words[which]) / clips.shape[2])
+        return ClipScores(np.concatenate(means), self.truncated(captions))
 
     def encode(self, images: Images, device: torch.device, batch: int = 50) -> Array:
         """Unit vectors [N, F] of uint8 images, each resized by open_clip's own PIL transform."""
@@ -126,6 +144,11 @@ class Clip:
             raise WeightsError(f"{self.pretrained!r} is no tag of {self.architecture}: give a file")
         repository, name = tag["hf_hub"].rsplit("/", 1)
         return hub_file(repository, (name,) if name else FILES)
+
+
+def _paired(n: int, kind: str, captions: list[str]) -> None:
+    if n != len(captions) or n == 0:
+        raise ValueError(f"{n} {kind} do not pair with {len(captions)} captions")
 
 
 @functools.lru_cache(maxsize=2)

@@ -1,5 +1,6 @@
-"""Pictures as the judges read them: eight bits a channel, at the judge's own size."""
+"""Pictures and clips as the judges read them: eight bits a channel, at the judge's own size."""
 
+from collections.abc import Iterator
 from enum import Enum
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Images = NDArray[np.uint8]
+Clips = NDArray[np.uint8]
 
 
 def to_uint8(x: NDArray[np.floating]) -> Images:
@@ -27,6 +29,25 @@ def checked(images: Images) -> Images:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != 3:
         raise ValueError(f"pictures are uint8 [N, 3, H, W], not {images.dtype} {images.shape}")
     return images
+
+
+def checked_clips(clips: Clips, channels: tuple[int, ...] = (3,)) -> Clips:
+    """`clips` if they are uint8 [N, C, T, H, W], N and T at least 1. ValueError otherwise."""
+    if clips.ndim != 5 or clips.dtype != np.uint8 or clips.shape[1] not in channels:
+        wanted = " or ".join(map(str, channels))
+        raise ValueError(f"clips are uint8 [N, {wanted}, T, H, W], not {clips.dtype} {clips.shape}")
+    if clips.size == 0:
+        raise ValueError(f"no clips to judge: {clips.shape}")
+    return clips
+
+
+def over_frames(clips: Clips, batch: int) -> Iterator[tuple[slice, Images]]:
+    """(which clips, their frames [n T, 3, H, W]), whole clips together, of about `batch` frames."""
+    frames = checked_clips(clips).shape[2]
+    step = max(1, batch // frames)
+    for start in range(0, len(clips), step):
+        part = clips[start : start + step].transpose(0, 2, 1, 3, 4)
+        yield slice(start, start + len(part)), part.reshape(-1, *part.shape[2:])
 
 
 class Resize(Enum):
