@@ -42,7 +42,8 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
         yield plan(wanted, store, options.hardware.checkpointing)
         return
     downloads.require([stage for stage in stages.behind(wanted) if not store.has(stage)])
-    folder = report.open_folder(options.results, options.scale_name, options.scale)
+    scales = tables[0].scales
+    folder = report.open_folder(options.results, options.scale_name, options.scale, scales)
     stages.ensure(wanted, context, options.workers)
     for table in tables:
         results = Results(table, options.scale_name, options.scale, options.seeds, store)
@@ -63,7 +64,7 @@ def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
     prog = "all" if many else tables[0].name
     about = f"All {len(tables)} tables" if many else tables[0].title
     try:
-        options = parse(prog, about, arguments)
+        options = parse(prog, about, arguments, tables[0].scales)
     except UsageError as error:
         return say(prog, str(error), 2)
     try:

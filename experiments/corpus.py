@@ -22,17 +22,9 @@ class Corpus(Stage):
     k: how many clusters.  heldout: the split that none is trained on.
     """
 
-    @property
-    def source(self) -> Source:
-        raise NotImplementedError
-
-    @property
-    def latents(self) -> LatentEncoder:
-        raise NotImplementedError
-
-    @property
-    def text(self) -> TextEncoder:
-        raise NotImplementedError
+    source: Source
+    latents: LatentEncoder
+    text: TextEncoder
 
     @property
     def k(self) -> int:

@@ -136,15 +136,15 @@ class Shards(Corpus):
     per_shard: int
 
     @property
-    def source(self) -> Source:
+    def source(self) -> Source:  # type: ignore[override]
         return self.clusters.encoded.source
 
     @property
-    def latents(self) -> LatentEncoder:
+    def latents(self) -> LatentEncoder:  # type: ignore[override]
         return self.clusters.encoded.latents
 
     @property
-    def text(self) -> TextEncoder:
+    def text(self) -> TextEncoder:  # type: ignore[override]
         return self.clusters.encoded.text
 
     @property

@@ -10,28 +10,28 @@ from typing import Any, cast, get_type_hints
 
 from datamodules.sources import Source
 from experiments.identity import canonical
-from experiments.scales import SCALES, Scale
+from experiments.scales import Scale
 
 
-def form(scale: Scale, source: type[Source] | None = None) -> type:
+def form(scale: Any, source: type[Source] | None = None) -> type:
     """The type to read options as: `scale` where none is given, with another class of source."""
     return _kind(scale, {} if source is None else {"source": source})
 
 
-def filled(found: Any, scale: Scale) -> Scale:
+def filled(found: Any, scale: Any) -> Any:
     """The scale that was read: of `scale` what has no options. ValueError for unfit values.
 
     Another class of source is Table 1's too.
     """
-    read: Scale = _back(found, scale)
-    if read.matched is None or isinstance(read.source, type(scale.source)):
+    read = _back(found, scale)
+    matched = read.matched if isinstance(read, Scale) else None  # a scale of pictures
+    if matched is None or isinstance(read.source, type(scale.source)):
         return read
-    return dataclasses.replace(read, matched=dataclasses.replace(read.matched, source=read.source))
+    return dataclasses.replace(read, matched=dataclasses.replace(matched, source=read.source))
 
 
-def changed(name: str, scale: Scale) -> dict[str, object]:
-    """The dials of `scale` that differ from those of the named one, wherever the data lie."""
-    plain = SCALES[name]
+def changed(plain: Any, scale: Any) -> dict[str, object]:
+    """The dials of `scale` that differ from those of a named one, wherever the data lie."""
     return {
         dial: value
         for dial, value in vars(scale).items()

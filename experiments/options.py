@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from experiments import dials
 from experiments.identity import Device, Hardware, Strategy
-from experiments.scales import SCALES, Scale
+from experiments.scales import SCALES
 
 
 class UsageError(RuntimeError):
@@ -24,7 +24,7 @@ class Options:
     """The command line, read."""
 
     scale_name: str
-    scale: Scale
+    scale: Any
     seeds: int
     workers: int
     store: Path
@@ -91,7 +91,9 @@ def _take(option: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]
     return (values[0] if values else None), rest
 
 
-def take_scale(arguments: Sequence[str]) -> tuple[str, type, list[str]]:
+def take_scale(
+    arguments: Sequence[str], scales: Mapping[str, Any] = SCALES
+) -> tuple[str, type, list[str]]:
     """The scale's name, the type to read its dials as, and the arguments that are left.
 
     Both come first: the scale fixes every dial's default, the source which dials there are.
@@ -99,32 +101,39 @@ def take_scale(arguments: Sequence[str]) -> tuple[str, type, list[str]]:
     name, rest = _take("--scale", arguments)
     if name is None:
         name = "small"
-    if name not in SCALES:
-        raise UsageError(f"unknown scale {name!r}: choose from {', '.join(SCALES)}")
+    if name not in scales:
+        raise UsageError(f"unknown scale {name!r}: choose from {', '.join(scales)}")
     path, rest = _take("--source", rest)
     try:
         source = None if path is None else dials.source_class(path)
     except ValueError as error:
         raise UsageError(f"--source: {error}") from error
-    return name, dials.form(SCALES[name], source), rest
+    return name, dials.form(scales[name], source), rest
 
 
-def read(parser: ArgumentParser, arguments: Sequence[str], name: str) -> dict[str, Any]:
+def read(
+    parser: ArgumentParser,
+    arguments: Sequence[str],
+    name: str,
+    scales: Mapping[str, Any] = SCALES,
+) -> dict[str, Any]:
     """The options by name, `scale` among them made of the named one. UsageError for bad ones."""
     try:
         found = vars(parser.instantiate(parser.parse_args(arguments)))
-        return {**found, "scale": dials.filled(found["scale"], SCALES[name])}
+        return {**found, "scale": dials.filled(found["scale"], scales[name])}
     except (ArgumentError, TypeError, ValueError) as error:
         raise UsageError(" ".join(str(error).split())) from error
 
 
-def parse(prog: str, about: str, arguments: Sequence[str]) -> Options:
+def parse(
+    prog: str, about: str, arguments: Sequence[str], scales: Mapping[str, Any] = SCALES
+) -> Options:
     """Read a command line. UsageError for an unknown scale or option, or a bad value."""
-    name, form, rest = take_scale(arguments)
-    scales = ",".join(SCALES)
+    name, form, rest = take_scale(arguments, scales)
+    names = ",".join(scales)
     parser = ArgumentParser(
         prog=prog,
-        usage=f"%(prog)s [--scale {{{scales}}}] [--source CLASS] [--seeds N] [--workers N] "
+        usage=f"%(prog)s [--scale {{{names}}}] [--source CLASS] [--seeds N] [--workers N] "
         "[--scale.DIAL VALUE …]",
         description=f"{about}. The dials' defaults are those of scale {name}.",
         exit_on_error=False,
@@ -145,7 +154,7 @@ def parse(prog: str, about: str, arguments: Sequence[str]) -> Options:
     )
     parser.add_argument("--plan", type=bool, default=False, help="say what it takes, run nothing")
     parser.add_argument("--debug", type=bool, default=False, help="show tracebacks")
-    found = read(parser, rest, name)
+    found = read(parser, rest, name, scales)
     if not 1 <= found["seeds"] <= 1000:
         raise UsageError(f"--seeds must lie between 1 and 1000, not be {found['seeds']}")
     return Options(scale_name=name, hardware=_hardware(found), **found)

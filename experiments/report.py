@@ -7,8 +7,9 @@ renamed: whole or absent.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from experiments.columns import MISSING, Column
 from experiments.dials import changed
@@ -16,7 +17,7 @@ from experiments.files import write_whole
 from experiments.identity import canonical
 from experiments.provenance import packages
 from experiments.results import Results, Row
-from experiments.scales import Scale
+from experiments.scales import SCALES
 
 SMOKE = "**Scale smoke tests the plumbing. Its values mean nothing.**"
 
@@ -82,17 +83,19 @@ def _footer(results: Results) -> list[str]:
     ]
 
 
-def place(results: Path, scale_name: str, scale: Scale) -> Path:
+def place(results: Path, scale_name: str, scale: Any, scales: Mapping[str, Any] = SCALES) -> Path:
     """results/<scale>; results/<scale>-<digest> for a scale with dials turned."""
-    dials = changed(scale_name, scale)
+    dials = changed(scales[scale_name], scale)
     said = json.dumps(canonical(tuple(sorted(dials.items()))))
     digest = hashlib.sha256(said.encode()).hexdigest()[:6]
     return results / (f"{scale_name}-{digest}" if dials else scale_name)
 
 
-def open_folder(results: Path, scale_name: str, scale: Scale) -> Path:
+def open_folder(
+    results: Path, scale_name: str, scale: Any, scales: Mapping[str, Any] = SCALES
+) -> Path:
     """The place of a scale's tables, made now."""
-    folder = place(results, scale_name, scale)
+    folder = place(results, scale_name, scale, scales)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     return folder
 

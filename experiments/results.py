@@ -4,7 +4,7 @@ import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ from experiments import recipes
 from experiments.columns import Column
 from experiments.dials import changed
 from experiments.identity import Measurement, Stage
-from experiments.scales import Scale
+from experiments.scales import SCALES
 from experiments.statistics import Estimate, estimate
 from experiments.store import Store
 
@@ -42,6 +42,12 @@ class Row:
         return found if self.at is None else found[self.at]
 
 
+class Names(Protocol):
+    """What says under which name a scale measures a column; a judge."""
+
+    def instead(self, column: Column) -> tuple[Column, ...]: ...
+
+
 @dataclass(frozen=True)
 class Table:
     """A table of a paper. rows(scale, seed) gives the same rows in the same order for every seed.
@@ -49,19 +55,22 @@ class Table:
     baseline: index of the row that the others are compared with, paired by seed; None for none.
     paper: the columns of the paper's numbers.  notes: what the reader must know, below the table.
     figures: PNGs by name.  tests: further lines that are computed from the results.
+    scales, judge: those of pictures, or of video.
     """
 
     name: str
     title: str
     columns: Sequence[Column]
-    rows: Callable[[Scale, int], list[Row]]
+    rows: Callable[[Any, int], list[Row]]
     baseline: int | None = 0
     paper: Sequence[str] = ()
     notes: Sequence[str] = ()
     figures: "Mapping[str, Callable[[Results], bytes]]" = field(default_factory=dict)
     tests: "Callable[[Results], list[str]] | None" = None
+    scales: Mapping[str, Any] = field(default_factory=lambda: SCALES)
+    judge: Callable[[Any], Names] = recipes.judge
 
-    def stages(self, scale: Scale, seeds: int) -> list[Measurement]:
+    def stages(self, scale: Any, seeds: int) -> list[Measurement]:
         """What has to be measured before the table can be written."""
         rows = [row for seed in range(seeds) for row in self.rows(scale, seed)]
         return [row.measured for row in rows if row.measured is not None]
@@ -70,13 +79,11 @@ class Table:
 class Results:
     """A table's measurements, read from the store."""
 
-    def __init__(
-        self, table: Table, scale_name: str, scale: Scale, seeds: int, store: Store
-    ) -> None:
+    def __init__(self, table: Table, scale_name: str, scale: Any, seeds: int, store: Store) -> None:
         self.table, self.scale, self.seeds, self.store = table, scale, seeds, store
-        self.scale_name, self.changed = scale_name, changed(scale_name, scale)
-        judge = recipes.judge(scale)
-        self.columns = [shown for column in table.columns for shown in judge.instead(column)]
+        self.scale_name, self.changed = scale_name, changed(table.scales[scale_name], scale)
+        self.judge = table.judge(scale)
+        self.columns = [shown for column in table.columns for shown in self.judge.instead(column)]
         self.rows = [table.rows(scale, seed) for seed in range(seeds)]  # [seeds][rows]
         self.found = [[row.read(store) for row in rows] for rows in self.rows]
 
@@ -90,7 +97,7 @@ class Results:
 
     def shown(self, column: Column) -> Column:
         """The column under the name of what measured it here; as it is if that measures it not."""
-        return next(iter(recipes.judge(self.scale).instead(column)), column)
+        return next(iter(self.judge.instead(column)), column)
 
     def values(self, row: int, column: Column) -> list[float | None]:
         """The row's number in a column's unit, by seed; None where the measurement lacks it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
@@ -31,7 +31,7 @@ from modules.sampling import starting_noise
 from modules.schedules import Linear, Schedule
 from modules.selection import Selection
 from modules.solvers import Euler, Solver
-from modules.text import Text
+from modules.text import First, Text
 from modules.training import Precision
 
 Arrays = dict[str, NDArray[Any]]
@@ -58,12 +58,15 @@ class Loaded:
     experts: list[DenoisingExpert]
     router: nn.Module
     captions: Text
+    first: First | None = None
 
     def asked(self, rows: range) -> Text:
         """The captions of these rows, on the networks' device, in float32 as they were trained."""
         chosen = self.captions[rows.start : rows.stop]
         device = next(self.experts[0].parameters()).device
-        return Text.of(chosen.tokens.float(), chosen.pooled.float()).to(device)
+        first = None if self.first is None else self.first[rows.start : rows.stop]
+        said = Text.of(chosen.tokens.float(), chosen.pooled.float())
+        return replace(said, first=first).to(device)
 
     def counted(self) -> dict[str, list[nn.Module]]:
         """The networks whose evaluations are counted, by who pays for them."""
@@ -100,8 +103,9 @@ class Sample(Pictures):
 
     router None: every expert is as probable as another, for selections that ask no router.
     Row i starts from noise of its own seed, the same under every strategy, so that strategies
-    are compared pair by pair. ValueError if the oracle, which knows held-out rows, is asked for
-    other prompts.
+    are compared pair by pair. first: a clip begins with the first frame of the held-out clip whose
+    caption it is asked for. ValueError if the oracle, or first frames, which are of held-out rows,
+    are to go with other prompts.
     """
 
     resumes: ClassVar[bool] = True
@@ -112,10 +116,13 @@ class Sample(Pictures):
     batch: int
     seed: int
     setting: Setting
+    first: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         if isinstance(self.router, Known) and self.asked != Heldout(self.router.n):
             raise ValueError(f"the oracle of {self.router.n} held-out captions: not {self.asked}")
+        if self.first and not isinstance(self.asked, Heldout):
+            raise ValueError(f"first frames are held-out clips', asked in turn: not {self.asked}")
 
     @property
     def n(self) -> int:
@@ -164,7 +171,18 @@ class Sample(Pictures):
         tokens, pooled = map(torch.from_numpy, said)
         router = Uniform(len(self.experts)) if self.router is None else self.router.load(store)
         experts = [stage.load(store).to(device) for stage in self.experts]
-        return Loaded(experts, router.to(device), Text.of(tokens, pooled))
+        return Loaded(experts, router.to(device), Text.of(tokens, pooled), self._firsts(store))
+
+    def _firsts(self, store: Store) -> First | None:
+        """The first frames of the held-out clips, round again if there are few."""
+        if not self.first:
+            return None
+        found = {}
+        for name in ("latents", "features"):
+            array = self.shards.heldout.array(store, name)
+            found[name] = torch.from_numpy(array[np.arange(self.n) % len(array)]).float()
+        keep = torch.ones(self.n, dtype=torch.bool)
+        return First(found["latents"][:, :, :1], found["features"], keep)
 
     def ensemble(self, loaded: Loaded, rows: range) -> Ensemble:
         """The field in which the given rows are drawn."""

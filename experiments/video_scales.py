@@ -1,0 +1,169 @@
+"""The scales of video, as one aligned table of dials.  (Paris 2.0)
+
+small departs from the paper's recipe where two cores ask for it: clips of 12 x 12 in nine frames,
+gathered as HunyuanVAE gathers them, guidance of 4 for 7.5, and half of its 50 Euler steps.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from datamodules.causal import CausalPatches
+from datamodules.clusters import FineMethod, Lloyd
+from datamodules.encoders import FeatureEncoder, LatentEncoder, PixelFeatures, TextEncoder
+from datamodules.first_frame import FirstFrame
+from datamodules.moving_digits import MovingDigits
+from datamodules.sources import VideoSource
+from datamodules.words import Words
+from metrics.flow import Flow
+from modules.blocks import Size
+from modules.mmdit import MMSize
+from modules.training import LogitNormal, Precision, Times
+
+
+@dataclass(frozen=True)
+class Later:
+    """A later stage of the experts, begun with the one before.  (The card's Stages 2 and 3)
+
+    first_share: of its clips that are given their first frame, for image-to-video.
+    """
+
+    source: VideoSource
+    steps: int
+    batch: int
+    lr: float
+    first_share: float
+
+
+@dataclass(frozen=True)
+class VideoScale:
+    """Every dial of a video table. Each is an option of every script: --scale.steps 3000.
+
+    Args:
+        source: the clips. Another one: --source package.module.Class.
+        latents, features, text: what encodes clips, their first frames and captions.
+        clustering, clusters, fine, per_shard: of clips on disk; drawn ones have clusters.
+        size: of the experts and of the monolith.  router: of the router's trunk.
+        patch: side of a token in the latent.
+        steps: optimiser steps of the monolith and of each expert.
+        batch: the monolith's batch; an expert's is batch / clusters, so that FLOPs are equal.
+        lr, warmup, final_lr: learning rate; steps of linear warm-up; what a cosine falls to.
+        times: density of t in training.
+        ema, ema_start: decay of the averaged weights, and the step at which the average starts.
+        text_dropout: share of captions replaced by the empty string.
+        precision: of networks, trained or asked.
+        router_steps, router_batch, router_lr, router_final_lr: the router's training.
+        look, look_share: width of the feature of a first frame, and the share of the router's clips
+            that show it theirs.
+        later: stages after the first, whose last one is image-to-video's.
+        judge_steps: optimiser steps of the judge, where it is trained.
+        flow: what measures motion.
+        samples: clips sampled for each row of a table.
+        prompts: of the switching schedules and the probe of specialisation.
+        sample_batch: clips sampled at once.
+        solver_steps, guidance: Euler steps, and the scale of classifier-free guidance.
+    """
+
+    source: VideoSource
+    latents: LatentEncoder
+    features: FeatureEncoder
+    text: TextEncoder
+    clustering: FineMethod
+    clusters: int
+    fine: int
+    per_shard: int
+    size: MMSize
+    router: Size
+    patch: int
+    steps: int
+    batch: int
+    lr: float
+    warmup: int
+    final_lr: float | None
+    times: Times
+    ema: float
+    ema_start: int
+    text_dropout: float
+    precision: Precision
+    router_steps: int
+    router_batch: int
+    router_lr: float
+    router_final_lr: float
+    look: int
+    look_share: float
+    later: tuple[Later, ...]
+    judge_steps: int
+    flow: Flow
+    samples: int
+    prompts: int
+    sample_batch: int
+    solver_steps: int
+    guidance: float
+
+    def __post_init__(self) -> None:
+        counts = (
+            *("clusters", "per_shard", "patch", "steps", "batch", "router_steps", "router_batch"),
+            *("judge_steps", "sample_batch", "solver_steps"),
+        )
+        for dial in counts:
+            if getattr(self, dial) < 1:
+                raise ValueError(f"{dial} must be at least 1, not {getattr(self, dial)}")
+        if self.batch % self.clusters:
+            raise ValueError(f"batch {self.batch} does not divide among {self.clusters} experts")
+        if min(self.samples, self.prompts) < 2:
+            raise ValueError("samples and prompts must be at least 2")
+        if not (0 <= self.ema < 1 and 0 <= self.text_dropout <= 1 and 0 <= self.look_share <= 1):
+            raise ValueError("ema must lie in [0, 1), text_dropout and look_share in [0, 1]")
+        if not min(self.lr, self.router_lr, self.router_final_lr) > 0:
+            raise ValueError("lr and the router's must be positive")
+        if not 0 <= self.warmup <= self.steps:
+            raise ValueError(f"warmup = {self.warmup} must lie between 0 and steps = {self.steps}")
+        if not 0 <= self.ema_start < self.steps:
+            raise ValueError(f"ema_start = {self.ema_start} must lie below steps = {self.steps}")
+
+
+_NAMES = ("smoke", "small")
+_TABLE: dict[str, tuple[Any, ...]] = {
+    #              smoke                              small
+    "source":     (MovingDigits(held=64),             MovingDigits()),
+    "latents":    (*2 * (CausalPatches(),),),
+    "features":   (*2 * (FirstFrame(PixelFeatures()),),),
+    "text":       (*2 * (Words(),),),
+    "clustering": (*2 * (Lloyd(),),),
+    "clusters":   (3,                                 3),
+    "fine":       (16,                                64),
+    "per_shard":  (8,                                 100),
+    "size":       (MMSize(16, 1, 1, 1),               MMSize(96, 2, 2, 3)),
+    "router":     (Size(16, 1, 2),                    Size(64, 2, 4)),
+    "patch":      (2,                                 2),
+    "steps":      (12,                                1400),
+    "batch":      (12,                                72),
+    "lr":         (3e-3,                              3e-3),
+    "warmup":     (2,                                 50),
+    "final_lr":   (1e-4,                              1e-4),
+    "times":      (*2 * (LogitNormal(),),),
+    "ema":        (0.5,                               0.998),
+    "ema_start":  (2,                                 400),
+    "text_dropout": (0.1,                             0.1),
+    "precision":  (*2 * (Precision.SINGLE,),),
+    "router_steps": (12,                              400),
+    "router_batch": (12,                              96),
+    "router_lr":  (1e-3,                              1e-3),
+    "router_final_lr": (1e-5,                         1e-5),
+    "look":       (144,                               144),
+    "look_share": (0.5,                               0.5),
+    "later":      ((Later(MovingDigits(held=64), 8, 12, 1e-3, 0.5),),
+                   (Later(MovingDigits(), 300, 72, 1e-3, 0.5),)),
+    "judge_steps": (20,                               1000),
+    "flow":       (Flow(4),                           Flow(4)),
+    "samples":    (12,                                400),
+    "prompts":    (6,                                 40),
+    "sample_batch": (12,                              200),
+    "solver_steps": (3,                               25),
+    "guidance":   (4.0,                               4.0),
+}  # fmt: skip
+
+
+VIDEO_SCALES: dict[str, VideoScale] = {
+    name: VideoScale(**{dial: values[i] for dial, values in _TABLE.items()})
+    for i, name in enumerate(_NAMES)
+}
