@@ -48,8 +48,8 @@ class Flow:
     """DIS at every pixel, its finest scale; its preset of half the size is 7 % off at 0.25 px.
 
     magnify: frames are enlarged so many times, bicubic, before all else, and lengths divided by it:
-    2 to 4 for frames of a dozen pixels, at whose borders most of a patch lies. Half pixels and
-    warping are then of the enlarged frames.
+    2 for frames of a dozen pixels, at whose borders most of a patch lies. Mask, gradient and
+    warping error are then of the enlarged frames.
     """
 
     magnify: int = 1
@@ -101,7 +101,7 @@ def flow(a: Frame, b: Frame) -> Array:
     """The flow [H, W, 2], (x, y) in pixels, from grey frame a [H, W] to b: a(p) ~ b(p + flow)."""
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     dis.setFinestScale(0)
-    return np.asarray(dis.calc(a, b, None), dtype=np.float32)
+    return np.asarray(dis.calc(a, b, None), dtype=np.float32)  # type: ignore[call-overload]
 
 
 def _pair(a: Frame, b: Frame) -> tuple[float, ...]:

@@ -40,11 +40,12 @@ def blob(speed, angle, frames=5):
 @pytest.mark.parametrize("shift", [(0.25, 0.0), (0.0, -0.5), (0.5, 0.3), (-1.3, 0.7), (3.6, 2.2)])
 def test_a_translation_is_measured(shift):
     """kills: the flow's sign or axes exchanged, lengths squared or added along the axes, the scale
-    that is 7 % off. Stated: 2 % and 0.01 px, of motion and of speed."""
+    that is 7 % off, lengths in enlarged pixels. Stated: 2 % and 0.01 px, of motion and speed."""
     clip, length = sliding(shift), np.hypot(*shift)
-    found = Flow().scores(clip)
-    for measured in (found.motion, found.speed):
-        np.testing.assert_allclose(measured, length, rtol=0.02, atol=0.01)
+    for magnify in (1, 2):
+        found = Flow(magnify).scores(clip)
+        for measured in (found.motion, found.speed):
+            np.testing.assert_allclose(measured, length, rtol=0.02, atol=0.01)
     middle = flow(clip[0, 0, 0], clip[0, 0, 1])[16:-16, 16:-16].mean(axis=(0, 1))
     np.testing.assert_allclose(middle, shift, atol=0.02)
 
@@ -101,13 +102,16 @@ def test_speed_is_of_what_has_edges_and_motion_of_all():
 
 
 def test_clips_are_measured_one_by_one_in_colour_or_grey():
-    """kills: a clip's pairs in another's mean, frames taken for channels, channels in BGR order."""
+    """kills: a clip's pairs in another's mean or left out, frames taken for channels, BGR."""
     colour = np.concatenate([sliding((1.0, 0), seed=s) for s in range(3)], axis=1)
     found = Flow().scores(colour)
     np.testing.assert_allclose(found.motion, 1, atol=0.03)
-    red, blue = colour * 0, colour * 0
-    red[:, 0], blue[:, 2] = colour[:, 0], colour[:, 0]
-    assert Flow().scores(red).motion[0] != Flow().scores(blue).motion[0]
+    moving, still = sliding((1.0, 0), 2), sliding((0, 0), 2, seed=1)
+    red, blue = ([moving, still * 0, still], [still, still * 0, moving])
+    found = [Flow().scores(np.concatenate(clip, axis=1)).motion[0] for clip in (red, blue)]
+    assert found[0] > 1.5 * found[1]  # red weighs 0.299, blue 0.114
+    starting = Flow().scores(sliding((1.0, 0))[:, :, [0, 0, 1]])
+    np.testing.assert_allclose(starting.motion, 0.5, atol=0.02)
     grey = np.concatenate([sliding((1.0, 0)), sliding((0.0, 0.5), seed=5)])
     both, repeated = Flow().scores(grey), Flow().scores(grey.repeat(3, axis=1))
     for name in ("motion", "speed", "warping_error", "visible"):
