@@ -35,6 +35,7 @@ SCENES = len({motion.scene for motion in MOTIONS})
 PROMPT = Column("prompt", "Prompt accuracy, %", 1, factor=100)
 DIGIT = Column("digit", "Digit accuracy, %", 1, factor=100)
 MOVES = Column("moves", "Motion accuracy, %", 1, factor=100)
+SPEED = Column("motion", "Motion of edges, px/frame", 3)
 LEGIBLE = Column("legible", "Legibility, %", 1, factor=100)
 """The judge's confidence in whatever digit it sees: how clear a clip is, whatever was asked."""
 
@@ -83,7 +84,7 @@ class MovingDigitsJudge(ClipJudging):
     def instead(self, column: Column) -> tuple[Column, ...]:
         if column.key == "fvd":
             return (replace(column, title="FVD (moving-digit features)"),)
-        others = {"clip": (PROMPT, DIGIT, MOVES), "aesthetic": (LEGIBLE,)}
+        others = {"clip": (PROMPT, DIGIT, MOVES), "aesthetic": (LEGIBLE,), "motion": (SPEED,)}
         return others.get(column.key, (column,))
 
     def read(

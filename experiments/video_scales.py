@@ -154,7 +154,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "later":      ((Later(MovingDigits(held=64), 8, 12, 1e-3, 0.5),),
                    (Later(MovingDigits(), 300, 72, 1e-3, 0.5),)),
     "judge_steps": (20,                               1000),
-    "flow":       (Flow(4),                           Flow(4)),
+    "flow":       (*2 * (Flow(2),),),
     "samples":    (12,                                400),
     "prompts":    (6,                                 40),
     "sample_batch": (12,                              200),
