@@ -17,9 +17,10 @@ TEST    := OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile --no-loadscope-r
 TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering ablation-schedules \
            ablation-selection ablation-init ablation-router ablation-ratio ablation-objectives \
            ablation-join ablation-alignment ablation-weights figures
+VIDEO   := paris2-table1 paris2-switching paris2-specialization paris2-router paris2-i2v
 
 .DEFAULT_GOAL := help
-.PHONY: help env readme lock lint format test test-all all claims smoke clustering clean $(TABLES)
+.PHONY: help env readme lock lint format test test-all all claims smoke clustering paris2 clean $(TABLES) $(VIDEO)
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,15 +63,26 @@ figures: ## Figs 1, 2, 5-15 as pictures
 $(TABLES): env
 	@$(RUN) experiments.hddm.$(subst -,_,$@) $(DIALS)
 
-all: env ## every table and figure, experts trained once for all, then the claims
+paris2-table1: ## Paris 2.0 Table 1 and Fig 2: three experts of video against a monolith
+paris2-switching: ## Fig 5: manual schedules over two experts, wins by prompt
+paris2-specialization: ## each expert on its own and on others' prompts, the monolith beside
+paris2-router: ## does the video router read text or image?
+paris2-i2v: ## clips from a caption, or from a caption and a first frame
+$(VIDEO): env
+	@$(RUN) experiments.paris2.$(subst paris2-,,$@) $(DIALS)
+
+paris2: env ## every table of Paris 2.0, experts trained once for all
+	@$(RUN) experiments.all_video $(DIALS)
+
+all: env ## every table and figure of HDDM, experts trained once for all, then the claims
 	@$(RUN) experiments.all_tables $(DIALS)
 	@$(if $(PLAN),:,$(RUN) experiments.hddm.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS))
 
-claims: env ## each statement of the paper with its verdict, from the tables that are there
+claims: env ## each statement of the papers with its verdict, from the tables that are there
 	@$(RUN) experiments.hddm.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS)
 
 smoke: ## everything at scale smoke, in minutes: the plumbing, not the values
-	@$(MAKE) --no-print-directory all SCALE=smoke SEEDS=2
+	@$(MAKE) --no-print-directory paris2 all SCALE=smoke SEEDS=2
 
 clustering: SEEDS = 1
 clustering: WORKERS = 1

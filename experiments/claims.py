@@ -8,10 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
-from typing import Any, Protocol
 
-from experiments.files import StoreError, read_json
+from experiments.contrasts import Contrast, Less, Names, NoWorse, Published
 from experiments.statistics import Estimate, estimate
 
 SEEDS = 3
@@ -26,106 +24,6 @@ class Verdict(Enum):
     MISSING = "not run"
 
 
-Names = tuple[str, ...]
-"""The leading names of a row, in the order of its table's columns."""
-
-
-class Published:
-    """The .json files of a results folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.tables: dict[str, dict[str, Any] | None] = {}
-
-    def table(self, name: str) -> dict[str, Any] | None:
-        if name not in self.tables:
-            path = self.folder / f"{name}.json"
-            self.tables[name] = read_json(path) if path.exists() else None
-        return self.tables[name]
-
-    def values(self, table: str, row: Names, key: str) -> list[float | None] | None:
-        """A row's number by seed; None where the table was not run.
-
-        Raises StoreError if the table has no such row or number: the claim is then miswritten.
-        """
-        found = self.table(table)
-        if found is None:
-            return None
-        rows = [r for r in found["rows"] if tuple(r["names"].values())[: len(row)] == row]
-        if len(rows) != 1 or key not in rows[0]["values"]:
-            raise StoreError(f"{table}.json has {len(rows)} rows {row} with {key}: run it again")
-        return list(rows[0]["values"][key])
-
-
-class Contrast(Protocol):
-    """What is compared, one number a seed; None where a table was not run."""
-
-    def values(self, published: Published, table: str, key: str) -> list[float] | None: ...
-
-
-def _columns(
-    published: Published, table: str, key: str, rows: Sequence[Names]
-) -> list[tuple[float, ...]] | None:
-    """The rows' numbers, seed by seed, where all of them are there."""
-    columns = [published.values(table, row, key) for row in rows]
-    if any(column is None for column in columns):
-        return None
-    found = [column for column in columns if column is not None]
-    together = zip(*found, strict=True)
-    return [tuple(x for x in seed if x is not None) for seed in together if None not in seed]
-
-
-@dataclass(frozen=True)
-class Value:
-    """A row's own number, less a constant."""
-
-    row: Names
-    less: float = 0.0
-
-    def values(self, published: Published, table: str, key: str) -> list[float] | None:
-        found = _columns(published, table, key, [self.row])
-        return None if found is None else [x - self.less for (x,) in found]
-
-
-@dataclass(frozen=True)
-class Less:
-    """Row a less row b, paired by seed."""
-
-    a: Names
-    b: Names
-
-    def values(self, published: Published, table: str, key: str) -> list[float] | None:
-        found = _columns(published, table, key, [self.a, self.b])
-        return None if found is None else [a - b for a, b in found]
-
-
-@dataclass(frozen=True)
-class NoWorse:
-    """Row a less row b, plus a margin: above 0 where a falls short of b by less than the margin."""
-
-    a: Names
-    b: Names
-    margin: float
-
-    def values(self, published: Published, table: str, key: str) -> list[float] | None:
-        found = _columns(published, table, key, [self.a, self.b])
-        return None if found is None else [a - b + self.margin for a, b in found]
-
-
-@dataclass(frozen=True)
-class Swing:
-    """|a - b| less |c - d|: whether one thing matters less than another."""
-
-    a: Names
-    b: Names
-    c: Names
-    d: Names
-
-    def values(self, published: Published, table: str, key: str) -> list[float] | None:
-        found = _columns(published, table, key, [self.a, self.b, self.c, self.d])
-        return None if found is None else [abs(a - b) - abs(c - d) for a, b, c, d in found]
-
-
 class Expected(Enum):
     """The sign of the contrast if the claim holds."""
 
@@ -135,7 +33,10 @@ class Expected(Enum):
 
 @dataclass(frozen=True)
 class Test:
-    """One reading of a claim: a contrast in a table's number, and the sign that the claim wants."""
+    """One reading of a claim: a contrast in a table's number, and the sign that the claim wants.
+
+    key: of the number; `a|b` where b stands in for a.
+    """
 
     reading: str
     table: str
@@ -179,10 +80,12 @@ class Judged:
 
 @dataclass(frozen=True)
 class Line:
-    """A claim under one reading, judged; test None where nothing can test it."""
+    """A claim under one reading, judged; test None where nothing can test it.  metric: whose number
+    was read."""
 
     claim: Claim
     test: Test | None
+    metric: str = ""
     judged: Judged = field(default_factory=lambda: Judged(Verdict.MISSING, estimate([]), ""))
 
 
@@ -210,9 +113,11 @@ def judged(claims: Sequence[Claim], published: Published) -> list[Line]:
     for claim in claims:
         for test in claim.tests:
             values = test.contrast.values(published, test.table, test.key)
-            lines.append(Line(claim, test, judge(values, test.expected)))
+            metric = published.measured(test.table, test.key)
+            lines.append(Line(claim, test, metric, judge(values, test.expected)))
         if not claim.tests:
-            lines.append(Line(claim, None, Judged(Verdict.UNTESTABLE, estimate([]), claim.why)))
+            why = Judged(Verdict.UNTESTABLE, estimate([]), claim.why)
+            lines.append(Line(claim, None, judged=why))
     return lines
 
 
@@ -224,7 +129,7 @@ def detail(lines: Sequence[Line]) -> str:
             "claim": line.claim.statement,
             "reading": line.test.reading if line.test else "",
             "table": line.test.table if line.test else "",
-            "metric": line.test.key if line.test else "",
+            "metric": line.metric,
             "paper": line.claim.effect,
             "mean": line.judged.found.mean,
             "half_width": line.judged.found.half_width,

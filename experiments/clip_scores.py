@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +25,18 @@ CLIP = Column("clip", "CLIP text-video", 4)
 AESTHETIC = Column("aesthetic", "Aesthetic", 4)
 MOTION = Column("motion", "Motion, px/frame", 3)
 WARPING = Column("warping", "Warping error", 4)
+BEGINS = Column("begins", "First frame, RMS error", 3)
+"""Between a clip's first frame, in [0, 1], and that of the held-out clip whose caption is asked."""
 METRICS = (FVD, CLIP, AESTHETIC, MOTION, WARPING)
 
 
 class ClipJudging(Stage):
-    """A stage that scores clips, each by itself and all of them beside the held-out ones."""
+    """A stage that scores clips, each by itself and all of them beside the held-out ones.
+
+    preferred: the number by which one clip of a prompt is preferred to another.
+    """
+
+    preferred: ClassVar[Column] = CLIP
 
     def instead(self, column: Column) -> tuple[Column, ...]:
         """What stands in a column's place: under the name of what it measures, or nothing."""
@@ -65,10 +73,14 @@ class ClipScore(Measurement):
 
     def measure(self, folder: Path, context: Context) -> dict[str, float]:
         captions, labels = self.pictures.prompts(context.store)
+        given = self.pictures.beginnings(context.store)
         features, each, start = list[NDArray[np.floating]](), list[Each](), 0
         for clips in self.pictures.pictures(context.store, context.torch_device):
             rows = slice(start, start := start + len(clips))
             some, numbers = self.judge.read(clips, captions[rows], labels[rows], context)
+            if given is not None:
+                apart = (clips[:, :, 0] - given[rows]) / 2  # of values in [0, 1]
+                numbers["begins"] = np.sqrt((apart**2).mean(axis=(1, 2, 3), dtype=np.float64))
             features.append(some)
             each.append(numbers)
         found = {key: np.concatenate([part[key] for part in each]) for key in each[0]}

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import lightning as L
+import numpy as np
+from numpy.typing import NDArray
 
 from datamodules.encoders import LatentEncoder, TextEncoder
 from datamodules.latents import ALL, Heldout
@@ -38,6 +40,14 @@ class Corpus(Stage):
     def latent_shape(self) -> tuple[int, ...]:
         """(C, H, W), or (C, T, H, W), of what the experts see."""
         return self.latents.shape(picture(self.source))
+
+    def placed(self) -> tuple[Stage, ...]:
+        """What has to be made for `heldout_clusters`."""
+        return ()
+
+    def heldout_clusters(self, store: Store) -> NDArray[np.int64]:
+        """The cluster [N] of each held-out picture."""
+        raise NotImplementedError
 
     def samples(self, store: Store, clusters: Sequence[int]) -> int:
         """How many pictures there are of these clusters."""

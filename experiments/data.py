@@ -7,7 +7,7 @@ holds more than a part of the source at once.
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,14 +23,13 @@ from datamodules.latents import ALL, Heldout, Latents
 from datamodules.shards import ClusterWriter, read_index
 from datamodules.sources import BAD_SHARE, Refused, Source, Split
 from experiments.corpus import Corpus
-from experiments.files import read_json, write_whole
+from experiments.files import read_json
 from experiments.identity import Context, Stage
-from experiments.parts import Part, read_refused
+from experiments.parts import Part, encode_part, read_refused
 from experiments.store import Store
+from modules.dit import LATER
 from modules.training import Optim
 
-BATCH = 64
-"""Pictures encoded at once."""
 Array = NDArray[Any]
 
 
@@ -63,36 +62,10 @@ class Encode(Stage):
         refused = Refused()
         for i, part in enumerate(bar):
             if not (folder / f"{i:05d}.json").exists():
-                self._part(folder, i, part, context.torch_device)
+                encode_part(self, folder, i, part, context.torch_device)
             refused.add(read_refused(read_json(folder / f"{i:05d}.json")["refused"]))
             refused.check(self.bad_share)
         (folder / "refused.json").write_text(json.dumps(refused.told(), indent=1) + "\n")
-
-    def _part(self, folder: Path, i: int, part: str, device: torch.device) -> None:
-        refused = Refused()
-        found: dict[str, list[Array]] = {}
-        keys: list[str] = []
-        captions: list[str] = []
-        labels: list[int] = []
-        for records in self.source.batches(self.split, part, BATCH, refused):
-            found.setdefault("latents", []).append(self.latents.encode(records.images, device))
-            found.setdefault("features", []).append(self.features.encode(records.images, device))
-            keys += records.keys
-            captions += records.captions
-            labels += records.labels.tolist()
-            refused.check(self.bad_share)
-        if keys and self.text.cached:
-            tokens, pooled = self.text.encode(captions, device)
-            found |= {"tokens": [tokens], "pooled": [pooled]}
-        elif keys:
-            found["ids"] = [self.text.ids(captions)]
-        for name, arrays in found.items():
-            np.save(folder / f"{i:05d}.{name}.npy", np.concatenate(arrays))
-        about = {
-            **{"part": part, "refused": refused.told()},
-            **{"keys": keys, "captions": captions, "labels": labels},
-        }
-        write_whole(folder / f"{i:05d}.json", json.dumps(about).encode())  # last: it is complete
 
     def parts(self, store: Store) -> "list[Part]":
         """Every part that holds a picture, in the order of the source."""
@@ -130,10 +103,14 @@ class Clusters(Stage):
 
 @dataclass(frozen=True)
 class Shards(Corpus):
-    """cluster-00/, cluster-01/, …: latents and encoded captions as webdataset shards."""
+    """cluster-00/, cluster-01/, …: latents and encoded captions as webdataset shards.
+
+    looks: whether they hold the features too, for routers that read a clip's first frame.
+    """
 
     clusters: Clusters
     per_shard: int
+    looks: bool = field(default=False, metadata=LATER)
 
     @property
     def source(self) -> Source:  # type: ignore[override]
@@ -164,25 +141,25 @@ class Shards(Corpus):
                 stack.enter_context(ClusterWriter(folder / f"cluster-{k:02d}", k, self.per_shard))
                 for k in range(self.clusters.k)
             ]
-            for k, sample in zip(assignment, self._samples(context.store), strict=True):
+            for k, sample in zip(assignment, self._entries(context.store), strict=True):
                 writers[k].write(sample)
 
-    def _samples(self, store: Store) -> Iterator[dict[str, Any]]:
-        for part in self.clusters.encoded.parts(store):
-            names = ("tokens", "pooled") if self.text.cached else ("ids",)
-            arrays = {f"{name}.npy": part.array(name) for name in names}
-            arrays["latent.npy"] = part.array("latents")
-            about = part.about
-            for i, key in enumerate(about["keys"]):
-                yield {
-                    "__key__": key,
-                    "caption.txt": about["captions"][i],
-                    **{name: np.array(array[i]) for name, array in arrays.items()},
-                }
+    def _entries(self, store: Store) -> Iterator[dict[str, Any]]:
+        names = {"tokens": "tokens", "pooled": "pooled"} if self.text.cached else {"ids": "ids"}
+        names |= {"latents": "latent", **({"features": "look"} if self.looks else {})}
+        return (
+            entry for part in self.clusters.encoded.parts(store) for entry in part.entries(names)
+        )
 
     def pictures(self, store: Store) -> int:
         """How many pictures there are to train on."""
         return sum(read_json(store.file(self.clusters, "balance.json"))["sizes"])
+
+    def placed(self) -> tuple[Stage, ...]:
+        return (Encoded(self.clusters, Split.HELDOUT),)
+
+    def heldout_clusters(self, store: Store) -> NDArray[np.int64]:
+        return np.load(store.file(self.placed()[0], "cluster.npy"))
 
     @classmethod
     def of(cls, corpus: Corpus) -> "Shards":

@@ -14,10 +14,11 @@ from datamodules.digits import Digits
 from datamodules.encoders import CPU
 from datamodules.sources import Refused, Source, Split
 from experiments.columns import Column
-from experiments.data import BATCH, Shards
+from experiments.data import Shards
 from experiments.files import read_json
 from experiments.identity import Context, Measurement, Stage
 from experiments.judging import Judging, Wrong
+from experiments.parts import BATCH
 from experiments.prompts import Asked, Heldout
 from experiments.samples import Images, Pictures, Sample
 from experiments.stages import SAMPLING

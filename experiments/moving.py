@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ MOVES = Column("moves", "Motion accuracy, %", 1, factor=100)
 SPEED = Column("motion", "Motion of edges, px/frame", 3)
 LEGIBLE = Column("legible", "Legibility, %", 1, factor=100)
 """The judge's confidence in whatever digit it sees: how clear a clip is, whatever was asked."""
+CONFIDENCE = Column("confidence", "Prompt confidence, %", 1, factor=100)
+"""The judge's probability of the digit that was asked for times that of the motion."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class MovingDigitsJudge(ClipJudging):
     """weights.safetensors of the judge, judge.json: how far it can be trusted, and heldout.npy: its
     features of the held-out clips. It learns from digits that no other stage reads."""
 
+    preferred: ClassVar[Column] = CONFIDENCE
     source: MovingDigits
     steps: int
     flow: Flow
@@ -84,7 +87,11 @@ class MovingDigitsJudge(ClipJudging):
     def instead(self, column: Column) -> tuple[Column, ...]:
         if column.key == "fvd":
             return (replace(column, title="FVD (moving-digit features)"),)
-        others = {"clip": (PROMPT, DIGIT, MOVES), "aesthetic": (LEGIBLE,), "motion": (SPEED,)}
+        others = {
+            "clip": (PROMPT, DIGIT, MOVES, CONFIDENCE),
+            "aesthetic": (LEGIBLE,),
+            "motion": (SPEED,),
+        }
         return others.get(column.key, (column,))
 
     def read(
@@ -92,6 +99,7 @@ class MovingDigitsJudge(ClipJudging):
     ) -> tuple[NDArray[np.floating], Each]:
         found = self.load(context.store).read(clips)
         digit, motion = np.divmod(labels, len(MOTIONS))
+        rows = np.arange(len(labels))
         shown, moves = found.object.argmax(1) == digit, found.motion.argmax(1) == motion
         moved = self.flow.scores(to_uint8(clips))
         each = {
@@ -99,7 +107,7 @@ class MovingDigitsJudge(ClipJudging):
             "digit": shown,
             "moves": moves,
             "legible": found.object.max(axis=1),
-            "confidence": found.object[np.arange(len(digit)), digit],
+            "confidence": found.object[rows, digit] * found.motion[rows, motion],
             "motion": moved.speed,
             "warping": moved.warping_error,
         }

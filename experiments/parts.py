@@ -1,19 +1,27 @@
 """One part of an encoded split, read from the store."""
 
+import json
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from datamodules.sources import Refused
-from experiments.files import read_json
+from experiments.files import read_json, write_whole
 from experiments.store import Store
 
 if TYPE_CHECKING:
     from experiments.data import Encode
 
 Array = NDArray[Any]
+
+
+BATCH = 64
+"""Pictures encoded at once."""
 
 
 class Part:
@@ -34,8 +42,44 @@ class Part:
         path = self.store.file(self.stage, f"{self.name}.{name}.npy")
         return np.load(path, mmap_mode="r")
 
+    def entries(self, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """What a shard holds of each picture; names: of arrays here, and what they are called."""
+        arrays = {f"{name}.npy": self.array(array) for array, name in names.items()}
+        about = self.about
+        for i, key in enumerate(about["keys"]):
+            row = {name: np.array(array[i]) for name, array in arrays.items()}
+            yield {"__key__": key, "caption.txt": about["captions"][i], **row}
+
 
 def read_refused(told: dict[str, Any]) -> Refused:
     """What became of a part's records, from JSON."""
     bad = [(key, reason) for key, reason in told["bad"]]
     return Refused(told["kept"], bad, Counter(told["left_out"]))
+
+
+def encode_part(stage: "Encode", folder: Path, i: int, part: str, device: torch.device) -> None:
+    """Encode the i-th part of the source, and write it into `folder`."""
+    refused = Refused()
+    found: dict[str, list[Array]] = {}
+    keys: list[str] = []
+    captions: list[str] = []
+    labels: list[int] = []
+    for records in stage.source.batches(stage.split, part, BATCH, refused):
+        found.setdefault("latents", []).append(stage.latents.encode(records.images, device))
+        found.setdefault("features", []).append(stage.features.encode(records.images, device))
+        keys += records.keys
+        captions += records.captions
+        labels += records.labels.tolist()
+        refused.check(stage.bad_share)
+    if keys and stage.text.cached:
+        tokens, pooled = stage.text.encode(captions, device)
+        found |= {"tokens": [tokens], "pooled": [pooled]}
+    elif keys:
+        found["ids"] = [stage.text.ids(captions)]
+    for name, arrays in found.items():
+        np.save(folder / f"{i:05d}.{name}.npy", np.concatenate(arrays))
+    about = {
+        **{"part": part, "refused": refused.told()},
+        **{"keys": keys, "captions": captions, "labels": labels},
+    }
+    write_whole(folder / f"{i:05d}.json", json.dumps(about).encode())  # last: it is complete

@@ -35,6 +35,34 @@ class Heldout:
 
 
 @dataclass(frozen=True)
+class InClusters:
+    """Captions of held-out pictures of the given clusters: of each in turn, round again if short.
+
+    Raises ValueError without a cluster, or on reading if one has no held-out picture.
+    """
+
+    clusters: tuple[int, ...]
+    n: int
+
+    def __post_init__(self) -> None:
+        if not self.clusters:
+            raise ValueError("prompts of no cluster")
+
+    def rows(self, cluster: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Which of the held-out pictures, by the cluster of each, [n]."""
+        mine = [np.flatnonzero(cluster == k) for k in self.clusters]
+        if not all(len(rows) for rows in mine):
+            raise ValueError(f"no held-out picture in one of clusters {self.clusters}")
+        turns = [(mine[i % len(mine)], i // len(mine)) for i in range(self.n)]
+        return np.array([rows[turn % len(rows)] for rows, turn in turns])
+
+    def chosen(self, heldout: Asked, cluster: NDArray[np.int64]) -> Asked:
+        """The captions and labels of those pictures."""
+        rows = self.rows(cluster)
+        return [heldout[0][i] for i in rows], heldout[1][rows]
+
+
+@dataclass(frozen=True)
 class Repeated:
     """The first `captions` distinct ones of the held-out split, `each` times over.  (HDDM, §3.4.1)
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from datamodules.sources import Refused, Source, Split
 from experiments.columns import Column
-from experiments.data import BATCH
 from experiments.identity import Context
 from experiments.judging import Judging
+from experiments.parts import BATCH
 from experiments.samples import Pictures
 from experiments.store import Store
 from metrics.clip import Clip

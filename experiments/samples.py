@@ -17,7 +17,7 @@ from datamodules.encoders import CPU
 from experiments.corpus import Corpus
 from experiments.files import write_whole
 from experiments.identity import Context, Stage
-from experiments.prompts import Asked, Heldout, Prompts
+from experiments.prompts import Asked, Heldout, InClusters, Prompts
 from experiments.routers import Known, Routing, at_rows, networks
 from experiments.stages import SAMPLING, run_seed
 from experiments.store import Store
@@ -80,12 +80,16 @@ class Pictures(Stage):
         raise NotImplementedError
 
     def pictures(self, store: Store, device: torch.device = CPU) -> Iterator[Images]:
-        """The pictures [b, C, H, W] in [-1, 1], a batch at a time."""
+        """The pictures [b, C, H, W], or clips, in [-1, 1], a batch at a time."""
         raise NotImplementedError
 
     def evaluations(self, store: Store) -> dict[str, float]:
         """Evaluations per picture of the experts and of the router, as counted."""
         raise NotImplementedError
+
+    def beginnings(self, store: Store) -> Images | None:
+        """The first frames [N, C, H, W] that clips should begin with, where that is known."""
+        return None
 
     def images(self, store: Store, first: int | None = None, device: torch.device = CPU) -> Images:
         """The first pictures, or all of them if they fit into memory."""
@@ -112,7 +116,7 @@ class Sample(Pictures):
     experts: tuple[TrainExpert, ...]
     router: Routing | None
     selection: Selection
-    asked: Prompts
+    asked: Prompts | InClusters
     batch: int
     seed: int
     setting: Setting
@@ -143,11 +147,15 @@ class Sample(Pictures):
         return 1.0 + self.n * calls * (1e-4 if self.router is None else 3e-4)
 
     def inputs(self) -> tuple[Stage, ...]:
-        """The experts, the router, and the held-out split, whose captions are asked."""
-        return (*super().inputs(), self.shards.heldout)
+        """Also the held-out split, whose captions are asked."""
+        placed = self.shards.placed() if isinstance(self.asked, InClusters) else ()
+        return (*super().inputs(), self.shards.heldout, *placed)
 
     def prompts(self, store: Store) -> Asked:
-        return self.asked.read(self.shards.heldout.captions(store))
+        heldout = self.shards.heldout.captions(store)
+        if not isinstance(self.asked, InClusters):
+            return self.asked.read(heldout)
+        return self.asked.chosen(heldout, self.shards.heldout_clusters(store))
 
     def make(self, folder: Path, context: Context) -> None:
         loaded = self.load(context.store, context.torch_device)
@@ -177,12 +185,15 @@ class Sample(Pictures):
         """The first frames of the held-out clips, round again if there are few."""
         if not self.first:
             return None
-        found = {}
-        for name in ("latents", "features"):
-            array = self.shards.heldout.array(store, name)
-            found[name] = torch.from_numpy(array[np.arange(self.n) % len(array)]).float()
-        keep = torch.ones(self.n, dtype=torch.bool)
-        return First(found["latents"][:, :, :1], found["features"], keep)
+        arrays = [self.shards.heldout.array(store, name) for name in ("latents", "features")]
+        x0, look = (torch.from_numpy(x[np.arange(self.n) % len(x)]).float() for x in arrays)
+        return First(x0[:, :, :1], look, torch.ones(self.n, dtype=torch.bool))
+
+    def beginnings(self, store: Store) -> Images | None:
+        if not isinstance(self.asked, Heldout):
+            return None
+        x0 = self.shards.heldout.array(store, "latents")
+        return self.shards.latents.decode(x0[np.arange(self.n) % len(x0), :, :1])[:, :, 0]
 
     def ensemble(self, loaded: Loaded, rows: range) -> Ensemble:
         """The field in which the given rows are drawn."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from datamodules.encoders import FeatureEncoder, LatentEncoder, TextEncoder
 from datamodules.latents import ALL, Heldout
@@ -46,6 +47,9 @@ class Streamed(Corpus):
         tokens, pooled = self.text.encode(list(self.source.captions), context.torch_device)
         np.save(folder / "tokens.npy", tokens)
         np.save(folder / "pooled.npy", pooled)
+
+    def heldout_clusters(self, store: Store) -> NDArray[np.int64]:
+        return self.source.cluster(self.heldout.captions(store)[1])
 
     def samples(self, store: Store, clusters: Sequence[int]) -> int:
         """As many as the split has where it is read as one that ends: clusters are equal."""

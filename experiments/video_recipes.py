@@ -9,7 +9,7 @@ from experiments.clip_scores import ClipJudging, ClipScore
 from experiments.corpus import Corpus
 from experiments.data import Clusters, Encode, Shards
 from experiments.moving import MovingDigitsJudge, RealClips
-from experiments.prompts import Heldout, Prompts
+from experiments.prompts import Heldout, InClusters, Prompts
 from experiments.routers import Routing
 from experiments.samples import Sample, Setting
 from experiments.streams import Streamed
@@ -33,7 +33,7 @@ def corpus(scale: VideoScale, source: VideoSource) -> Corpus:
         return Streamed(source, scale.latents, scale.features, scale.text)
     encoded = Encode(source, Split.TRAIN, scale.latents, scale.features, scale.text)
     clusters = Clusters(encoded, scale.fine, scale.clusters, scale.clustering)
-    return Shards(clusters, scale.per_shard)
+    return Shards(clusters, scale.per_shard, looks=True)
 
 
 def network(scale: VideoScale, source: VideoSource, first: bool = False) -> MMDiT:
@@ -154,7 +154,7 @@ def score(
     routed_by: Routing | None,
     selection: Selection,
     seed: int,
-    asked: Prompts | None = None,
+    asked: Prompts | InClusters | None = None,
     first: bool = False,
 ) -> ClipScore:
     """The score of clips drawn by experts under a router, if need be, and a selection.

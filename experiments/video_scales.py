@@ -58,7 +58,8 @@ class VideoScale:
         judge_steps: optimiser steps of the judge, where it is trained.
         flow: what measures motion.
         samples: clips sampled for each row of a table.
-        prompts: of the switching schedules and the probe of specialisation.
+        prompts, probe: prompts of the switching schedules, and of each part of the probe of
+            specialisation.
         sample_batch: clips sampled at once.
         solver_steps, guidance: Euler steps, and the scale of classifier-free guidance.
     """
@@ -95,6 +96,7 @@ class VideoScale:
     flow: Flow
     samples: int
     prompts: int
+    probe: int
     sample_batch: int
     solver_steps: int
     guidance: float
@@ -109,8 +111,8 @@ class VideoScale:
                 raise ValueError(f"{dial} must be at least 1, not {getattr(self, dial)}")
         if self.batch % self.clusters:
             raise ValueError(f"batch {self.batch} does not divide among {self.clusters} experts")
-        if min(self.samples, self.prompts) < 2:
-            raise ValueError("samples and prompts must be at least 2")
+        if min(self.samples, self.prompts, self.probe) < 2:
+            raise ValueError("samples, prompts and probe must be at least 2")
         if not (0 <= self.ema < 1 and 0 <= self.text_dropout <= 1 and 0 <= self.look_share <= 1):
             raise ValueError("ema must lie in [0, 1), text_dropout and look_share in [0, 1]")
         if not min(self.lr, self.router_lr, self.router_final_lr) > 0:
@@ -157,6 +159,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "flow":       (*2 * (Flow(2),),),
     "samples":    (12,                                400),
     "prompts":    (6,                                 40),
+    "probe":      (6,                                 120),
     "sample_batch": (12,                              200),
     "solver_steps": (3,                               25),
     "guidance":   (4.0,                               4.0),

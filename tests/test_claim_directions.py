@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from experiments.all_tables import TABLES
-from experiments.claims import Expected, Less, NoWorse, Swing, Test, Value
+from experiments.claims import Expected, Test
+from experiments.contrasts import Less, NoWorse, Swing, Value
 from experiments.scales import SCALES
 from experiments.statements import CLAIMS
 

@@ -5,20 +5,8 @@ import json
 import pytest
 
 from experiments.all_tables import TABLES
-from experiments.claims import (
-    Claim,
-    Expected,
-    Less,
-    Published,
-    Swing,
-    Test,
-    Value,
-    Verdict,
-    above,
-    below,
-    judge,
-    judged,
-)
+from experiments.claims import Claim, Expected, Test, Verdict, above, below, judge, judged
+from experiments.contrasts import Less, Published, Swing, Value
 from experiments.files import StoreError
 from experiments.hddm import claims as script
 from experiments.scales import SCALES

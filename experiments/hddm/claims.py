@@ -1,4 +1,4 @@
-"""claims.md: each statement of HDDM, what it would mean here, and whether it holds.
+"""claims.md: each statement of the papers, what it would mean here, and whether it holds.
 
 Empirical statements are judged on the tables in results/<scale>; mathematical ones are computed.
 """
@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from experiments import report
-from experiments.claims import Line, Published, Verdict, detail, judged
+from experiments.claims import Line, Verdict, detail, judged
 from experiments.cli import UsageError, parse
 from experiments.columns import MISSING
+from experiments.contrasts import Published
 from experiments.files import StoreError, write_whole
 from experiments.mathematics import Check, checks
 from experiments.statements import CLAIMS
@@ -61,7 +62,7 @@ def _readings(lines: Sequence[Line]) -> list[list[str]]:
         ours = MISSING
         if estimate.mean is not None and estimate.half_width is not None:
             ours = f"{estimate.mean:.3g} ± {estimate.half_width:.2g}"
-        reading = [test.reading, f"{test.table}: {test.key}"] if test else ["", ""]
+        reading = [test.reading, f"{test.table}: {line.metric}"] if test else ["", ""]
         end = [ours, str(estimate.n), line.judged.verdict.value, line.judged.why]
         found.append([numbers[id(claim)], *reading, *end])
     return found
@@ -85,7 +86,7 @@ def markdown(scale: str, lines: Sequence[Line], exact: Sequence[Check], source: 
     holding = Counter(check.holds for check in exact)
     return "\n".join(
         [
-            f"# What HDDM says, at scale {scale}",
+            f"# What the papers say, at scale {scale}",
             "",
             *([report.SMOKE, ""] if scale == "smoke" else []),
             f"{len(CLAIMS)} empirical statements, {len(lines)} readings: {_counted(lines)}. "
@@ -119,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 when claims.md is written, 1 for results that cannot be read, 2 for a bad command line."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        options = parse("claims", "What HDDM says", arguments)
+        options = parse("claims", "What the papers say", arguments)
     except UsageError as error:
         print(f"claims: {error}", file=sys.stderr)
         return 2

@@ -8,9 +8,12 @@ import sys
 
 from experiments import video_recipes as recipes
 from experiments.cli import main
-from experiments.clip_scores import METRICS
+from experiments.clip_scores import AESTHETIC, CLIP, FVD, METRICS, MOTION
 from experiments.columns import EXPERT, ROUTER
-from experiments.results import Row, Table
+from experiments.comparisons import index
+from experiments.drawing.bars import gains
+from experiments.drawing.clips import sheet
+from experiments.results import Results, Row, Table
 from experiments.video_scales import VIDEO_SCALES, VideoScale
 from modules.selection import Full, Selection, Top
 
@@ -40,6 +43,12 @@ def _paper(name: str) -> dict[str, float]:
     return dict(zip(COLUMNS, PAPER[name], strict=True))
 
 
+def improvement(results: Results) -> bytes:
+    """Fig 2: motion, which has no preferred direction, in grey."""
+    signs = [(FVD, -1.0), (CLIP, 1.0), (AESTHETIC, 1.0), (MOTION, 0.0)]
+    return gains(results, signs, [index(results, "DDM", name) for name in STRATEGIES], 0)
+
+
 TABLE = Table(
     name="paris2-table1",
     title="Table 1. A decentralised video model against a monolith of equal FLOPs (Paris 2.0 §4.2)",
@@ -50,6 +59,7 @@ TABLE = Table(
         "The paper's numbers are of 2,048 clips of 256 x 256, one seed, its K unstated; compare "
         "orderings, not values.",
     ],
+    figures={"paris2-table1": sheet, "paris2-fig2": improvement},
     scales=VIDEO_SCALES,
     judge=recipes.judge,
 )

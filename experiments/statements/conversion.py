@@ -1,6 +1,7 @@
 """What HDDM says of conversion, of combining two experts, of thresholds, order and schedules."""
 
-from experiments.claims import Claim, Expected, Names, Swing, Test, above, below, no_worse
+from experiments.claims import Claim, Expected, Test, above, below, no_worse
+from experiments.contrasts import Names, Swing
 from experiments.conversions import READINGS, SLOPES
 
 SAMPLERS = ("DDIM", "ancestral")

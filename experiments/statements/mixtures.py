@@ -1,6 +1,7 @@
 """What HDDM says of heterogeneous against homogeneous experts, and of how experts are trained."""
 
-from experiments.claims import Claim, Expected, Test, Value, above, below, no_worse
+from experiments.claims import Claim, Expected, Test, above, below, no_worse
+from experiments.contrasts import Value
 from experiments.conversions import CORRECTED, EARLY, LATE, SLOPES
 from experiments.measures.losses import THIRDS
 

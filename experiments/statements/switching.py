@@ -1,6 +1,7 @@
 """What HDDM says of switching between two experts: threshold, order, schedules."""
 
-from experiments.claims import Claim, Expected, Swing, Test, above, below
+from experiments.claims import Claim, Expected, Test, above, below
+from experiments.contrasts import Swing
 from experiments.conversions import READINGS
 
 

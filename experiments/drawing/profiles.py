@@ -1,0 +1,36 @@
+"""A line for every row over numbers that are columns: an answer's accuracy over time."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+
+from experiments.columns import Column
+from experiments.drawing.style import COLOURS, MARKERS, png, tidy
+from experiments.results import Results
+
+
+def profiles(
+    results: Results, columns: Sequence[Column], x: Sequence[float], xlabel: str, ylabel: str
+) -> bytes:
+    """A PNG: each row's numbers in `columns` at x, with the 95 % intervals of their means."""
+    figure, axes = plt.subplots(figsize=(5.2, 3.2))
+    for i, row in enumerate(results.rows[0]):
+        found = [results.mean(i, column) for column in columns]
+        means = [float("nan") if e.mean is None else e.mean for e in found]
+        ends = [e.half_width or 0.0 for e in found]
+        axes.errorbar(
+            x,
+            means,
+            yerr=ends if any(ends) else None,
+            label=row.name,
+            color=COLOURS[i % len(COLOURS)],
+            marker=MARKERS[i % len(MARKERS)],
+            markersize=4,
+            linewidth=1.4,
+            capsize=2,
+        )
+    axes.set_xlabel(xlabel, fontsize=9)
+    axes.set_ylabel(ylabel, fontsize=9)
+    axes.legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    tidy(axes)
+    return png(figure)

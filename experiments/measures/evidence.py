@@ -1,0 +1,98 @@
+"""What a router goes by: its answers where the caption, the clip or both are another's.
+
+The router is trained on the cluster a clip came from, and sees its caption: whether it reads the
+state or the words cannot be told from its accuracy.  (Paris 2.0, §3.2)
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from experiments.corpus import Corpus
+from experiments.identity import Context, Measurement, Stage
+from experiments.routers import answers
+from experiments.stages import MEASURING, noised, run_seed
+from experiments.trained import TrainRouter
+from modules.schedules import Linear
+from modules.text import First
+
+TIMES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+
+
+class Shown(Enum):
+    """What of a clip the router is shown truly; the rest is that of another clip, drawn anew."""
+
+    ALL = "all its own"
+    STATE = "another's caption"
+    CAPTION = "another's state"
+    NOTHING = "both another's"
+    SILENT = "no caption"
+    FIRST = "and its first frame"
+
+
+@dataclass(frozen=True)
+class Evidence(Measurement):
+    """measured.json: by what is shown, the router's accuracy and cross-entropy at every time.
+
+    `mean` is over the times. Another's is a permutation of the held-out clips: of K equal clusters
+    one in K happens to be of the same.
+    """
+
+    router: TrainRouter
+    corpus: Corpus
+    seed: int
+
+    @property
+    def label(self) -> str:
+        return f"evidence of the {self.router.label}"
+
+    def inputs(self) -> tuple[Stage, ...]:
+        return (self.router, self.corpus.heldout, *self.corpus.placed())
+
+    def measure(self, folder: Path, context: Context) -> dict[str, Any]:
+        device, store = context.torch_device, context.store
+        heldout = self.corpus.heldout
+        names = ("latents", "features", "tokens", "pooled")
+        x0, look, tokens, pooled = (
+            torch.from_numpy(heldout.array(store, name)).float() for name in names
+        )
+        data = {"x0": x0, "look": look, "tokens": tokens, "pooled": pooled}
+        cluster = torch.from_numpy(self.corpus.heldout_clusters(store))
+        router = self.router.load(store).to(device)
+        g = torch.Generator().manual_seed(run_seed(self.seed, MEASURING, 0))
+        other = torch.randperm(len(x0), generator=g)
+        found: dict[str, dict[str, float]] = {}
+        for shown in Shown:
+            each = {}
+            for i, t in enumerate(TIMES):
+                seed = run_seed(self.seed, MEASURING, 1 + i)
+                p = answers(router, self._states(data, shown, other, seed, t), device)
+                each[f"accuracy {t:g}"] = float((p.argmax(1) == cluster).float().mean())
+                each[f"entropy {t:g}"] = float(F.nll_loss(p.clamp(min=1e-12).log(), cluster))
+            for kind in ("accuracy", "entropy"):
+                each[kind] = float(np.mean([each[f"{kind} {t:g}"] for t in TIMES]))
+            found[shown.value] = each
+        return found
+
+    def _states(
+        self, data: dict[str, Tensor], shown: Shown, other: Tensor, seed: int, t: float
+    ) -> Any:
+        """x_t, t, eps and c as the router shall see them."""
+        mine = dict(data)
+        if shown in (Shown.CAPTION, Shown.NOTHING):
+            mine["x0"] = data["x0"][other]
+        if shown in (Shown.STATE, Shown.NOTHING):
+            mine["tokens"], mine["pooled"] = data["tokens"][other], data["pooled"][other]
+        x, times, eps, c = noised(mine, Linear(), seed, t)
+        if shown is Shown.SILENT:
+            c = c.null()
+        if shown is Shown.FIRST:
+            keep = torch.ones(len(x), dtype=torch.bool)
+            c = replace(c, first=First(data["x0"][:, :, :1], data["look"], keep))
+        return x, times, eps, c

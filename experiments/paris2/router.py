@@ -1,0 +1,60 @@
+"""What the router goes by: text or image.  Paris 2.0 §3.2.
+
+Its target is the cluster a clip came from, and it reads the clip's caption: the caption may be all
+that it reads. Not tested in the paper; here caption, state or both are another clip's.
+small: … min for 3 seeds on 2 cores beside Table 1's router · paper: a DiT-B router.
+"""
+
+import sys
+
+from experiments import video_recipes as recipes
+from experiments.cli import main
+from experiments.columns import Column
+from experiments.comparisons import compared
+from experiments.drawing.profiles import profiles
+from experiments.measures.evidence import TIMES, Evidence, Shown
+from experiments.results import Results, Row, Table
+from experiments.video_scales import VIDEO_SCALES, VideoScale
+
+ACCURACY = Column("accuracy", "Accuracy, %, mean over t", 1, factor=100)
+ENTROPY = Column("entropy", "Cross-entropy, nats", 3)
+AT = tuple(Column(f"accuracy {t:g}", f"at t = {t:g}", 1, factor=100) for t in TIMES)
+
+
+def rows(scale: VideoScale, seed: int) -> list[Row]:
+    data = recipes.corpus(scale, scale.source)
+    measured = Evidence(recipes.router(scale, seed), data, seed)
+    return [Row({"Shown": shown.value}, measured, at=shown.value) for shown in Shown]
+
+
+def tests(results: Results) -> list[str]:
+    """What each kind of evidence is worth."""
+    intact = (Shown.ALL.value,)
+    others = (Shown.STATE, Shown.CAPTION, Shown.SILENT, Shown.FIRST)
+    return [compared(results, ACCURACY, (shown.value,), intact) for shown in others]
+
+
+def figure(results: Results) -> bytes:
+    return profiles(results, AT, TIMES, "t", "accuracy, %")
+
+
+TABLE = Table(
+    name="paris2-router",
+    title="What the video router goes by (Paris 2.0 §3.2)",
+    columns=[ACCURACY, ENTROPY, *AT],
+    rows=rows,
+    baseline=None,
+    tests=tests,
+    notes=[
+        "Another's: caption and state come from different held-out clips, and the answer counts as "
+        "right for the clip that is named first in the column's place: that of the true part. With "
+        "both another's, chance is what is left.",
+        "t = 0 is the clean clip, t = 1 noise alone.",
+    ],
+    figures={"paris2-router": figure},
+    scales=VIDEO_SCALES,
+    judge=recipes.judge,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(TABLE))
