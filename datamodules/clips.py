@@ -32,12 +32,7 @@ def clip(
     """
     try:
         with av.open(file, options=DEMUXERS) as container:
-            if not container.streams.video:
-                raise BadRecordError("no video in it")
-            stream = container.streams.video[0]
-            _measured(stream, max(side, min_side))
-            if container.duration and container.duration / av.time_base * rate < frames - 1:
-                raise _short(frames, rate)
+            _measured(container, max(side, min_side), frames, rate)
             picks = _picks(_timed(container), frames, rate)
             picked = [square(_upright(frame), side, resize) for frame in picks]
     except (MemoryError, BadRecordError, LeftOutError):
@@ -48,13 +43,17 @@ def clip(
     return np.stack(picked, axis=1)
 
 
-def _measured(stream: Any, min_side: int) -> None:
-    """Refuses a size, before anything is decoded."""
-    width, height = stream.width, stream.height
+def _measured(container: Any, min_side: int, frames: int, rate: float) -> None:
+    """Refuses by size or length, before anything is decoded."""
+    if not container.streams.video:
+        raise BadRecordError("no video in it")
+    width, height = container.streams.video[0].width, container.streams.video[0].height
     if width % 2 or height % 2 or not min(width, height):
         raise BadRecordError(f"of {width}x{height} pixels")
     if min(width, height) < min_side:
         raise LeftOutError(f"shorter side under {min_side}")
+    if container.duration and container.duration / av.time_base * rate < frames - 1:
+        raise _short(frames, rate)
 
 
 def _short(frames: int, rate: float) -> LeftOutError:
@@ -77,11 +76,12 @@ def _timed(container: Any) -> Iterator[tuple[Fraction, Any]]:
 def _picks(timed: Iterator[tuple[Fraction, Any]], count: int, rate: float) -> Iterator[Any]:
     """The frame nearest to each of `count` times; none serves twice. One is held."""
     step, found = 1 / Fraction(rate), 0
-    before = last = None
+    before: tuple[Fraction, Any] | None = None
+    last = None
     for at, frame in timed:
         while found < count and found * step <= at:
-            late = before is None or found * step - before[0] >= at - found * step
-            nearest = frame if late else before[1]
+            early = before and found * step - before[0] < at - found * step
+            nearest = before[1] if before and early else frame
             if nearest is last:
                 raise LeftOutError(f"under {rate:g} frames a second")
             yield nearest

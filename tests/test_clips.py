@@ -107,7 +107,8 @@ def damaged(path):
     half = len(data) // 2
     blank = data[:half] + bytes(2000) + data[half + 2000 :]
     other = bytearray(write(path, list(NOISE), codec="mpeg4", form="yuv420p").read_bytes())
-    other[len(other) // 2 : len(other) // 2 + 200] = np.random.default_rng(4).bytes(200)
+    at = int(0.3 * len(other))
+    other[at : at + 200] = np.random.default_rng(0).bytes(200)  # the decoder conceals it
     cut = {f"cut at {at:.0%}": data[: int(at * len(data))] for at in (0.01, 0.3, 0.6, 0.98)}
     return {"empty": b"", "text": b"no clip" * 99, "blank": blank, "other": other, **cut}
 
