@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 BATCH = 64
-"""Pictures encoded at once."""
+"""Pictures, or frames, encoded at once."""
 
 
 class Part:
@@ -64,7 +64,8 @@ def encode_part(stage: "Encode", folder: Path, i: int, part: str, device: torch.
     keys: list[str] = []
     captions: list[str] = []
     labels: list[int] = []
-    for records in stage.source.batches(stage.split, part, BATCH, refused):
+    size = max(1, BATCH // getattr(stage.source, "frames", 1))
+    for records in stage.source.batches(stage.split, part, size, refused):
         found.setdefault("latents", []).append(stage.latents.encode(records.images, device))
         found.setdefault("features", []).append(stage.features.encode(records.images, device))
         keys += records.keys

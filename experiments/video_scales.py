@@ -1,7 +1,7 @@
 """The scales of video, as one aligned table of dials.  (Paris 2.0)
 
 small departs from the paper's recipe where two cores ask for it: clips of 12 x 12 in nine frames,
-gathered as HunyuanVAE gathers them, guidance of 4 for 7.5, and half of its 50 Euler steps.
+gathered as HunyuanVAE gathers them, guidance of 3 for 7.5, and half of its 50 Euler steps.
 """
 
 from dataclasses import dataclass
@@ -162,7 +162,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "probe":      (6,                                 120),
     "sample_batch": (12,                              200),
     "solver_steps": (3,                               25),
-    "guidance":   (4.0,                               4.0),
+    "guidance":   (3.0,                               3.0),
 }  # fmt: skip
 
 
