@@ -8,8 +8,10 @@ from datamodules.sources import Split, VideoSource
 from experiments.clip_scores import ClipJudging, ClipScore
 from experiments.corpus import Corpus
 from experiments.data import Clusters, Encode, Shards
+from experiments.evaluation import Real
 from experiments.moving import MovingDigitsJudge, RealClips
 from experiments.prompts import Heldout, InClusters, Prompts
+from experiments.published_clips import PublishedClips
 from experiments.routers import Routing
 from experiments.samples import Sample, Setting
 from experiments.streams import Streamed
@@ -138,8 +140,11 @@ def router(scale: VideoScale, seed: int) -> TrainRouter:
 
 @functools.cache
 def judge(scale: VideoScale) -> ClipJudging:
-    """A judge of the scale's own, or the published metrics."""
-    assert isinstance(scale.source, MovingDigits)
+    """The published metrics, or a judge of the scale's own."""
+    if scale.judge is not None:
+        return PublishedClips(scale.source, scale.reference, scale.judge, scale.flow)
+    if not isinstance(scale.source, MovingDigits):
+        raise ValueError(f"no judge of {scale.source.name}: --scale paper has the published ones")
     return MovingDigitsJudge(scale.source, scale.judge_steps, scale.flow)
 
 
@@ -176,5 +181,7 @@ def alone(scale: VideoScale, stage: TrainExpert, seed: int) -> ClipScore:
 
 def real(scale: VideoScale, seed: int) -> ClipScore:
     """The score of real clips of the training split."""
-    assert isinstance(scale.source, MovingDigits)
-    return ClipScore(RealClips(scale.source, scale.samples, seed), judge(scale))
+    if isinstance(scale.source, MovingDigits):
+        return ClipScore(RealClips(scale.source, scale.samples, seed), judge(scale))
+    data = Shards.of(corpus(scale, scale.source))
+    return ClipScore(Real(data, scale.samples, seed), judge(scale))

@@ -8,15 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from datamodules.causal import CausalPatches
-from datamodules.clusters import FineMethod, Lloyd
+from datamodules.clusters import FineMethod, Lloyd, MiniBatch
+from datamodules.dinov2 import DINOv2Features
 from datamodules.encoders import FeatureEncoder, LatentEncoder, PixelFeatures, TextEncoder
 from datamodules.first_frame import FirstFrame
+from datamodules.hunyuan import HunyuanVAE
 from datamodules.moving_digits import MovingDigits
 from datamodules.sources import VideoSource
+from datamodules.t5_clip import T5ClipText
+from datamodules.videotext import VideoShards
 from datamodules.words import Words
+from experiments.published_clips import ClipNetworks
 from metrics.flow import Flow
 from modules.blocks import Size
-from modules.mmdit import MMSize
+from modules.dit import B
+from modules.mmdit import FLUX, MMSize
 from modules.training import LogitNormal, Precision, Times
 
 
@@ -55,7 +61,9 @@ class VideoScale:
         look, look_share: width of the feature of a first frame, and the share of the router's clips
             that show it theirs.
         later: stages after the first, whose last one is image-to-video's.
-        judge_steps: optimiser steps of the judge, where it is trained.
+        judge: the networks that score; none for a judge trained on a split of its own.
+        judge_steps: optimiser steps of that judge.
+        reference: held-out clips that those networks compare with.
         flow: what measures motion.
         samples: clips sampled for each row of a table.
         prompts, probe: prompts of the switching schedules, and of each part of the probe of
@@ -92,7 +100,9 @@ class VideoScale:
     look: int
     look_share: float
     later: tuple[Later, ...]
+    judge: ClipNetworks | None
     judge_steps: int
+    reference: int
     flow: Flow
     samples: int
     prompts: int
@@ -123,46 +133,56 @@ class VideoScale:
             raise ValueError(f"ema_start = {self.ema_start} must lie below steps = {self.steps}")
 
 
-_NAMES = ("smoke", "small")
+def _clips(name: str, root: str, side: int) -> VideoShards:
+    """Shards of captioned clips; the last five held out. Where: --scale.source.root."""
+    return VideoShards(name, "{00000..00999}.tar", root, image=side, judge=5, heldout=5)
+
+
+_TINY, _DIGITS = MovingDigits(held=64), MovingDigits()
+_LOW, _HIGH = _clips("clips-256", "data/clips-256", 256), _clips("clips-768", "data/clips-768", 768)
+_NAMES = ("smoke", "small", "paper")
 _TABLE: dict[str, tuple[Any, ...]] = {
-    #              smoke                              small
-    "source":     (MovingDigits(held=64),             MovingDigits()),
-    "latents":    (*2 * (CausalPatches(),),),
-    "features":   (*2 * (FirstFrame(PixelFeatures()),),),
-    "text":       (*2 * (Words(),),),
-    "clustering": (*2 * (Lloyd(),),),
-    "clusters":   (3,                                 3),
-    "fine":       (16,                                64),
-    "per_shard":  (8,                                 100),
-    "size":       (MMSize(16, 1, 1, 1),               MMSize(96, 2, 2, 3)),
-    "router":     (Size(16, 1, 2),                    Size(64, 2, 4)),
-    "patch":      (2,                                 2),
-    "steps":      (12,                                1000),
-    "batch":      (12,                                72),
-    "lr":         (3e-3,                              3e-3),
-    "warmup":     (2,                                 50),
-    "final_lr":   (1e-4,                              1e-4),
-    "times":      (*2 * (LogitNormal(),),),
-    "ema":        (0.5,                               0.99),
-    "ema_start":  (2,                                 300),
-    "text_dropout": (0.1,                             0.1),
-    "precision":  (*2 * (Precision.SINGLE,),),
-    "router_steps": (12,                              400),
-    "router_batch": (12,                              96),
-    "router_lr":  (1e-3,                              1e-3),
-    "router_final_lr": (1e-5,                         1e-5),
-    "look":       (144,                               144),
-    "look_share": (0.5,                               0.5),
-    "later":      ((Later(MovingDigits(held=64), 8, 12, 1e-3, 0.5),),
-                   (Later(MovingDigits(), 300, 72, 1e-3, 0.5),)),
-    "judge_steps": (20,                               1000),
-    "flow":       (*2 * (Flow(2),),),
-    "samples":    (12,                                400),
-    "prompts":    (6,                                 40),
-    "probe":      (6,                                 120),
-    "sample_batch": (12,                              200),
-    "solver_steps": (3,                               25),
-    "guidance":   (3.0,                               3.0),
+    #              smoke                 small               paper; what it does not state is
+    #                                                        Open-Sora 2.0's, or ours
+    "source":     (_TINY,                _DIGITS,            _LOW),
+    "latents":    (*2 * (CausalPatches(),),                  HunyuanVAE()),
+    "features":   (*2 * (FirstFrame(PixelFeatures()),),      FirstFrame(DINOv2Features())),
+    "text":       (*2 * (Words(),),                          T5ClipText()),
+    "clustering": (*2 * (Lloyd(),),                          MiniBatch()),
+    "clusters":   (3,                    3,                  3),
+    "fine":       (16,                   64,                 1024),
+    "per_shard":  (8,                    100,                1000),
+    "size":       (MMSize(16, 1, 1, 1),  MMSize(96, 2, 2, 3), FLUX),
+    "router":     (Size(16, 1, 2),       Size(64, 2, 4),     B),
+    "patch":      (2,                    2,                  2),
+    "steps":      (12,                   1000,               85_000),
+    "batch":      (12,                   72,                 768),
+    "lr":         (3e-3,                 3e-3,               5e-5),
+    "warmup":     (2,                    50,                 1_000),
+    "final_lr":   (1e-4,                 1e-4,               None),
+    "times":      (*3 * (LogitNormal(),),),
+    "ema":        (0.5,                  0.99,               0.9999),
+    "ema_start":  (2,                    300,                0),
+    "text_dropout": (*3 * (0.1,),),
+    "precision":  (*2 * (Precision.SINGLE,),                 Precision.BF16),
+    "router_steps": (12,                 400,                100_000),
+    "router_batch": (12,                 96,                 256),
+    "router_lr":  (1e-3,                 1e-3,               5e-5),
+    "router_final_lr": (1e-5,            1e-5,               5e-7),
+    "look":       (144,                  144,                1024),
+    "look_share": (*3 * (0.5,),),
+    "later":      ((Later(_TINY, 8, 12, 1e-3, 0.5),), (Later(_DIGITS, 300, 72, 1e-3, 0.5),),
+                   (Later(_LOW, 13_000, 768, 1e-5, 0.5), Later(_HIGH, 13_000, 384, 1e-5, 0.5))),
+    "judge":      (None,                 None,               ClipNetworks()),
+    "judge_steps": (20,                  1000,               1),
+    "reference":  (1,                    1,                  2_048),
+    "flow":       (*2 * (Flow(2),),                          Flow()),
+    "samples":    (12,                   400,                2_048),
+    "prompts":    (6,                    40,                 40),
+    "probe":      (6,                    120,                512),
+    "sample_batch": (12,                 200,                4),
+    "solver_steps": (3,                  25,                 50),
+    "guidance":   (3.0,                  3.0,                7.5),
 }  # fmt: skip
 
 
