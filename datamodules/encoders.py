@@ -33,7 +33,7 @@ class LatentEncoder(Protocol):
 class FeatureEncoder(Protocol):
     """Pictures or clips in [-1, 1] to the semantic features [N, F] that are clustered."""
 
-    def encode(self, images: Array, device: torch.device = CPU) -> Array: ...
+    def encode(self, images: Array, device: torch.device = CPU) -> NDArray[np.floating]: ...
 
 
 class TextEncoder(Protocol):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from datamodules.encoders import CPU, Array, FeatureEncoder
 
@@ -19,7 +20,7 @@ class FirstFrame:
 
     features: FeatureEncoder
 
-    def encode(self, images: Array, device: torch.device = CPU) -> Array:
+    def encode(self, images: Array, device: torch.device = CPU) -> NDArray[np.floating]:
         if images.ndim != 5:
             raise ValueError(f"clips have 5 axes, not {images.ndim}")
         return self.features.encode(np.ascontiguousarray(images[:, :, 0]), device)

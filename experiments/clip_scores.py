@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.columns import Column
+from experiments.columns import MISSING, Column
 from experiments.identity import Context, Measurement, Stage
 from experiments.samples import Images, Pictures
 from experiments.stages import MEASURING, run_seed
@@ -100,6 +100,17 @@ class ClipScore(Measurement):
             return {"fvd": frechet_distance(features, reference)}
         ends = frechet_interval(features, reference, run_seed(0, MEASURING, 0), draws=100)
         return {"fvd": ends.value, "fvd low": ends.low, "fvd high": ends.high}
+
+    def ends(self, store: Store, column: Column) -> str:
+        """A number with its bootstrap interval over these very clips."""
+        found = self.read(store)
+        low, high = (found.get(f"{column.key} {end}") for end in ("low", "high"))
+        if column.key not in found or low is None or high is None:
+            return MISSING
+        value, *around = (
+            f"{column.factor * x:.{column.digits}f}" for x in (found[column.key], low, high)
+        )
+        return f"{value} [{around[0]}, {around[1]}]"
 
     def each(self, store: Store) -> Each:
         """The numbers [N] of every clip, by column."""

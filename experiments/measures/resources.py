@@ -122,9 +122,9 @@ def expert_flops(shape: DiT | MMDiT) -> int:
 
 
 @functools.cache
-def router_flops(shape: DiT, experts: int, pooled: int | None) -> int:
+def router_flops(shape: DiT, experts: int, pooled: int | None, look: int | None = None) -> int:
     """FLOPs of one training sample of a router, forward and backward."""
-    return _flops(lambda: RouterNetwork(shape, experts, pooled), shape, pooled)
+    return _flops(lambda: RouterNetwork(shape, experts, pooled, look), shape, pooled)
 
 
 @functools.cache
