@@ -40,11 +40,7 @@ def test_options_reach_whatever_a_dial_holds():
     art = replace(PAPER.matched.source, root="/art")
     assert found.matched == replace(PAPER.matched, source=art, size=shape)
     assert found.judge == replace(PAPER.judge, lpips=Lpips(Backbone.VGG))
-    assert set(changed(SCALES["paper"], found)) == {
-        "matched",
-        "judge",
-        "precision",
-    }  # a root is no change
+    assert set(changed(PAPER, found)) == {"matched", "judge", "precision"}  # a root is no change
 
 
 def test_another_source_has_its_own_options_and_is_table_1s_too():
