@@ -39,7 +39,7 @@ def begin(found: Mapping[str, Tensor], network: MMDiTNetwork, where: str) -> Beg
     of no use; a guidance embedder is left out. where: what the error names.
     """
     own = network.transformer.state_dict()
-    left = [name for name in found if name.startswith(GUIDANCE) and name not in own]
+    left = [name for name in found if name.startswith(GUIDANCE)]
     taken = {name: tuple(x.shape) for name, x in found.items() if name not in left}
     wanted = {name: tuple(x.shape) for name, x in own.items()}
     plain = (wanted[WIDENED][0], network.shape.width)

@@ -113,8 +113,10 @@ def test_each_axis_is_told_apart_by_its_own_id(monkeypatch, axis):
 
 
 def test_positions_are_relative():
-    """kills: positions added to what tokens say, by which a clip's place would be learned."""
-    network, c = alive(SHAPE).transformer, condition()
+    """kills: positions added to what tokens say, by which a clip's place would be learned; text at
+    another place than the origin, where FLUX has it."""
+    whole, c = alive(SHAPE), condition()
+    network = whole.transformer
     ids, text = token_ids(3, 2, 2), torch.zeros(c.tokens.shape[1], 3)
 
     def answer(ids, text):
@@ -125,6 +127,8 @@ def test_positions_are_relative():
             )[0]  # fmt: skip
 
     here, far = answer(ids, text), torch.tensor([3.0, 1, 2])
+    with torch.no_grad():
+        assert torch.equal(whole(clips(), torch.full((2,), 0.4), c), unpack(here, clips(), 2))
     torch.testing.assert_close(answer(ids + far, text + far), here, atol=1e-4, rtol=1e-3)
     assert (answer(2 * ids, text) - here).abs().max() > 0.01
 
