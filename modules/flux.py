@@ -39,13 +39,11 @@ def begin(found: Mapping[str, Tensor], network: MMDiTNetwork, where: str) -> Beg
     of no use; a guidance embedder is left out. where: what the error names.
     """
     own = network.transformer.state_dict()
-    left = [name for name in found if name.startswith(GUIDANCE) and name not in own]
-    widened = [
-        name for name in own
-        if name == WIDENED and name in found and found[name].shape[1] < own[name].shape[1]
-    ]  # fmt: skip
+    left = [name for name in found if name.startswith(GUIDANCE)]
     taken = {name: tuple(x.shape) for name, x in found.items() if name not in left}
     wanted = {name: tuple(x.shape) for name, x in own.items()}
+    plain = (wanted[WIDENED][0], network.shape.width)
+    widened = [WIDENED] if taken.get(WIDENED) == plain != wanted[WIDENED] else []
     wrong = sorted(
         name for name in taken.keys() | wanted.keys()
         if taken.get(name) != wanted.get(name) and name not in widened

@@ -40,7 +40,7 @@ def test_options_reach_whatever_a_dial_holds():
     art = replace(PAPER.matched.source, root="/art")
     assert found.matched == replace(PAPER.matched, source=art, size=shape)
     assert found.judge == replace(PAPER.judge, lpips=Lpips(Backbone.VGG))
-    assert set(changed("paper", found)) == {"matched", "judge", "precision"}  # a root is no change
+    assert set(changed(PAPER, found)) == {"matched", "judge", "precision"}  # a root is no change
 
 
 def test_another_source_has_its_own_options_and_is_table_1s_too():
@@ -76,6 +76,6 @@ def test_where_data_lie_is_no_change():
     """kills: results of the same scale under another folder, since its data lie elsewhere."""
     moved = read("--scale", "medium", "--scale.source.data_root", "/elsewhere")
     assert moved != SCALES["medium"]
-    assert changed("medium", moved) == {}
+    assert changed(SCALES["medium"], moved) == {}
     fewer = read("--scale.source.train", "700")
-    assert changed("small", fewer) == {"source": Digits(700)}
+    assert changed(SCALES["small"], fewer) == {"source": Digits(700)}

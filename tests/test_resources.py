@@ -12,7 +12,6 @@ from torch import nn
 
 from experiments import launch
 from experiments.hddm import table2
-from experiments.measures import resources
 from experiments.measures.resources import (
     DAY,
     HDDM_XL,
@@ -97,7 +96,7 @@ class Chain(nn.Module):
 def test_saved_bytes_are_what_autograd_keeps(monkeypatch):
     """kills: a tensor that two operations keep counted twice, weights counted, or elements for
     bytes."""
-    monkeypatch.setattr(resources, "DiTNetwork", Chain)
+    monkeypatch.setattr(DiT, "build", lambda shape: Chain(shape))
     shape = replace(TINY, frequencies=30)  # not in the cache
     # x, both sides of the GELU, and the answer, which the square keeps.
     kept = 192 + 32 + 32 + 8

@@ -1,8 +1,7 @@
 """What a recipe costs, computed from its networks: parameters, FLOPs, memory, pictures, seconds.
 
-Networks are built without memory: on the meta device to count FLOPs, of fake tensors to count the
-bytes that autograd keeps. A multiply-add is 2 FLOPs; what is neither a matrix product nor a
-convolution counts nothing, as usual.
+Networks are built without memory: on the meta device for FLOPs, of fake tensors for bytes. A
+multiply-add is 2 FLOPs; what is neither a matrix product nor a convolution counts nothing.
 """
 
 import functools
@@ -32,8 +31,7 @@ from modules.training import Precision as Autocast
 
 A40, A100 = 149.7e12, 312e12
 """Peak FLOP/s of dense float16 matrix products, from the vendor's data sheets."""
-DAY = 86_400
-GB = 1e9
+DAY, GB = 86_400, 1e9
 
 
 class Precision(Enum):
@@ -118,7 +116,7 @@ def _flops(build: Callable[[], nn.Module], shape: DiT | MMDiT, pooled: int | Non
 @functools.cache
 def expert_flops(shape: DiT | MMDiT) -> int:
     """FLOPs of one training sample of an expert, forward and backward."""
-    return _flops(lambda: shape.build(), shape)
+    return _flops(shape.build, shape)
 
 
 @functools.cache
@@ -146,8 +144,7 @@ def static_bytes(shape: DiT | MMDiT, averaged: bool = True) -> int:
 def saved_bytes(shape: DiT | MMDiT, batch: int, precision: Precision) -> int:
     """Bytes that autograd keeps for the backward pass of one batch, beside the weights themselves.
 
-    Attention keeps no matrix of scores (a fused kernel). Under autocast the float16 copies of the
-    weights are among what is kept.
+    Attention's fused kernel keeps no scores; autocast's float16 copies of the weights are kept.
     """
     kept: dict[int, Tensor] = {}  # by storage, held so that none is counted twice
 
@@ -203,16 +200,15 @@ def resources(recipe: Recipe) -> dict[str, float]:
     """What the recipe costs, by name: counts, FLOPs, bytes."""
     experts, router = training_flops(recipe)
     seen = recipe.steps * recipe.batch * recipe.experts
-    shape, batch, precision = recipe.expert, recipe.batch, recipe.precision
     return {
-        "parameters": parameters(shape),
-        "sample_flops": expert_flops(shape),
+        "parameters": parameters(recipe.expert),
+        "sample_flops": expert_flops(recipe.expert),
         "expert_flops": experts,
         "flops": experts + router,
         "router_share": router / (experts + router),
-        "static": static_bytes(shape, recipe.averaged),
-        "activations": saved_bytes(shape, batch, precision),
-        "checkpointed": checkpointed_bytes(shape, batch, precision),
+        "static": static_bytes(recipe.expert, recipe.averaged),
+        "activations": saved_bytes(recipe.expert, recipe.batch, recipe.precision),
+        "checkpointed": checkpointed_bytes(recipe.expert, recipe.batch, recipe.precision),
         "pictures": recipe.pictures,
         "seen": seen,
         "epochs": seen / recipe.pictures,
