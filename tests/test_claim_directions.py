@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 
 from experiments.all_tables import TABLES
+from experiments.all_video import TABLES as VIDEO
 from experiments.claims import Expected, Test
 from experiments.contrasts import Less, NoWorse, Swing, Value
-from experiments.scales import SCALES
 from experiments.statements import CLAIMS
 
 Test.__test__ = False  # not pytest's
@@ -29,11 +29,14 @@ COLUMNS = {
     ("ablation-init", "speedup_half"): "Convergence, times (paper)",
     ("ablation-init", "speedup_final"): "Convergence, times (paper)",
     ("ablation-init", "speedup_lowest"): "Convergence, times (paper)",
+    ("paris2-specialization", "clip|prompt"): "CLIP (paper)",
 }
 """The paper's column that stands beside a number of ours."""
 ROWS = {
-    table.name: {tuple(row.names.values()): row.paper for row in table.rows(SCALES["small"], 0)}
-    for table in TABLES
+    table.name: {
+        tuple(row.names.values()): row.paper for row in table.rows(table.scales["small"], 0)
+    }
+    for table in (*TABLES, *VIDEO)
 }
 
 

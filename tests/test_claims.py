@@ -5,11 +5,11 @@ import json
 import pytest
 
 from experiments.all_tables import TABLES
+from experiments.all_video import TABLES as VIDEO
 from experiments.claims import Claim, Expected, Test, Verdict, above, below, judge, judged
 from experiments.contrasts import Less, Published, Swing, Value
 from experiments.files import StoreError
 from experiments.hddm import claims as script
-from experiments.scales import SCALES
 from experiments.statements import CLAIMS
 
 Test.__test__ = False  # not pytest's
@@ -133,13 +133,17 @@ def test_no_results_is_one_line(tmp_path, capsys):
 
 def test_every_claim_names_one_row_and_a_column_of_its_table():
     """kills: a claim that a misspelt name, or a table changed since, would leave unjudged."""
-    tables = {table.name: table for table in TABLES}
+    tables = {table.name: table for table in (*TABLES, *VIDEO)}
     rows = {
-        name: [tuple(row.names.values()) for row in table.rows(SCALES["small"], 0)]
+        name: [tuple(row.names.values()) for row in table.rows(table.scales["small"], 0)]
         for name, table in tables.items()
     }
     for test in (test for claim in CLAIMS for test in claim.tests):
-        assert test.key in {column.key for column in tables[test.table].columns}
+        table = tables[test.table]
+        judge, published = table.judge(table.scales["small"]), test.key.split("|")[0]
+        assert published in {column.key for column in table.columns}
+        shown = {c.key for column in table.columns for c in judge.instead(column)}
+        assert test.key.split("|")[-1] in shown
         for names in vars(test.contrast).values():
             if isinstance(names, tuple):
                 fitting = [row for row in rows[test.table] if row[: len(names)] == names]
