@@ -61,6 +61,7 @@ def _first(scale: VideoScale, clusters: tuple[int, ...], batch: int, seed: int) 
     optim = Optim(
         steps=scale.steps,
         batch=batch,
+        accumulate=scale.accumulate,
         lr=scale.lr,
         warmup=scale.warmup,
         final_lr=scale.final_lr,
@@ -88,6 +89,7 @@ def later(scale: VideoScale, stage: TrainExpert) -> TrainExpert:
         optim = Optim(
             steps=ahead.steps,
             batch=round(ahead.batch * share),
+            accumulate=scale.accumulate,
             lr=ahead.lr,
             final_lr=scale.final_lr,
             ema=scale.ema,
@@ -126,6 +128,7 @@ def router(scale: VideoScale, seed: int) -> TrainRouter:
         optim=Optim(
             steps=scale.router_steps,
             batch=scale.router_batch,
+            accumulate=scale.router_accumulate,
             lr=scale.router_lr,
             final_lr=scale.router_final_lr,
             weight_decay=ROUTER_WEIGHT_DECAY,

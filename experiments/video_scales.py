@@ -52,12 +52,13 @@ class VideoScale:
         patch: side of a token in the latent.
         steps: optimiser steps of the monolith and of each expert.
         batch: the monolith's batch; an expert's is batch / clusters, so that FLOPs are equal.
+        accumulate: such batches in an optimiser step, in later stages too.
         lr, warmup, final_lr: learning rate; steps of linear warm-up; what a cosine falls to.
         times: density of t in training.
         ema, ema_start: decay of the averaged weights, and the step at which the average starts.
         text_dropout: share of captions replaced by the empty string.
         precision: of networks, trained or asked.
-        router_steps, router_batch, router_lr, router_final_lr: the router's training.
+        router_steps, router_batch, router_accumulate, router_lr, router_final_lr: the router's.
         look, look_share: width of the feature of a first frame, and the share of the router's clips
             that show it theirs.
         later: stages after the first, whose last one is image-to-video's.
@@ -85,6 +86,7 @@ class VideoScale:
     patch: int
     steps: int
     batch: int
+    accumulate: int
     lr: float
     warmup: int
     final_lr: float | None
@@ -95,6 +97,7 @@ class VideoScale:
     precision: Precision
     router_steps: int
     router_batch: int
+    router_accumulate: int
     router_lr: float
     router_final_lr: float
     look: int
@@ -114,6 +117,7 @@ class VideoScale:
     def __post_init__(self) -> None:
         counts = (
             *("clusters", "per_shard", "patch", "steps", "batch", "router_steps", "router_batch"),
+            *("accumulate", "router_accumulate"),
             *("judge_steps", "sample_batch", "solver_steps"),
         )
         for dial in counts:
@@ -156,7 +160,8 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "router":     (Size(16, 1, 2),       Size(64, 2, 4),     B),
     "patch":      (2,                    2,                  2),
     "steps":      (12,                   1000,               85_000),
-    "batch":      (12,                   72,                 768),
+    "batch":      (12,                   72,                 24),
+    "accumulate": (1,                    1,                  32),
     "lr":         (3e-3,                 3e-3,               5e-5),
     "warmup":     (2,                    50,                 1_000),
     "final_lr":   (1e-4,                 1e-4,               None),
@@ -166,13 +171,14 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "text_dropout": (*3 * (0.1,),),
     "precision":  (*2 * (Precision.SINGLE,),                 Precision.BF16),
     "router_steps": (12,                 400,                100_000),
-    "router_batch": (12,                 96,                 256),
+    "router_batch": (12,                 96,                 32),
+    "router_accumulate": (1,             1,                  8),
     "router_lr":  (1e-3,                 1e-3,               5e-5),
     "router_final_lr": (1e-5,            1e-5,               5e-7),
     "look":       (144,                  144,                1024),
     "look_share": (*3 * (0.5,),),
     "later":      ((Later(_TINY, 8, 12, 1e-3, 0.5),), (Later(_DIGITS, 300, 72, 1e-3, 0.5),),
-                   (Later(_LOW, 13_000, 768, 1e-5, 0.5), Later(_HIGH, 13_000, 384, 1e-5, 0.5))),
+                   (Later(_LOW, 13_000, 24, 1e-5, 0.5), Later(_HIGH, 13_000, 12, 1e-5, 0.5))),
     "judge":      (None,                 None,               ClipNetworks()),
     "judge_steps": (20,                  1000,               1),
     "reference":  (1,                    1,                  2_048),

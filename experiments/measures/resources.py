@@ -105,6 +105,13 @@ def _blank(shape: DiT | MMDiT, batch: int, pooled: int | None) -> tuple[Tensor, 
     return x, torch.empty(batch), Text(tokens, summary, torch.empty(batch, dtype=torch.bool))
 
 
+def _built(shape: DiT | MMDiT) -> nn.Module:
+    """An expert of this shape; of a DiT over video, which is a router's trunk alone, a router."""
+    if isinstance(shape, DiT) and shape.frames is not None:
+        return RouterNetwork(shape, 2, None)
+    return shape.build()
+
+
 def _flops(build: Callable[[], nn.Module], shape: DiT | MMDiT, pooled: int | None = None) -> int:
     with torch.device("meta"):
         network, blank = build(), _blank(shape, 1, pooled)
@@ -129,14 +136,14 @@ def router_flops(shape: DiT, experts: int, pooled: int | None, look: int | None 
 def parameters(shape: DiT | MMDiT) -> int:
     """Parameters of an expert, counted as the papers do."""
     with torch.device("meta"):
-        return count_parameters(shape.build())
+        return count_parameters(_built(shape))
 
 
 @functools.cache
 def static_bytes(shape: DiT | MMDiT, averaged: bool = True) -> int:
     """float32 weights, gradients, Adam's two moments and, if so, an average: under autocast too."""
     with torch.device("meta"):
-        trained = sum(p.numel() for p in shape.build().parameters())
+        trained = sum(p.numel() for p in _built(shape).parameters())
     return 4 * trained * (5 if averaged else 4)
 
 
@@ -153,7 +160,7 @@ def saved_bytes(shape: DiT | MMDiT, batch: int, precision: Precision) -> int:
 
     mixed = precision is Precision.MIXED
     with FakeTensorMode(), torch.autocast("cpu", torch.float16, enabled=mixed):
-        network = shape.build()
+        network = _built(shape)
         own = [*network.parameters(), *network.buffers()]
         with saved_tensors_hooks(pack, lambda tensor: tensor):
             network(*_blank(shape, batch, None)).float().square().mean()
