@@ -63,10 +63,13 @@ class Folder:
         self._lines().close()
 
     def expected(self, split: Split) -> int:
-        shares = {Split.JUDGE: self.judge, Split.HELDOUT: self.heldout}
-        share = shares.get(split, 1 - self.judge - self.heldout)
         with self._lines() as lines:
-            return round(share * sum(1 for line in lines if line.strip()))
+            return round(self.share(split) * sum(1 for line in lines if line.strip()))
+
+    def share(self, split: Split) -> float:
+        """About which share of the pictures a split has."""
+        shares = {Split.JUDGE: self.judge, Split.HELDOUT: self.heldout}
+        return shares.get(split, 1 - self.judge - self.heldout)
 
     def parts(self, split: Split) -> Sequence[str]:
         return tuple(f"{i:x}" for i in range(PARTS))

@@ -5,7 +5,7 @@ answer may send other weights than last month's: what is not here is fetched onc
 command that the error prints.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -80,13 +80,21 @@ def whole(kind: Any, folder: Path, device: torch.device, kept: torch.dtype | Non
     except damage as error:
         said = " ".join(str(error).split())[:300]
         raise WeightsError(f"cannot load {kind.__name__} from {folder}: {said}") from error
-    differing = {
-        "missing": [str(key) for key in info["missing_keys"]],
-        # Indices that older versions of transformers saved among the weights.
-        "unused": [k for k in info["unexpected_keys"] if not k.endswith("position_ids")],
-        "of another shape": [str(key) for key in info["mismatched_keys"]],
-    }
-    if any(differing.values()):
-        said = "; ".join(f"{what}: {', '.join(k[:3])}" for what, k in differing.items() if k)
-        raise WeightsError(f"{folder} holds another architecture: {said}")
+    # Indices that older versions of transformers saved among the weights.
+    unused = [k for k in info["unexpected_keys"] if not k.endswith("position_ids")]
+    refuse(folder, info["missing_keys"], unused, info["mismatched_keys"])
     return model.to(device, kept or precision(device)).eval().requires_grad_(False)
+
+
+def refuse(
+    place: Path, missing: Iterable[Any], unused: Iterable[Any], other: Iterable[Any]
+) -> None:
+    """WeightsError that names the keys, three of each kind, unless there are none.
+
+    other: those of another shape.
+    """
+    differing = {"missing": missing, "unused": unused, "of another shape": other}
+    named = {what: [str(key) for key in keys] for what, keys in differing.items()}
+    if any(named.values()):
+        said = "; ".join(f"{what}: {', '.join(k[:3])}" for what, k in named.items() if k)
+        raise WeightsError(f"{place} holds another architecture: {said}")

@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from braceexpand import braceexpand
+from numpy.typing import NDArray
 
 from datamodules.opening import PIPE
 from datamodules.pictures import Filter, cropped, decode, square
@@ -143,11 +145,11 @@ class ImageText:
                 raise BadRecordError(f"no score in {self.aesthetic_field!r} of its json")
             if score < self.min_aesthetic:
                 raise LeftOutError(f"{self.aesthetic_field} under {self.min_aesthetic:g}")
-        found = [files[suffix] for suffix in PICTURES if suffix in files]
-        if not found:
-            raise BadRecordError("no picture")
-        picture = decode(found[0], max(self.image, self.min_side))
-        return square(picture, self.image, self.resize), caption
+        return self._picture(files), caption
+
+    def _picture(self, files: Files) -> NDArray[np.float32]:
+        picture = decode(first(files, PICTURES, "picture"), max(self.image, self.min_side))
+        return square(picture, self.image, self.resize)
 
     def _caption(self, files: Files, meta: dict[str, Any]) -> str:
         if self.caption_field is not None:
@@ -156,6 +158,14 @@ class ImageText:
             return captioned(files.get("txt", b"").decode())
         except UnicodeDecodeError as error:
             raise BadRecordError("a caption that is no Unicode") from error
+
+
+def first(files: Files, suffixes: Sequence[str], what: str) -> bytes:
+    """The file of a record that has the first of `suffixes`. BadRecordError if none has."""
+    found = [files[suffix] for suffix in suffixes if suffix in files]
+    if not found:
+        raise BadRecordError(f"no {what}")
+    return found[0]
 
 
 def _meta(files: Files) -> dict[str, Any]:

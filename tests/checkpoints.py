@@ -1,5 +1,6 @@
 """Small checkpoints of the encoders' and CLIP's own classes, with random weights."""
 
+import io
 import json
 
 import open_clip
@@ -7,6 +8,7 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import save_file
+from sentencepiece import SentencePieceTrainer
 from transformers import (
     CLIPConfig,
     CLIPModel,
@@ -14,6 +16,8 @@ from transformers import (
     CLIPTextModel,
     Dinov2Config,
     Dinov2Model,
+    T5Config,
+    T5EncoderModel,
 )
 
 from metrics.clip import Clip
@@ -52,6 +56,36 @@ def lay_encoders(root):
     text = "\n".join(["#version: 0.2", *(" ".join(pair) for pair in merges)])
     (root / "clip" / "merges.txt").write_text(text + "\n")
     return root
+
+
+CORPUS = """a red car
+two dogs run on the beach at sunset
+a person talks to the camera
+hands fold green paper on a blue mat
+a woman with long wavy hair"""
+
+
+def lay_t5(folder):
+    """A small T5 encoder as the card of Paris 2.0 lays it out: half precision, one embedding. The
+    config is the whole model's, which ties none."""
+    folder.mkdir(parents=True)
+    pieces = io.BytesIO()
+    SentencePieceTrainer.train(
+        sentence_iterator=iter(CORPUS.splitlines() * 9), model_writer=pieces, vocab_size=60,
+        pad_id=0, eos_id=1, unk_id=2, bos_id=-1, hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    (folder / "spiece.model").write_bytes(pieces.getvalue())
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=64, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2,
+        feed_forward_proj="gated-gelu", tie_word_embeddings=False,
+        architectures=["T5ForConditionalGeneration"],
+    )  # fmt: skip
+    state = T5EncoderModel(config).half().state_dict()
+    del state["encoder.embed_tokens.weight"]
+    save_file(state, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config.to_dict()))
+    return folder
 
 
 def transformers_clip():
