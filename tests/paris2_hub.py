@@ -13,7 +13,7 @@ from modules.routing import RouterNetwork
 
 EXPERTS, FRAMES, LOOK = 3, 2, 24
 """Latent frames, and the width of the router's look."""
-TEXT, POOLED = 24, 12
+TEXT, POOLED, SIDE = 24, 12, 32
 VAE = {"block_out_channels": (4, 4, 8, 8), "layers_per_block": 1, "norm_num_groups": 2}
 
 
@@ -21,9 +21,9 @@ def expert(k, cond=68):
     return drawn(Original(x=64, split=True, cond=cond, text=TEXT, pooled=POOLED), k)
 
 
-def router(side=32, frames=FRAMES):
+def router(side=None, frames=FRAMES):
     torch.manual_seed(5)
-    shape = DiT(Size(64, 1, 1), side, 16, adaln=AdaLN.ZERO, text=None, frames=frames)
+    shape = DiT(Size(64, 1, 1), side or SIDE, 16, adaln=AdaLN.ZERO, text=None, frames=frames)
     found = RouterNetwork(shape, EXPERTS, POOLED, LOOK)
     for parameter in found.parameters():
         parameter.data = 0.2 * torch.randn(parameter.shape)
