@@ -2,9 +2,11 @@
 
     python -m experiments.sample --weights bageldotcom/paris --prompt "a red car" --out pictures
     python -m experiments.sample --weights published friends/expert_3 --prompt "the digit three"
+    python -m experiments.sample --weights paris2 --prompt "a red car" --out clips
 
 Ours may lie in several places, a router among them; one expert without a router draws alone. Each
 prompt becomes a PNG whose name has its number and seed, beside sample.json, which has the command.
+Paris 2.0's draw clips, and have options of their own: experiments/sample_video.py.
 """
 
 import argparse
@@ -197,9 +199,27 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
+def clips(arguments: list[str]) -> int | None:
+    """The exit status of Paris 2.0's own script, if it is its weights that are asked for."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--weights", default="")
+    try:
+        name = early.parse_known_args(arguments)[0].weights
+    except argparse.ArgumentError:
+        return None
+    from experiments import sample_video  # which takes from here
+
+    folder = sample_video.folder_of(name) if name else None
+    return None if folder is None else sample_video.main(arguments, folder)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when the pictures are there, 2 for a bad command line, 1 for weights that cannot serve."""
-    options = parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    video = clips(given)
+    if video is not None:
+        return video
+    options = parser().parse_args(given)
     if options.steps < 1 or options.seed < 0 or not 0 <= options.cfg < math.inf:
         said = "--steps must be at least 1, --seed and --cfg not negative"
         print(f"sample: {said}", file=sys.stderr)

@@ -95,6 +95,15 @@ def position_table(side: int, width: int) -> Tensor:
     return torch.cat([columns, rows], dim=-1).reshape(1, side * side, width)
 
 
+def positions(shape: DiT) -> Tensor:
+    """[1, N, d]: of rows and columns and, for video, of frames."""
+    d = shape.size.width
+    table = position_table(shape.image // shape.patch, d)
+    if shape.frames is not None:
+        table = table + sinusoids(torch.arange(shape.frames), d)[:, None]  # [T, N, d]
+    return table.reshape(1, -1, d)
+
+
 class Trunk(nn.Module):
     """Patches, positions, time and blocks: what experts and routers share.
 
@@ -111,10 +120,7 @@ class Trunk(nn.Module):
         nn.init.constant_(cast(Tensor, self.patches.bias), 0.0)
         nn.init.xavier_uniform_(self.patches.weight.flatten(1))
         self.positions: Tensor
-        table = position_table(shape.image // shape.patch, d)
-        if shape.frames is not None:
-            table = table + sinusoids(torch.arange(shape.frames), d)[:, None]  # [T, N, d]
-        self.register_buffer("positions", table.reshape(1, -1, d))
+        self.register_buffer("positions", positions(shape))
         self.time = nn.Sequential(
             normal_linear(shape.frequencies, d, std=0.02), nn.SiLU(), normal_linear(d, d, std=0.02)
         )
