@@ -67,7 +67,9 @@ def size_of(found: Mapping[str, Tensor], where: str) -> tuple[MMSize, int, int]:
     try:
         width, read = found[OURS if own else THEIRS].shape
         places = [{n.split(".")[1] for n in found if n.startswith(f"{x}.")} for x in (one, two)]
-        return MMSize(width, *map(len, places), width // len(found[scale])), read, len(found[last])
+        double, single = map(len, places)
+        size = MMSize(width, double, single, width // len(found[scale]))
+        return size, read, len(found[last])
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"{where} is no FLUX: {error}") from error
 

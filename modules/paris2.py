@@ -220,7 +220,8 @@ def load(
         raise CheckpointError(f"the router of {folder} knows {known} experts, not {len(places)}")
     shape = router.trunk.shape
     assert shape.frames is not None
-    text, experts = TextShape(*null[0].shape, len(null[1])), []
+    length, width = null[0].shape
+    text, experts = TextShape(length, width, len(null[1])), []
     for place in places:
         at = of_stage(place, stage)
         found = weights(at)
