@@ -78,6 +78,7 @@ def _first(scale: VideoScale, clusters: tuple[int, ...], batch: int, seed: int) 
         optim=optim,
         text_dropout=scale.text_dropout,
         seed=seed,
+        start=None if scale.pretrained is None else Start(scale.pretrained),
         times=scale.times,
     )
 

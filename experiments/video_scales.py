@@ -19,6 +19,7 @@ from datamodules.t5_clip import T5ClipText
 from datamodules.videotext import VideoShards
 from datamodules.words import Words
 from experiments.published_clips import ClipNetworks
+from experiments.starts import PretrainedFlux
 from metrics.flow import Flow
 from modules.blocks import Size
 from modules.dit import B
@@ -62,6 +63,7 @@ class VideoScale:
         look, look_share: width of the feature of a first frame, and the share of the router's clips
             that show it theirs.
         later: stages after the first, whose last one is image-to-video's.
+        pretrained: the image weights that experts and monolith begin with; none from scratch.
         judge: the networks that score; none for a judge trained on a split of its own.
         judge_steps: optimiser steps of that judge.
         reference: held-out clips that those networks compare with.
@@ -103,6 +105,7 @@ class VideoScale:
     look: int
     look_share: float
     later: tuple[Later, ...]
+    pretrained: PretrainedFlux | None
     judge: ClipNetworks | None
     judge_steps: int
     reference: int
@@ -179,6 +182,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "look_share": (*3 * (0.5,),),
     "later":      ((Later(_TINY, 8, 12, 1e-3, 0.5),), (Later(_DIGITS, 300, 72, 1e-3, 0.5),),
                    (Later(_LOW, 13_000, 24, 1e-5, 0.5), Later(_HIGH, 13_000, 12, 1e-5, 0.5))),
+    "pretrained": (None,                 None,               PretrainedFlux()),
     "judge":      (None,                 None,               ClipNetworks()),
     "judge_steps": (20,                  1000,               1),
     "reference":  (1,                    1,                  2_048),
