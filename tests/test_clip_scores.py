@@ -164,8 +164,7 @@ def test_one_network_alone_asks_no_router(judged):
 
 
 def test_evaluations_are_counted(judged):
-    """kills: guidance's second half or the router left out: 3 experts or one
-    router, 3 steps, twice."""
+    """kills: guidance's second half or the router left out: 3 steps of each, twice."""
     found = score(first=True).read(judged)
     assert found["expert_evaluations"] == 3 * 3 * 2
     assert found["router_evaluations"] == 3 * 2
