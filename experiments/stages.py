@@ -22,6 +22,8 @@ from modules.text import Text
 
 EXPERT, ROUTER, SAMPLING, MEASURING = range(4)
 """Roles of a seed: what has another role draws other numbers."""
+LATER_STAGES = 1 << 16
+"""Roles from here on are experts' later stages."""
 
 
 Noised = tuple[Tensor, Tensor, Tensor, Text]

@@ -19,7 +19,7 @@ from experiments.corpus import Corpus
 from experiments.data import Encoded
 from experiments.identity import Context, Stage, canonical
 from experiments.runs import train, training_cost
-from experiments.stages import EXPERT, ROUTER, run_seed
+from experiments.stages import EXPERT, LATER_STAGES, ROUTER, run_seed
 from experiments.starts import PretrainedDiT, PretrainedFlux
 from experiments.store import Store
 from experiments.training import read_curve
@@ -90,6 +90,7 @@ class TrainExpert(Stage):
     A monolith is the expert of all clusters.  start: what it begins with, none for weights drawn
     anew.  validation: what validation.csv holds; training is the same to the bit without it.
     first_share: of clips that are given their first frame, for image-to-video.  times: t's density.
+    later: which in a sequence of stages this is; each draws clips and noise of its own.
     ValueError for a network begun with a checkpoint that reads time otherwise than Eq. 21.
     """
 
@@ -106,6 +107,7 @@ class TrainExpert(Stage):
     validation: Validation | None = None
     first_share: float = field(default=0.0, metadata=LATER)
     times: Times = field(default=Uniform(), metadata=LATER)
+    later: int = field(default=0, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.start is not None and not isinstance(self.start.source, TrainExpert):
@@ -132,8 +134,9 @@ class TrainExpert(Stage):
         return training_cost(self.optim)
 
     def build(self) -> DenoisingExpert:
-        """The untrained module, its weights drawn from (seed, clusters)."""
-        seed = run_seed(self.seed, EXPERT, *self.clusters)
+        """The untrained module, its weights drawn from (seed, clusters, later)."""
+        role = EXPERT if not self.later else LATER_STAGES + self.later
+        seed = run_seed(self.seed, role, *self.clusters)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             made = self.module(self.network, self.optim, self.schedule, seed, self.text_dropout)

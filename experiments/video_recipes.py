@@ -86,7 +86,7 @@ def _first(scale: VideoScale, clusters: tuple[int, ...], batch: int, seed: int) 
 def later(scale: VideoScale, stage: TrainExpert) -> TrainExpert:
     """An expert's last stage, each begun with the one before; itself where there are no more."""
     share = len(stage.clusters) / scale.clusters
-    for ahead in scale.later:
+    for number, ahead in enumerate(scale.later, start=1):
         optim = Optim(
             steps=ahead.steps,
             batch=round(ahead.batch * share),
@@ -109,6 +109,7 @@ def later(scale: VideoScale, stage: TrainExpert) -> TrainExpert:
             start=Start(stage),
             first_share=ahead.first_share,
             times=scale.times,
+            later=number,
         )
     return stage
 
