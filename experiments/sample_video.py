@@ -86,23 +86,27 @@ def folder_of(name: str) -> Path | None:
     return here if paris2.is_here(here) else None
 
 
+def picture_of(file: Path) -> Image.Image:
+    """ValueError, naming it, for what cannot be read."""
+    try:
+        return decode(file.read_bytes())
+    except BadRecordError as error:
+        raise ValueError(f"{file}: {error}") from error
+
+
 def first_frame(
-    file: Path, ensemble: Ensemble, encoders: Encoders, dinov2: str, device: torch.device
+    picture: Image.Image, ensemble: Ensemble, encoders: Encoders, dinov2: str, device: torch.device
 ) -> First:
     """The picture, cropped to the latents' square, as experts and router read it; of one clip.
 
-    ValueError for experts that read none, or a picture that is too small or cannot be read.
+    ValueError for experts that read none, or a picture that is too small.
     """
     network, router = ensemble.experts[0].network, ensemble.router
     assert isinstance(network, MMDiTNetwork)
     assert isinstance(router, Probabilities)
     assert isinstance(router.network, RouterNetwork)
     if not network.shape.first:
-        raise ValueError(f"{file}: these experts read no first frame, having no cond_in")
-    try:
-        picture = decode(file.read_bytes())
-    except BadRecordError as error:
-        raise ValueError(f"{file}: {error}") from error
+        raise ValueError("these experts read no first frame: they have no cond_in")
     pixels = square(picture, COMPRESSED * network.shape.side, Filter.LANCZOS)[None]
     latent = torch.from_numpy(encoders.latents.encode(pixels[:, :, None], device)).float()
     look = torch.zeros(1, 1)  # unread
@@ -160,6 +164,7 @@ def gif(clip: NDArray[np.uint8], rate: int) -> bytes:
 def run(options: argparse.Namespace, folder: Path) -> list[Path]:
     """Draw what is asked, and give the files."""
     device = torch.device(options.device)
+    picture = None if options.image is None else picture_of(options.image)
     encoders = Encoders.of(folder)
     said = encoders.text.encode(["", *options.prompt], device)
     tokens, pooled = (torch.from_numpy(x).float() for x in said)
@@ -170,8 +175,8 @@ def run(options: argparse.Namespace, folder: Path) -> list[Path]:
         precision(device), device, options.rotary,
     )  # fmt: skip
     first = None
-    if options.image is not None:
-        first = first_frame(options.image, ensemble, encoders, options.dinov2, device)
+    if picture is not None:
+        first = first_frame(picture, ensemble, encoders, options.dinov2, device)
     options.out.mkdir(parents=True, exist_ok=True)
     paths = []
     for i in tqdm(range(len(options.prompt)), desc="clips", disable=None):

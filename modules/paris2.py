@@ -32,8 +32,8 @@ from modules.tensors import Tensors, shapes, stored
 
 SELECTION = Top(2)
 """The card routes to the top K and gives no K; Paris 1.0's is two."""
-PATCH, HEAD, FRAMES = 2, 64, 9
-"""Of tokens, of the router's heads; latent frames where the router's table is for no number."""
+PATCH, HEAD = 2, 64
+"""Of tokens, and of the router's heads."""
 
 
 @dataclass(frozen=True)
@@ -142,24 +142,27 @@ def _rows(part: Part, found: Mapping[str, Tensor], where: str) -> Tensor:
     return part.read(whole)
 
 
-def _table(state: Mapping[str, Tensor], shape: DiT, where: str) -> Tensor:
-    """The router's positions for latents of `shape`, whatever it was trained on, if a formula's.
+def _table(found: Tensor, shape: DiT, asked: int | None, where: str) -> tuple[Tensor, int]:
+    """The positions of `asked` frames, or as many as `found` is for, and how many these are.
 
-    CheckpointError if they were trained for latents of another size.
+    A formula's serve any size; those that were trained their own, else CheckpointError.
     """
-    found, wanted = state["trunk.positions"], positions(shape)
-    if found.shape == wanted.shape:
-        return found
-    for side in {shape.image, *(stage.side for stage in STAGES)}:
-        frames = found.shape[1] * PATCH**2 / side**2
-        if frames.is_integer():
-            same = positions(replace(shape, image=side, frames=int(frames)))
-            if torch.allclose(found, same, atol=1e-4):
-                return wanted
-    raise CheckpointError(
-        f"{where} was trained on {found.shape[1]} tokens; "
-        f"{shape.frames} frames of {shape.image} x {shape.image} latents are {shape.tokens}"
-    )
+    tokens = found.shape[1]
+    for side in dict.fromkeys((shape.image, *(stage.side for stage in STAGES))):
+        frames, over = divmod(tokens * PATCH**2, side**2)
+        if over or not frames:
+            continue
+        same = positions(replace(shape, image=side, frames=frames))
+        if torch.allclose(found, same, atol=1e-4):
+            frames = asked or frames
+            return positions(replace(shape, frames=frames)), frames
+    frames, over = divmod(tokens * PATCH**2, shape.image**2)
+    if over or not frames or asked not in (None, frames):
+        raise CheckpointError(
+            f"{where} was trained on {tokens} tokens, which are not {asked or 'some'} "
+            f"frames of {shape.image} x {shape.image} latents"
+        )
+    return found, frames
 
 
 def load_router(
@@ -176,13 +179,12 @@ def load_router(
     state, depth = _router_tensors(found, null, where)
     try:
         d, channels, patch, _ = state["trunk.patches.weight"].shape
-        experts, tokens = len(state["head.3.weight"]), state["trunk.positions"].shape[1]
+        experts, table = len(state["head.3.weight"]), state["trunk.positions"]
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"{where} is no router of clips: {error}") from error
-    frames = frames or tokens * patch**2 // stage.side**2 or FRAMES
-    size = Size(d, depth, max(1, d // HEAD))
-    shape = DiT(size, stage.side, channels, patch, AdaLN.ZERO, None, frames=frames)
-    state["trunk.positions"] = _table(state, shape, where)
+    shape = DiT(Size(d, depth, max(1, d // HEAD)), stage.side, channels, patch, AdaLN.ZERO, None)
+    state["trunk.positions"], frames = _table(table, shape, frames, where)
+    shape = replace(shape, frames=frames)
     reads = {
         name: state[f"{name}.weight"].shape[1] if f"{name}.weight" in state else None
         for name in ("pooled", "look")

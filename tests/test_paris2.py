@@ -95,16 +95,16 @@ def test_a_router_by_the_names_of_paris_1():
     c = Text.of(torch.zeros(2, 1, 1), torch.randn(2, hub.POOLED, generator=g))
     for c_, pooled in ((c, c.pooled), (c.null(), NULL[1].expand(2, -1))):
         assert torch.allclose(found(x, t, c_), model(x, t, pooled), atol=2e-5)
-    with pytest.raises(CheckpointError, match="it was trained on 32 tokens; 3 frames of 8 x 8 lat"):
+    with pytest.raises(CheckpointError, match="32 tokens, which are not 3 frames of 8 x 8 lat"):
         paris2.load_router(model.state_dict(), stage, 3, NULL[1], "it")
 
 
 def test_a_routers_formula_serves_other_sizes():
-    """kills: the table of one size for another, frames counted as pixels."""
-    state = hub.router(side=32, frames=2).state_dict()
-    for stage, frames in ((STAGES[0], 3), (Stage(3, 48), 2), (STAGES[0], 1)):
+    """kills: the table of one size for another, nine frames of stage 2 taken for one of stage 3."""
+    state = hub.router(side=32, frames=9).state_dict()
+    for stage, frames in ((STAGES[0], 3), (Stage(3, 48), 2), (STAGES[1], None), (STAGES[0], None)):
         found = paris2.load_router(state, stage, frames, NULL[1], "it")
-        same = hub.router(stage.side, frames).state_dict()["trunk.positions"]
+        same = hub.router(stage.side, frames or 9).state_dict()["trunk.positions"]
         assert torch.equal(found.trunk.positions, same)
 
 
