@@ -1,7 +1,7 @@
 """Diffusion transformers: the expert's DiT and the router's trunk, in sizes XS to XL."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
@@ -74,6 +74,14 @@ class DiT:
         """(C, H, W), or (C, T, H, W), of what is read."""
         time = () if self.frames is None else (self.frames,)
         return (self.channels, *time, self.image, self.image)
+
+    def thinnest(self) -> "DiT":
+        """The same with one block."""
+        return replace(self, size=replace(self.size, depth=1))
+
+    def spared(self) -> int:
+        """Tokens that further blocks read, of a sample."""
+        return (self.size.depth - 1) * self.tokens
 
     def build(self) -> "DiTNetwork":
         return DiTNetwork(self)

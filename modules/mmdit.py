@@ -5,7 +5,7 @@ The blocks are diffusers' FluxTransformer2DModel. Latents [B, C, T, H, W] are cu
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -76,6 +76,15 @@ class MMDiT:
     @property
     def tokens(self) -> int:
         return self.frames * (self.side // self.patch) ** 2
+
+    def thinnest(self) -> "MMDiT":
+        """The same with one block of each kind."""
+        return replace(self, size=replace(self.size, double=1, single=1))
+
+    def spared(self) -> int:
+        """Tokens that further blocks read, of a sample: of x and of the caption."""
+        more = self.size.double + self.size.single - 2
+        return more * (self.tokens + self.text.length)
 
     @property
     def width(self) -> int:

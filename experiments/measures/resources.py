@@ -6,7 +6,7 @@ multiply-add is 2 FLOPs; what is neither a matrix product nor a convolution coun
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -174,14 +174,8 @@ def checkpointed_bytes(shape: DiT | MMDiT, batch: int, precision: Precision) -> 
 
     One block's own activations are then there at a time, and what lies outside the blocks.
     """
-    if isinstance(shape, MMDiT):
-        thin, tokens = replace(shape.size, double=1, single=1), shape.tokens + shape.text.length
-        one = saved_bytes(replace(shape, size=thin), batch, precision)
-        more = shape.size.double + shape.size.single - 2
-    else:
-        one = saved_bytes(replace(shape, size=replace(shape.size, depth=1)), batch, precision)
-        tokens, more = shape.tokens, shape.size.depth - 1
-    return one + more * 4 * batch * tokens * shape.size.width
+    one = saved_bytes(shape.thinnest(), batch, precision)
+    return one + shape.spared() * 4 * batch * shape.size.width
 
 
 def largest_batch(shape: DiT | MMDiT, room: float, precision: Precision) -> int:
