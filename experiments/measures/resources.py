@@ -174,8 +174,10 @@ def checkpointed_bytes(shape: DiT | MMDiT, batch: int, precision: Precision) -> 
 
     One block's own activations are then there at a time, and what lies outside the blocks.
     """
-    one = saved_bytes(shape.thinnest(), batch, precision)
-    return one + shape.spared() * 4 * batch * shape.size.width
+    return (
+        saved_bytes(shape.thinnest(), batch, precision)
+        + shape.spared() * 4 * batch * shape.size.width
+    )
 
 
 def largest_batch(shape: DiT | MMDiT, room: float, precision: Precision) -> int:
