@@ -113,10 +113,8 @@ def _built(shape: DiT | MMDiT) -> nn.Module:
 
 
 def _flops(build: Callable[[], nn.Module], shape: DiT | MMDiT, pooled: int | None = None) -> int:
-    with torch.device("meta"):
-        network, blank = build(), _blank(shape, 1, pooled)
-        with FlopCounterMode(display=False) as counter:
-            network(*blank).square().mean().backward()
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        build()(*_blank(shape, 1, pooled)).square().mean().backward()
     return counter.get_total_flops()
 
 
@@ -174,10 +172,8 @@ def checkpointed_bytes(shape: DiT | MMDiT, batch: int, precision: Precision) -> 
 
     One block's own activations are then there at a time, and what lies outside the blocks.
     """
-    return (
-        saved_bytes(shape.thinnest(), batch, precision)
-        + shape.spared() * 4 * batch * shape.size.width
-    )
+    more = shape.spared() * 4 * batch * shape.size.width
+    return saved_bytes(shape.thinnest(), batch, precision) + more
 
 
 def largest_batch(shape: DiT | MMDiT, room: float, precision: Precision) -> int:
