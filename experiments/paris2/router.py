@@ -46,9 +46,8 @@ TABLE = Table(
     baseline=None,
     tests=tests,
     notes=[
-        "Another's: caption and state come from different held-out clips, and the answer counts as "
-        "right for the clip that is named first in the column's place: that of the true part. With "
-        "both another's, chance is what is left.",
+        "Another's: of a held-out clip drawn at random. Right is the cluster of the clip whose "
+        "caption or state is shown truly; where both are another's, chance is left.",
         "t = 0 is the clean clip, t = 1 noise alone.",
     ],
     figures={"paris2-router": figure},

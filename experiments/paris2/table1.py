@@ -1,7 +1,7 @@
 """Table 1 and Fig 2. Three experts of video against a monolith of equal FLOPs.  Paris 2.0 §4.2.
 
 Claims: FVD halves, text-video similarity and aesthetic score rise. K is not stated: all are here.
-small: … min for 3 seeds on 2 cores · paper: 4 MM-DiTs of 11.9B and a DiT-B router.
+small: 23 min for 3 seeds on 2 cores · paper: 4 MM-DiTs of 11.9B and a DiT-B router.
 """
 
 import sys
