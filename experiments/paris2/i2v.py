@@ -2,7 +2,7 @@
 
 The paper says that one router serves text-to-video and image-to-video, and prints no number. Here
 one network is asked both ways, from the same captions and the same noise.
-small: … min for 3 seeds on 2 cores beside Table 1's experts · paper: Stages 2 and 3 of the card.
+small: 8 min for 3 seeds on 2 cores beside Table 1's experts · paper: Stages 2 and 3 of the card.
 """
 
 import sys

@@ -2,7 +2,7 @@
 
 Its target is the cluster a clip came from, and it reads the clip's caption: the caption may be all
 that it reads. Not tested in the paper; here caption, state or both are another clip's.
-small: … min for 3 seeds on 2 cores beside Table 1's router · paper: a DiT-B router.
+small: 1 min for 3 seeds on 2 cores beside Table 1's router · paper: a DiT-B router.
 """
 
 import sys

@@ -2,7 +2,7 @@
 
 Claim: CLIP 0.2175 on an expert's own prompts against 0.1781 on generic ones shows that it
 specialises. Two sets of prompts may differ for any model: the monolith's own gap says by how much.
-small: … min for 3 seeds on 2 cores beside Table 1's experts · paper: its experts and monolith.
+small: 5 min for 3 seeds on 2 cores beside Table 1's experts · paper: its experts and monolith.
 """
 
 import sys

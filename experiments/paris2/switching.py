@@ -2,7 +2,7 @@
 
 Claims: alternating beats either expert in all metrics; A then B is not B then A; 24 of 40 prompts
 prefer a schedule to the best single expert, which for one schedule alone would be p = 0.27.
-small: … min for 3 seeds on 2 cores beside Table 1's experts · paper: two of its experts.
+small: 5 min for 3 seeds on 2 cores beside Table 1's experts · paper: two of its experts.
 """
 
 import sys
