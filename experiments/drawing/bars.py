@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from experiments.columns import Column
-from experiments.drawing.style import COLOURS, FAINT, INK, png, tidy
+from experiments.drawing.style import COLOURS, INK, png, tidy
 from experiments.results import Results
 from experiments.statistics import Estimate, estimate
 
@@ -29,7 +29,6 @@ def bars(results: Results, columns: Sequence[Column]) -> bytes:
         _bars(axes, list(range(len(names))), found, [COLOURS[i] for i in range(len(names))])
         axes.set_xticks(range(len(names)), names, rotation=35, ha="right", fontsize=8)
         axes.set_title(column.title, fontsize=9, color=INK)
-        _room(axes, found)
     figure.tight_layout()
     return png(figure)
 
@@ -93,15 +92,3 @@ def _bars(
     )
     tidy(axes)
     axes.grid(axis="x", visible=False)
-
-
-def _room(axes: Axes, found: Sequence[Estimate]) -> None:
-    """The range of the values, not from 0, where all of them are close together."""
-    means = [e.mean for e in found if e.mean is not None]
-    ends = [e.half_width or 0.0 for e in found if e.mean is not None]
-    low = min((m - e for m, e in zip(means, ends, strict=True)), default=0.0)
-    high = max((m + e for m, e in zip(means, ends, strict=True)), default=1.0)
-    if low > 0.5 * high > 0:
-        room = 0.25 * (high - low) or 0.1 * high
-        axes.set_ylim(low - room, high + room)
-        axes.spines["bottom"].set_color(FAINT)

@@ -5,14 +5,15 @@ import numpy as np
 from experiments.clip_scores import ClipScore
 from experiments.drawing.style import FAINT, INK, page, picture, png
 from experiments.results import Results
-from experiments.samples import Sample
+from experiments.samples import Images, Sample
 
 PROMPTS, ACROSS = 6, 2
 """Blocks, and blocks side by side."""
-SIDE, GAP, NAMES = 0.36, 0.04, 0.85
-"""Inches: of a frame, between two, and of the models' names."""
+SIDE, GAP, LETTER = 0.36, 0.04, 0.062
+"""Inches: of a frame, between two, and of a letter of the models' names."""
 FRAMES = 9
 """Of a clip, evenly from the first to the last."""
+GIVEN = "First frame given"
 
 
 def sheet(results: Results) -> bytes:
@@ -22,23 +23,33 @@ def sheet(results: Results) -> bytes:
         for row in results.rows[0]
         if isinstance(row.measured, ClipScore) and isinstance(row.measured.pictures, Sample)
     }
-    first = next(iter(lines.values()))
-    captions = first.prompts(results.store)[0]
+    asked = next(iter(lines.values()))
+    captions = asked.prompts(results.store)[0]
     chosen = _distinct(captions)
     clips = {name: made.images(results.store, max(chosen) + 1) for name, made in lines.items()}
-    block = (len(lines) * (SIDE + GAP) + 0.38, FRAMES * (SIDE + GAP) + 0.2)
-    down = -(-len(chosen) // ACROSS)
-    figure, axes = page(NAMES + ACROSS * block[1], down * block[0] + 0.05)
-    for n, prompt in enumerate(chosen):
-        top, left = n // ACROSS * block[0], NAMES + n % ACROSS * block[1]
-        axes.text(left, top + 0.22, captions[prompt], fontsize=8, color=INK)
+    if any(made.first for made in lines.values()):
+        begun = asked.beginnings(results.store)
+        assert begun is not None
+        clips = {GIVEN: begun[:, :, None], **clips}
+    return _draw([captions[i] for i in chosen], {n: made[chosen] for n, made in clips.items()})
+
+
+def _draw(captions: list[str], clips: dict[str, Images]) -> bytes:
+    """clips: of each line [N, C, T, H, W], one for every caption."""
+    block = (len(clips) * (SIDE + GAP) + 0.38, FRAMES * (SIDE + GAP) + 0.2)
+    margin = 0.15 + LETTER * max(map(len, clips))
+    down = -(-len(captions) // ACROSS)
+    figure, axes = page(margin + ACROSS * block[1], down * block[0] + 0.05)
+    for n, caption in enumerate(captions):
+        top, left = n // ACROSS * block[0], margin + n % ACROSS * block[1]
+        axes.text(left, top + 0.22, caption, fontsize=8, color=INK)
         for i, (name, made) in enumerate(clips.items()):
             y = top + 0.3 + i * (SIDE + GAP)
             if n % ACROSS == 0:
                 axes.text(0.05, y + SIDE / 2, name, fontsize=7, color=FAINT, va="center")
             frames = np.linspace(0, made.shape[2] - 1, min(FRAMES, made.shape[2])).round()
             for j, frame in enumerate(frames.astype(int)):
-                picture(axes, made[prompt, :, frame], left + j * (SIDE + GAP), y, SIDE)
+                picture(axes, made[n, :, frame], left + j * (SIDE + GAP), y, SIDE)
     return png(figure)
 
 
