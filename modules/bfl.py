@@ -66,8 +66,10 @@ def size_of(found: Mapping[str, Tensor], where: str) -> tuple[MMSize, int, int]:
     last = "proj_out.weight" if own else "final_layer.linear.weight"
     try:
         width, read = found[OURS if own else THEIRS].shape
-        places = [{n.split(".")[1] for n in found if n.startswith(f"{x}.")} for x in (one, two)]
-        return MMSize(width, *map(len, places), width // len(found[scale])), read, len(found[last])
+        double, single = (
+            len({n.split(".")[1] for n in found if n.startswith(f"{x}.")}) for x in (one, two)
+        )
+        return MMSize(width, double, single, width // len(found[scale])), read, len(found[last])
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"{where} is no FLUX: {error}") from error
 
