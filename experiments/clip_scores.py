@@ -25,9 +25,11 @@ CLIP = Column("clip", "CLIP text-video", 4)
 AESTHETIC = Column("aesthetic", "Aesthetic", 4)
 MOTION = Column("motion", "Motion, px/frame", 3)
 WARPING = Column("warping", "Warping error", 4)
+VISIBLE = Column("visible", "Seen by the warping error, %", 1, factor=100)
+"""Pixels whose flow there and back agrees: the error is of these alone."""
 BEGINS = Column("begins", "First frame, RMS error", 3)
 """Between a clip's first frame, in [0, 1], and that of the held-out clip whose caption is asked."""
-METRICS = (FVD, CLIP, AESTHETIC, MOTION, WARPING)
+METRICS = (FVD, CLIP, AESTHETIC, MOTION, WARPING, VISIBLE)
 
 
 class ClipJudging(Stage):
@@ -64,6 +66,7 @@ class ClipScore(Measurement):
     each.npz has the numbers of every clip, for tests paired over prompts.
     """
 
+    version: ClassVar[int] = 2  # visible
     pictures: Pictures
     judge: ClipJudging
 
@@ -73,7 +76,7 @@ class ClipScore(Measurement):
 
     def measure(self, folder: Path, context: Context) -> dict[str, float]:
         captions, labels = self.pictures.prompts(context.store)
-        given = self.pictures.beginnings(context.store)
+        given = self.pictures.beginnings(context.store, context.torch_device)
         features, each, start = list[NDArray[np.floating]](), list[Each](), 0
         for clips in self.pictures.pictures(context.store, context.torch_device):
             rows = slice(start, start := start + len(clips))

@@ -5,6 +5,7 @@ holds more than a part of the source at once.
 """
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ from modules.dit import LATER
 from modules.training import Optim
 
 Array = NDArray[Any]
+HELD = 16_000_000_000
+"""Bytes of a window of samples, of two a number, that training holds and shuffles in."""
 
 
 @dataclass(frozen=True)
@@ -85,20 +88,35 @@ class Encode(Stage):
 
 @dataclass(frozen=True)
 class Clusters(Stage):
-    """assignment.npy [N], centroids.npy [K, F] and balance.json.  (HDDM, §6.1)"""
+    """assignment.npy [N], centroids.npy [K, F] and balance.json.  (HDDM, §6.1)
+
+    of: whose centroids are taken, so that cluster k is of the same kind in other data.
+    """
 
     encoded: Encode
     fine: int
     k: int
     method: FineMethod = Lloyd()
     seed: int = 0
+    of: "Clusters | None" = field(default=None, metadata=LATER)
 
     def make(self, folder: Path, context: Context) -> None:
+        if self.of is not None:
+            return self._placed(self.of, folder, context)
         parts = [part.array("features") for part in self.encoded.parts(context.store)]
         assigned = assignment_file(folder, sum(map(len, parts)))
         found = partition(parts, self.fine, self.k, self.seed, self.method, assigned)
         np.save(folder / "centroids.npy", found.centroids)
         (folder / "balance.json").write_text(json.dumps({"sizes": found.sizes}) + "\n")
+
+    def _placed(self, of: "Clusters", folder: Path, context: Context) -> None:
+        centroids = np.load(context.store.file(of, "centroids.npy"))
+        parts = self.encoded.parts(context.store)
+        found = np.concatenate([nearest(part.array("features"), centroids) for part in parts])
+        for name, array in {"assignment": found, "centroids": centroids}.items():
+            np.save(folder / f"{name}.npy", array)
+        sizes = np.bincount(found, minlength=self.k).tolist()
+        (folder / "balance.json").write_text(json.dumps({"sizes": sizes}) + "\n")
 
 
 @dataclass(frozen=True)
@@ -185,9 +203,11 @@ class Shards(Corpus):
         heldout: Heldout | None = None,
     ) -> Latents:
         folders, text, every = self.folders(store, clusters), self.text, optim.accumulate
+        said = text.length * text.width if text.cached else text.length
+        window = min(100_000, HELD // (2 * (math.prod(self.latent_shape) + said)))
         return Latents(
             folders, optim.batch, optim.steps, seed, accumulate=every,
-            heldout=heldout, text=text, rows=rows,
+            heldout=heldout, text=text, rows=rows, window=window,
         )  # fmt: skip
 
 

@@ -110,6 +110,7 @@ class MovingDigitsJudge(ClipJudging):
             "confidence": found.object[rows, digit] * found.motion[rows, motion],
             "motion": moved.speed,
             "warping": moved.warping_error,
+            "visible": moved.visible,
         }
         return found.features, {key: x.astype(np.float64) for key, x in each.items()}
 

@@ -77,6 +77,7 @@ class PublishedClips(ClipJudging):
             "aesthetic": self.networks.aesthetic.video_scores(seen, device),
             "motion": moved.motion,
             "warping": moved.warping_error,
+            "visible": moved.visible,
         }
 
     def reference(self, context: Context) -> NDArray[np.floating]:

@@ -87,7 +87,7 @@ class Pictures(Stage):
         """Evaluations per picture of the experts and of the router, as counted."""
         raise NotImplementedError
 
-    def beginnings(self, store: Store) -> Images | None:
+    def beginnings(self, store: Store, device: torch.device = CPU) -> Images | None:
         """The first frames [N, C, H, W] that clips should begin with, where that is known."""
         return None
 
@@ -147,7 +147,6 @@ class Sample(Pictures):
         return 1.0 + self.n * calls * (1e-4 if self.router is None else 3e-4)
 
     def inputs(self) -> tuple[Stage, ...]:
-        """Also the held-out split, whose captions are asked."""
         placed = self.shards.placed() if isinstance(self.asked, InClusters) else ()
         return (*super().inputs(), self.shards.heldout, *placed)
 
@@ -189,11 +188,12 @@ class Sample(Pictures):
         x0, look = (torch.from_numpy(x[np.arange(self.n) % len(x)]).float() for x in arrays)
         return First(x0[:, :, :1], look, torch.ones(self.n, dtype=torch.bool))
 
-    def beginnings(self, store: Store) -> Images | None:
+    def beginnings(self, store: Store, device: torch.device = CPU) -> Images | None:
         if not isinstance(self.asked, Heldout):
             return None
         x0 = self.shards.heldout.array(store, "latents")
-        return self.shards.latents.decode(x0[np.arange(self.n) % len(x0), :, :1])[:, :, 0]
+        rows = np.arange(self.n) % len(x0)
+        return self.shards.latents.decode(x0[rows, :, :1], device)[:, :, 0]
 
     def ensemble(self, loaded: Loaded, rows: range) -> Ensemble:
         """The field in which the given rows are drawn."""

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 
 from datamodules.moving_digits import MovingDigits
 from datamodules.sources import Split, VideoSource
@@ -33,9 +34,14 @@ def corpus(scale: VideoScale, source: VideoSource) -> Corpus:
     """What experts are trained on: clips drawn without end, or encoded and clustered on disk."""
     if isinstance(source, MovingDigits):
         return Streamed(source, scale.latents, scale.features, scale.text)
-    encoded = Encode(source, Split.TRAIN, scale.latents, scale.features, scale.text)
-    clusters = Clusters(encoded, scale.fine, scale.clusters, scale.clustering)
+    first = _clusters(scale, scale.source)
+    clusters = first if source == scale.source else replace(_clusters(scale, source), of=first)
     return Shards(clusters, scale.per_shard, looks=True)
+
+
+def _clusters(scale: VideoScale, source: VideoSource) -> Clusters:
+    encoded = Encode(source, Split.TRAIN, scale.latents, scale.features, scale.text)
+    return Clusters(encoded, scale.fine, scale.clusters, scale.clustering)
 
 
 def network(scale: VideoScale, source: VideoSource, first: bool = False) -> MMDiT:
@@ -81,6 +87,11 @@ def _first(scale: VideoScale, clusters: tuple[int, ...], batch: int, seed: int) 
         start=None if scale.pretrained is None else Start(scale.pretrained),
         times=scale.times,
     )
+
+
+def last(scale: VideoScale) -> VideoScale:
+    """The scale of what the last stage of the experts sees, and of who routes and judges it."""
+    return replace(scale, source=scale.later[-1].source) if scale.later else scale
 
 
 def later(scale: VideoScale, stage: TrainExpert) -> TrainExpert:

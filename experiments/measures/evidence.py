@@ -22,6 +22,8 @@ from experiments.trained import TrainRouter
 from modules.schedules import Linear
 from modules.text import First
 
+STATES = 2_048
+"""Held-out clips, the first, that a router is asked about."""
 TIMES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
@@ -58,12 +60,14 @@ class Evidence(Measurement):
     def measure(self, folder: Path, context: Context) -> dict[str, Any]:
         device, store = context.torch_device, context.store
         heldout = self.corpus.heldout
-        names = ("latents", "features", "tokens", "pooled")
-        x0, look, tokens, pooled = (
-            torch.from_numpy(heldout.array(store, name)).float() for name in names
-        )
-        data = {"x0": x0, "look": look, "tokens": tokens, "pooled": pooled}
-        cluster = torch.from_numpy(self.corpus.heldout_clusters(store))
+        names = {"x0": "latents", "look": "features", "pooled": "pooled"}
+        data = {
+            name: torch.from_numpy(heldout.array(store, array)[:STATES]).float()
+            for name, array in names.items()
+        }
+        x0, blank = data["x0"], torch.zeros(len(data["x0"]), 1, 1)
+        data["tokens"] = blank  # which no router reads
+        cluster = torch.from_numpy(self.corpus.heldout_clusters(store)[:STATES])
         router = self.router.load(store).to(device)
         g = torch.Generator().manual_seed(run_seed(self.seed, MEASURING, 0))
         other = torch.randperm(len(x0), generator=g)
@@ -88,7 +92,7 @@ class Evidence(Measurement):
         if shown in (Shown.CAPTION, Shown.NOTHING):
             mine["x0"] = data["x0"][other]
         if shown in (Shown.STATE, Shown.NOTHING):
-            mine["tokens"], mine["pooled"] = data["tokens"][other], data["pooled"][other]
+            mine["pooled"] = data["pooled"][other]
         x, times, eps, c = noised(mine, Linear(), seed, t)
         if shown is Shown.SILENT:
             c = c.null()

@@ -25,6 +25,7 @@ GIVEN = {"caption": False, "caption and first frame": True}
 def rows(scale: VideoScale, seed: int) -> list[Row]:
     monolith = [recipes.later(scale, recipes.monolith(scale, seed))]
     experts = [recipes.later(scale, expert) for expert in recipes.experts(scale, seed)]
+    scale = recipes.last(scale)
     router = recipes.router(scale, seed)
     ways: dict[str, tuple[list[TrainExpert], Routing | None, Selection]] = {
         "Monolithic": (monolith, None, Only(0)),
@@ -62,7 +63,8 @@ TABLE = Table(
         "the clips; the router is Table 1's, and reads the frame's feature where it is given. "
         "First frames are those of held-out clips, whose captions are asked.",
         "First frame: between what a clip begins with and the held-out clip's own beginning. From "
-        "the caption alone no model can know it.",
+        "the caption alone no model can know it. These clips are among those that FVD compares "
+        "with: part of what a frame is worth in FVD is that it is one of theirs.",
     ],
     figures={"paris2-i2v": sheet},
     scales=VIDEO_SCALES,

@@ -48,7 +48,9 @@ TABLE = Table(
     notes=[
         "Another's: of a held-out clip drawn at random. Right is the cluster of the clip whose "
         "caption or state is shown truly; where both are another's, chance is left.",
-        "t = 0 is the clean clip, t = 1 noise alone.",
+        "t = 0 is the clean clip, t = 1 noise alone. At small a caption names the motion, which "
+        "tells the clusters apart; at paper clusters are found in the first frames' features, so "
+        "that a frame's feature all but names the cluster.",
     ],
     figures={"paris2-router": figure},
     scales=VIDEO_SCALES,
