@@ -29,7 +29,7 @@ COLUMNS = {
     ("ablation-init", "speedup_half"): "Convergence, times (paper)",
     ("ablation-init", "speedup_final"): "Convergence, times (paper)",
     ("ablation-init", "speedup_lowest"): "Convergence, times (paper)",
-    ("paris2-specialization", "clip|prompt"): "CLIP (paper)",
+    ("paris2-specialization", "clip|digit"): "CLIP (paper)",
 }
 """The paper's column that stands beside a number of ours."""
 ROWS = {
