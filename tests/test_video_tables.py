@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from conftest import make
 
+from datamodules.digits import Digits
+from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
+from datamodules.sources import Split
 from experiments import video_recipes as recipes
 from experiments.all_video import TABLES
 from experiments.clip_scores import ClipScore
+from experiments.data import Clusters, Encode
+from experiments.files import read_json
 from experiments.measures import budgets
 from experiments.measures.evidence import Evidence, Shown
 from experiments.paris2 import i2v, specialization, switching, table1
@@ -57,6 +63,36 @@ def test_rows_are_asked_the_same_from_the_same_noise(table):
     assert len({(s.asked, s.seed, s.setting) for s in found}) == 1
     for other in found[1:]:
         assert torch.equal(other.noise(range(3)), found[0].noise(range(3)))
+
+
+@every_scale
+def test_a_router_reads_what_its_experts_draw(scale):
+    """kills: a router of the first stage's size beside experts of the last, which would end a run
+    after weeks at its first sample."""
+    for table in (table1.TABLE, i2v.TABLE):
+        for row in table.rows(scale, 0):
+            drawn = getattr(row.measured, "pictures", None)
+            if isinstance(drawn, Sample) and drawn.router is not None:
+                read = {expert.network.latent for expert in drawn.experts}
+                assert read == {drawn.router.network.latent} == {drawn.shards.latent_shape}
+
+
+def test_later_stages_keep_the_first_ones_clusters(store):
+    """kills: centroids found anew, by which expert 0 would go on with another's data."""
+    paper = VIDEO_SCALES["paper"]
+    first = recipes.experts(paper, 0)[0]
+    assert recipes.later(paper, first).shards.clusters.of == first.shards.clusters
+    parts = PixelLatents(), PixelFeatures(), TinyClipText()
+    train, heldout = (Encode(Digits(64, 64, 32), s, *parts) for s in (Split.TRAIN, Split.HELDOUT))
+    found = Clusters(train, 8, 3)
+    other = Clusters(heldout, 8, 3, of=found)
+    make(store, other)
+    centroids = np.load(store.file(found, "centroids.npy"))
+    x = heldout.array(store, "features")
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    nearest = (unit @ centroids.T / np.linalg.norm(centroids, axis=1)).argmax(axis=1)
+    assert np.load(store.file(other, "assignment.npy")).tolist() == nearest.tolist()
+    assert read_json(store.file(other, "balance.json"))["sizes"] == np.bincount(nearest).tolist()
 
 
 def test_alternating_changes_at_every_step():
