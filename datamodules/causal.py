@@ -21,6 +21,10 @@ class CausalPatches:
 
     pixels = True
 
+    def __post_init__(self) -> None:
+        if min(self.time, self.space) < 1:
+            raise ValueError(f"patches of {self.time} frames and {self.space} pixels a side")
+
     def shape(self, picture: tuple[int, ...]) -> tuple[int, ...]:
         c, t, h, w = picture
         if (t - 1) % self.time or h % self.space or w % self.space:

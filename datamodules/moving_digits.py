@@ -142,6 +142,13 @@ class MovingDigits:
     clusters = SCENES
     captions = CAPTIONS
 
+    def __post_init__(self) -> None:
+        if self.frames < 2 or self.image < 8 or min(self.clips, self.judged, self.held) < 2:
+            raise ValueError(
+                f"{self.frames} frames of side {self.image}, splits of {self.clips}, {self.judged} "
+                f"and {self.held} clips: a digit is 8 pixels, and all else needs two"
+            )
+
     @property
     def preparation(self) -> str:
         return f"{self.image}px-{self.frames}f"

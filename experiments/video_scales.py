@@ -126,6 +126,16 @@ class VideoScale:
         for dial in counts:
             if getattr(self, dial) < 1:
                 raise ValueError(f"{dial} must be at least 1, not {getattr(self, dial)}")
+        scenes = getattr(self.source, "clusters", self.clusters)
+        if self.clusters != scenes or self.clusters < 2:
+            said = f"clusters = {self.clusters}: {self.source.name} needs {max(2, scenes)}"
+            raise ValueError(said)
+        if isinstance(self.features, FirstFrame) and isinstance(
+            self.features.features, PixelFeatures
+        ):
+            pixels = self.source.channels * self.source.image**2
+            if self.look != pixels:
+                raise ValueError(f"look = {self.look}: a first frame has {pixels} pixels")
         if self.batch % self.clusters:
             raise ValueError(f"batch {self.batch} does not divide among {self.clusters} experts")
         if min(self.samples, self.prompts, self.probe) < 2:

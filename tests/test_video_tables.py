@@ -1,12 +1,16 @@
 """The tables of video: equal budgets, the same prompts and noise, what the router is shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from conftest import make
 
+from datamodules.causal import CausalPatches
 from datamodules.digits import Digits
 from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
+from datamodules.moving_digits import MovingDigits
 from datamodules.sources import Split
 from experiments import video_recipes as recipes
 from experiments.all_video import TABLES
@@ -19,6 +23,7 @@ from experiments.paris2 import i2v, specialization, switching, table1
 from experiments.prompts import Heldout, InClusters
 from experiments.samples import Sample
 from experiments.video_scales import VIDEO_SCALES
+from modules.mmdit import MMSize
 from modules.selection import Alternate
 
 SMALL = VIDEO_SCALES["small"]
@@ -93,6 +98,30 @@ def test_later_stages_keep_the_first_ones_clusters(store):
     nearest = (unit @ centroids.T / np.linalg.norm(centroids, axis=1)).argmax(axis=1)
     assert np.load(store.file(other, "assignment.npy")).tolist() == nearest.tolist()
     assert read_json(store.file(other, "balance.json"))["sizes"] == np.bincount(nearest).tolist()
+
+
+@pytest.mark.parametrize(
+    ("dials", "said"),
+    [
+        ({"clusters": 2, "batch": 72}, "moving-digits needs 3"),
+        ({"look": 100}, "144 pixels"),
+        ({"batch": 10}, "does not divide"),
+        ({"prompts": 1}, "at least 2"),
+    ],
+)
+def test_dials_that_make_no_sense_are_named(dials, said):
+    """kills: a scene without an expert, a feature of another width, met after minutes of work."""
+    with pytest.raises(ValueError, match=said):
+        replace(SMALL, **dials)
+
+
+@pytest.mark.parametrize(
+    "value", [lambda: MMSize(16, 1, 1, 0), lambda: MovingDigits(frames=1), lambda: CausalPatches(0)]
+)
+def test_values_that_make_no_sense_are_refused(value):
+    """kills: a division by zero for an answer."""
+    with pytest.raises(ValueError):
+        value()
 
 
 def test_alternating_changes_at_every_step():
