@@ -120,7 +120,7 @@ def test_dials_that_make_no_sense_are_named(dials, said):
 )
 def test_values_that_make_no_sense_are_refused(value):
     """kills: a division by zero for an answer."""
-    with pytest.raises(ValueError, match="positive|frames"):
+    with pytest.raises(ValueError, match=r"positive|frames"):
         value()
 
 
