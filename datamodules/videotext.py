@@ -71,6 +71,8 @@ class VideoText(Folder):
 
     def _clip(self, path: Path) -> Captioned:
         beside = path.with_suffix(".txt")
+        if path.exists() and not path.is_file():  # opening a pipe would wait for who writes into it
+            raise BadRecordError("no regular file")
         try:
             caption = captioned(beside.read_text("utf-8") if beside.is_file() else path.stem)
             with open(path, "rb") as file:

@@ -41,6 +41,8 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
     if options.plan:
         yield plan(wanted, store, options.hardware.checkpointing)
         return
+    for table in tables:
+        table.judge(options.scale)  # ValueError, before anything is made, where nobody can judge
     downloads.require([stage for stage in stages.behind(wanted) if not store.has(stage)])
     scales = tables[0].scales
     folder = report.open_folder(options.results, options.scale_name, options.scale, scales)

@@ -24,10 +24,27 @@ def filled(found: Any, scale: Any) -> Any:
     Another class of source is Table 1's too.
     """
     read = _back(found, scale)
-    matched = read.matched if isinstance(read, Scale) else None  # a scale of pictures
+    if not isinstance(read, Scale):
+        return _later(read, scale)
+    matched = read.matched
     if matched is None or isinstance(read.source, type(scale.source)):
         return read
     return dataclasses.replace(read, matched=dataclasses.replace(matched, source=read.source))
+
+
+def _later(read: Any, scale: Any) -> Any:
+    """A scale of video whose later stages have the source that was read, of their own sizes."""
+    if read.source == scale.source:
+        return read
+    sides = [
+        read.source.image if ahead.source.image == scale.source.image else ahead.source.image
+        for ahead in read.later
+    ]
+    later = [
+        dataclasses.replace(ahead, source=dataclasses.replace(read.source, image=side))
+        for ahead, side in zip(read.later, sides, strict=True)
+    ]
+    return dataclasses.replace(read, later=tuple(later))
 
 
 def changed(plain: Any, scale: Any) -> dict[str, object]:

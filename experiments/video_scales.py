@@ -138,6 +138,10 @@ class VideoScale:
                 raise ValueError(f"look = {self.look}: a first frame has {pixels} pixels")
         if self.batch % self.clusters:
             raise ValueError(f"batch {self.batch} does not divide among {self.clusters} experts")
+        if any(ahead.batch % self.clusters for ahead in self.later):
+            raise ValueError(f"a later batch does not divide among {self.clusters} experts")
+        if self.guidance < 0 or (self.final_lr is not None and self.final_lr < 0):
+            raise ValueError("guidance and final_lr must not be negative")
         if min(self.samples, self.prompts, self.probe) < 2:
             raise ValueError("samples, prompts and probe must be at least 2")
         if not (0 <= self.ema < 1 and 0 <= self.text_dropout <= 1 and 0 <= self.look_share <= 1):

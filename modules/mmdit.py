@@ -41,6 +41,8 @@ class MMSize:
     def __post_init__(self) -> None:
         if min(self.width, self.heads) < 1 or min(self.double, self.single) < 0:
             raise ValueError(f"{self}: width and heads must be positive, blocks not negative")
+        if self.double + self.single == 0:
+            raise ValueError(f"{self} has no block")
         if self.width % self.heads:
             raise ValueError(f"width {self.width} does not divide among {self.heads} heads")
         axes(self.width // self.heads)

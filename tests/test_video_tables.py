@@ -16,6 +16,7 @@ from experiments import video_recipes as recipes
 from experiments.all_video import TABLES
 from experiments.clip_scores import ClipScore
 from experiments.data import Clusters, Encode
+from experiments.dials import filled
 from experiments.files import read_json
 from experiments.measures import budgets
 from experiments.measures.evidence import Evidence, Shown
@@ -107,6 +108,7 @@ def test_later_stages_keep_the_first_ones_clusters(store):
         ({"look": 100}, "144 pixels"),
         ({"batch": 10}, "does not divide"),
         ({"prompts": 1}, "at least 2"),
+        ({"guidance": -1.0}, "negative"),
     ],
 )
 def test_dials_that_make_no_sense_are_named(dials, said):
@@ -122,6 +124,17 @@ def test_values_that_make_no_sense_are_refused(value):
     """kills: a division by zero for an answer."""
     with pytest.raises(ValueError, match=r"positive|frames"):
         value()
+
+
+def test_another_source_is_that_of_later_stages_too():
+    """kills: experts that go on with the clusters of other data, a last stage at the first one's
+    size."""
+    paper = VIDEO_SCALES["paper"]
+    other = replace(paper, source=replace(paper.source, name="mine", root="clips"))
+    later = filled(other, paper).later
+    assert [ahead.source.name for ahead in later] == ["mine", "mine"]
+    assert [ahead.source.image for ahead in later] == [256, 768]
+    assert filled(paper, paper) == paper
 
 
 def test_alternating_changes_at_every_step():

@@ -23,6 +23,8 @@ GIVEN = {"caption": False, "caption and first frame": True}
 
 
 def rows(scale: VideoScale, seed: int) -> list[Row]:
+    if not (scale.later and scale.later[-1].first_share):
+        raise ValueError("later is without a stage that is given first frames: nothing to compare")
     monolith = [recipes.later(scale, recipes.monolith(scale, seed))]
     experts = [recipes.later(scale, expert) for expert in recipes.experts(scale, seed)]
     scale = recipes.last(scale)
