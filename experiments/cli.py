@@ -13,14 +13,15 @@ from pathlib import Path
 from datamodules import hub
 from datamodules.shards import ShardError
 from datamodules.sources import SourceError
-from experiments import downloads, report, stages
-from experiments.files import StoreError
-from experiments.identity import Context
+from experiments import downloads, report
 from experiments.options import Options, UsageError, parse
+from experiments.pipeline import build
+from experiments.pipeline.files import StoreError
+from experiments.pipeline.provenance import commit
+from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Store
 from experiments.plan import plan
-from experiments.provenance import commit
 from experiments.results import Results, Table
-from experiments.store import Store
 from metrics import weights
 from modules.checkpoint import CheckpointError
 
@@ -43,10 +44,10 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
         return
     for table in tables:
         table.judge(options.scale)  # ValueError, before anything is made, where nobody can judge
-    downloads.require([stage for stage in stages.behind(wanted) if not store.has(stage)])
+    downloads.require([stage for stage in build.behind(wanted) if not store.has(stage)])
     scales = tables[0].scales
     folder = report.open_folder(options.results, options.scale_name, options.scale, scales)
-    stages.ensure(wanted, context, options.workers)
+    build.ensure(wanted, context, options.workers)
     for table in tables:
         results = Results(table, options.scale_name, options.scale, options.seeds, store)
         if stale := [made for made in results.commits if made != commit()]:

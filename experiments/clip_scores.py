@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.columns import MISSING, Column
-from experiments.identity import Context, Measurement, Stage
+from experiments.pipeline.build import MEASURING, run_seed
+from experiments.pipeline.stage import Context, Measurement, Stage
+from experiments.pipeline.store import Store
 from experiments.samples import Images, Pictures
-from experiments.stages import MEASURING, run_seed
-from experiments.store import Store
 from metrics.bootstrap import frechet_interval, mean_interval
 from metrics.frechet import frechet_distance
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from experiments.files import StoreError, read_json
+from experiments.pipeline.files import StoreError, read_json
 
 Names = tuple[str, ...]
 """The leading names of a row, in the order of its table's columns."""

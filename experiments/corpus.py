@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from datamodules.encoders import LatentEncoder, TextEncoder
 from datamodules.latents import ALL, Heldout
 from datamodules.sources import Source, picture
-from experiments.identity import Stage
-from experiments.store import Store
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Store
 from modules.training import Optim
 
 if TYPE_CHECKING:

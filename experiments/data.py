@@ -24,10 +24,10 @@ from datamodules.latents import ALL, Heldout, Latents
 from datamodules.shards import ClusterWriter, read_index
 from datamodules.sources import BAD_SHARE, Refused, Source, Split
 from experiments.corpus import Corpus
-from experiments.files import read_json
-from experiments.identity import Context, Stage
 from experiments.parts import Part, encode_part, read_refused
-from experiments.store import Store
+from experiments.pipeline.files import read_json
+from experiments.pipeline.stage import Context, Stage
+from experiments.pipeline.store import Store
 from modules.dit import LATER
 from modules.training import Optim
 

@@ -9,7 +9,7 @@ import importlib
 from typing import Any, cast, get_type_hints
 
 from datamodules.sources import Source
-from experiments.identity import canonical
+from experiments.pipeline.stage import canonical
 from experiments.scales import Scale
 
 

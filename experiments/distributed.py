@@ -20,7 +20,7 @@ from typing import Any
 import torch.distributed
 from tqdm import tqdm
 
-from experiments import launch
+from experiments.pipeline.launch import local
 
 HOST = "127.0.0.1"
 AFTERMATH = 0.5
@@ -41,14 +41,14 @@ def run(work: Callable[..., None], arguments: Sequence[Any], count: int) -> None
         "WORLD_SIZE": str(count),
         "TORCHELASTIC_USE_AGENT_STORE": str(True),
     }
-    lock = None if launch.slot is None else tqdm.get_lock()
+    lock = None if local.slot is None else tqdm.get_lock()
     ranks: list[tuple[BaseProcess, Connection]] = []
     try:
         for rank in range(count):
             ours, theirs = multiprocessing.Pipe(duplex=False)
             mine = {**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}
             process = Process(target=_rank, args=(theirs, mine, lock, work, rank, arguments))
-            with launch.deaf():
+            with local.deaf():
                 process.start()
                 ranks.append((process, ours))
             theirs.close()
@@ -71,7 +71,7 @@ def _rank(
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # gloo greets on stdout, where tables go
     if lock is not None:
         tqdm.set_lock(lock)
-    launch.settle()
+    local.settle()
     try:
         work(rank, *arguments)
     except Exception as error:

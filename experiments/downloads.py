@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from datamodules import hub
 from datamodules.sources import SourceError
-from experiments.identity import Stage
+from experiments.pipeline.stage import Stage
 from metrics import weights
 
 ABSENT = (hub.WeightsError, weights.WeightsError, SourceError)

@@ -15,14 +15,14 @@ from datamodules.encoders import CPU
 from datamodules.sources import Refused, Source, Split
 from experiments.columns import Column
 from experiments.data import Shards
-from experiments.files import read_json
-from experiments.identity import Context, Measurement, Stage
 from experiments.judging import Judging, Wrong
 from experiments.parts import BATCH
+from experiments.pipeline.build import SAMPLING
+from experiments.pipeline.files import read_json
+from experiments.pipeline.stage import Context, Measurement, Stage
+from experiments.pipeline.store import Store
 from experiments.prompts import Asked, Heldout
 from experiments.samples import Images, Pictures, Sample
-from experiments.stages import SAMPLING
-from experiments.store import Store
 from experiments.trained import load_trained
 from metrics.diversity import agreement, nearest, spread, within_groups
 from metrics.embedded import ClassJudge, judged, train_judge

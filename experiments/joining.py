@@ -15,12 +15,12 @@ from torch import nn
 
 from datamodules.shards import read_index, read_shard
 from experiments.data import Encoded, Shards
-from experiments.files import read_json
-from experiments.identity import Context, Stage
+from experiments.pipeline.build import ROUTER, run_seed
+from experiments.pipeline.files import read_json
+from experiments.pipeline.stage import Context, Stage
+from experiments.pipeline.store import Store
 from experiments.routers import Routing
 from experiments.runs import train, training_cost
-from experiments.stages import ROUTER, run_seed
-from experiments.store import Store
 from experiments.trained import TrainExpert, load_trained
 from modules.dit import DiT
 from modules.joining import (

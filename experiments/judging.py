@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.columns import Column
-from experiments.identity import Context, Stage
+from experiments.pipeline.stage import Context, Stage
+from experiments.pipeline.store import Store
 from experiments.samples import Images, Pictures
-from experiments.store import Store
 
 Wrong = NDArray[np.bool_] | None
 

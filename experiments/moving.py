@@ -16,12 +16,12 @@ from datamodules.moving_digits import CAPTIONS, MOTIONS, MovingDigits
 from datamodules.sources import Split, picture
 from experiments.clip_scores import ClipJudging, Each
 from experiments.columns import Column
-from experiments.files import read_json
-from experiments.identity import Context
+from experiments.pipeline.build import SAMPLING, run_seed
+from experiments.pipeline.files import read_json
+from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Store
 from experiments.prompts import Asked
 from experiments.samples import Images, Pictures
-from experiments.stages import SAMPLING, run_seed
-from experiments.store import Store
 from experiments.trained import load_trained
 from metrics.clip_judge import MovingJudge, train_judge
 from metrics.flow import Flow

@@ -11,7 +11,7 @@ from typing import Any
 from datamodules.autoencoders import StableDiffusionVAE, TinyVAE
 from datamodules.clip_text import ClipText
 from datamodules.encoders import PixelLatents, TinyClipText
-from experiments.identity import canonical
+from experiments.pipeline.stage import canonical
 from modules.checkpoint import CheckpointError
 
 KINDS: dict[str, type] = {

@@ -11,7 +11,7 @@ import torch
 from jsonargparse import ArgumentError, ArgumentParser
 
 from experiments import dials
-from experiments.identity import Device, Hardware, Strategy
+from experiments.pipeline.stage import Device, Hardware, Strategy
 from experiments.scales import SCALES
 
 

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.sources import Refused
-from experiments.files import read_json, write_whole
-from experiments.store import Store
+from experiments.pipeline.files import read_json, write_whole
+from experiments.pipeline.store import Store
 
 if TYPE_CHECKING:
     from experiments.data import Encode

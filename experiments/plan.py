@@ -6,11 +6,11 @@ GPU-days are FLOPs over an A100's peak in bfloat16 at the share of it that SHARE
 from collections.abc import Sequence
 
 from experiments.downloads import missing
-from experiments.identity import Stage
 from experiments.measures.costs import Cost, cost
 from experiments.measures.resources import A100, DAY, GB
-from experiments.stages import behind
-from experiments.store import Store
+from experiments.pipeline.build import behind
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Store
 
 SHARE = 0.4
 """Of the peak: what large transformers reach in training."""

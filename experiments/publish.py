@@ -17,15 +17,16 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from experiments import cli, naming, recipes, stages
+from experiments import cli, naming, recipes
 from experiments.cli import BAD_INPUT
 from experiments.data import Shards
-from experiments.files import StoreError, read_json
-from experiments.identity import Context, Stage
 from experiments.options import UsageError, cores, read, take_scale
+from experiments.pipeline import build
+from experiments.pipeline.files import StoreError, read_json
+from experiments.pipeline.stage import Context, Stage
+from experiments.pipeline.store import Store
 from experiments.routers import Calibrated
 from experiments.scales import Scale
-from experiments.store import Store
 from experiments.trained import TrainExpert, TrainRouter
 from experiments.variants import ROUTERS
 from modules.cards import ExpertCard, Origin, RouterCard
@@ -157,7 +158,7 @@ def run(options: Options) -> Iterator[Path]:
             f"{store.root} lacks the {missing[0].label} ({missing[0].kind}/{missing[0].key}): "
             "the same command with --train true trains it first"
         )
-    stages.ensure(missing, Context(store), options.workers)
+    build.ensure(missing, Context(store), options.workers)
     for name, stage in wanted.items():
         with _whole(options.out / name) as folder:
             save(stage, store, folder, options.licence, options.data)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from datamodules.sources import Refused, SourceError, Split, VideoSource
 from experiments.clip_scores import ClipJudging, Each
 from experiments.columns import Column
-from experiments.identity import Context
 from experiments.parts import BATCH
+from experiments.pipeline.stage import Context
 from experiments.samples import Images
 from metrics.aesthetic import Aesthetic
 from metrics.clip import Clip

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from datamodules.sources import Refused, Source, Split
 from experiments.columns import Column
-from experiments.identity import Context
 from experiments.judging import Judging
 from experiments.parts import BATCH
+from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Store
 from experiments.samples import Pictures
-from experiments.store import Store
 from metrics.clip import Clip
 from metrics.features import Dinov2Features, Features, InceptionFeatures
 from metrics.frechet import Moments, moments_distance, subset_kernel_distance

@@ -4,7 +4,7 @@ import itertools
 import re
 from pathlib import Path
 
-from experiments.provenance import ROOT
+from experiments.pipeline.provenance import ROOT
 
 
 def table_lines(markdown: str) -> str:

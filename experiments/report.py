@@ -13,9 +13,9 @@ from typing import Any
 
 from experiments.columns import MISSING, Column
 from experiments.dials import changed
-from experiments.files import write_whole
-from experiments.identity import canonical
-from experiments.provenance import packages
+from experiments.pipeline.files import write_whole
+from experiments.pipeline.provenance import packages
+from experiments.pipeline.stage import canonical
 from experiments.results import Results, Row
 from experiments.scales import SCALES
 

@@ -11,10 +11,10 @@ import pandas as pd
 from experiments import recipes
 from experiments.columns import Column
 from experiments.dials import changed
-from experiments.identity import Measurement, Stage
+from experiments.pipeline.stage import Measurement, Stage
+from experiments.pipeline.store import Store
 from experiments.scales import SCALES
 from experiments.statistics import Estimate, estimate
-from experiments.store import Store
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from experiments.data import Encoded
-from experiments.files import read_json
-from experiments.identity import Context, Stage
-from experiments.stages import MEASURING, Noised, noised, run_seed
-from experiments.store import Store
+from experiments.pipeline.build import MEASURING, Noised, noised, run_seed
+from experiments.pipeline.files import read_json
+from experiments.pipeline.stage import Context, Stage
+from experiments.pipeline.store import Store
 from experiments.trained import TrainRouter
 from metrics.calibration import temperature
 from modules.dit import DiTNetwork

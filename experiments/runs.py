@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from experiments import distributed
 from experiments.corpus import Corpus
-from experiments.identity import Context
-from experiments.store import Store
+from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Store
 from experiments.training import fit
 from modules.training import DiffusionModule, Optim
 

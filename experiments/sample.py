@@ -30,8 +30,8 @@ from datamodules.encoders import LatentEncoder, TextEncoder
 from datamodules.hub import WeightsError, find
 from experiments import naming
 from experiments.conversions import LAST
-from experiments.files import write_whole
-from experiments.provenance import commit
+from experiments.pipeline.files import write_whole
+from experiments.pipeline.provenance import commit
 from metrics.pixels import to_uint8
 from modules import paris
 from modules.checkpoint import CheckpointError

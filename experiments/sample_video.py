@@ -31,8 +31,8 @@ from datamodules.hunyuan import HunyuanVAE, Tiles
 from datamodules.pictures import Filter, decode, square
 from datamodules.sources import BadRecordError
 from datamodules.t5_clip import T5ClipText
-from experiments.files import write_whole
-from experiments.provenance import commit
+from experiments.pipeline.files import write_whole
+from experiments.pipeline.provenance import commit
 from experiments.sample import selection
 from metrics.pixels import to_uint8
 from modules import paris2

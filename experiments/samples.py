@@ -15,12 +15,12 @@ from tqdm import tqdm
 
 from datamodules.encoders import CPU
 from experiments.corpus import Corpus
-from experiments.files import write_whole
-from experiments.identity import Context, Stage
+from experiments.pipeline.build import SAMPLING, run_seed
+from experiments.pipeline.files import write_whole
+from experiments.pipeline.stage import Context, Stage
+from experiments.pipeline.store import Store
 from experiments.prompts import Asked, Heldout, InClusters, Prompts
 from experiments.routers import Known, Routing, at_rows, networks
-from experiments.stages import SAMPLING, run_seed
-from experiments.store import Store
 from experiments.trained import TrainExpert
 from modules.alignment import Alignment, MatchSNR
 from modules.denoising import DenoisingExpert

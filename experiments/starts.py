@@ -11,9 +11,9 @@ from pathlib import Path
 from torch import nn
 
 from datamodules import hub
-from experiments.files import read_json, sha256
-from experiments.identity import Context, Stage
-from experiments.store import Store
+from experiments.pipeline.files import read_json, sha256
+from experiments.pipeline.stage import Context, Stage
+from experiments.pipeline.store import Store
 from metrics.weights import WeightsError, torch_file
 from modules import bfl, flux
 from modules.blocks import Size

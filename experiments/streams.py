@@ -14,8 +14,8 @@ from datamodules.sources import Split
 from datamodules.streams import Drawing, DrawingSource, Said
 from experiments.corpus import Corpus
 from experiments.data import Encode
-from experiments.identity import Context
-from experiments.store import Store
+from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Store
 from modules.training import Optim
 
 

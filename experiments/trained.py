@@ -17,11 +17,11 @@ from torch import nn
 from datamodules.latents import Heldout
 from experiments.corpus import Corpus
 from experiments.data import Encoded
-from experiments.identity import Context, Stage, canonical
+from experiments.pipeline.build import EXPERT, LATER_STAGES, ROUTER, run_seed
+from experiments.pipeline.stage import Context, Stage, canonical
+from experiments.pipeline.store import Store
 from experiments.runs import train, training_cost
-from experiments.stages import EXPERT, LATER_STAGES, ROUTER, run_seed
 from experiments.starts import PretrainedDiT, PretrainedFlux
-from experiments.store import Store
 from experiments.training import read_curve
 from modules import flux
 from modules.checkpoint import load_weights

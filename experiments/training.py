@@ -23,8 +23,8 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.plugins import TorchCheckpointIO
 from torch import nn
 
-from experiments.files import write_whole
-from experiments.identity import Context
+from experiments.pipeline.files import write_whole
+from experiments.pipeline.stage import Context
 from experiments.strategies import Sharded, autocast, strategy
 from modules.checkpoint import CheckpointError, save_weights, whole
 from modules.dit import Trunk

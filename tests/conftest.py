@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from datamodules.shards import ClusterWriter
-from experiments.identity import Context
-from experiments.store import Store
+from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Store
 
 torch.set_num_threads(1)
 

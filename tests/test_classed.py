@@ -14,7 +14,7 @@ from torchvision import datasets
 
 from datamodules.classed import CIFAR10, FashionMNIST
 from datamodules.sources import Refused, SourceError, Split
-from experiments.identity import canonical
+from experiments.pipeline.stage import canonical
 
 CIFAR10_CLASSES = (
     "airplane",

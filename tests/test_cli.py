@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from conftest import serial
 
-from experiments import cli, launch, stages
+from experiments import cli
 from experiments.hddm.table1 import TABLE
+from experiments.pipeline import build
+from experiments.pipeline.launch import local
 from experiments.scales import SCALES
 from modules.checkpoint import CheckpointError
 
@@ -29,7 +31,7 @@ def finished(tmp_path_factory):
     """A folder with the store and the results of a tiny table 1."""
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "map", serial)
+        patch.setattr(local, "map", serial)
         assert cli.main(TABLE, arguments=[*SMOKE, *places(folder)]) == 0
     return folder
 
@@ -37,7 +39,7 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def table(finished, tmp_path, monkeypatch):
     """A copy of that folder to break, in a process that starts no workers."""
-    monkeypatch.setattr(launch, "map", serial)
+    monkeypatch.setattr(local, "map", serial)
     shutil.copytree(finished, tmp_path / "copy")
     return tmp_path / "copy"
 
@@ -214,7 +216,7 @@ def test_what_ends_a_run_is_said_in_one_line(capsys, tmp_path, monkeypatch, erro
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(stages, "ensure", fail)
+    monkeypatch.setattr(build, "ensure", fail)
     arguments = ["--scale", "smoke", *places(tmp_path)]
     assert re.search(said, refused(capsys, arguments, status))
     if isinstance(error, CheckpointError):
@@ -224,7 +226,7 @@ def test_what_ends_a_run_is_said_in_one_line(capsys, tmp_path, monkeypatch, erro
 
 def test_a_bug_keeps_its_traceback(tmp_path, monkeypatch):
     """kills: every exception taken for bad input, under which a bug cannot be found."""
-    monkeypatch.setattr(stages, "ensure", lambda *_: {}["a bug"])
+    monkeypatch.setattr(build, "ensure", lambda *_: {}["a bug"])
     with pytest.raises(KeyError):
         cli.main(TABLE, arguments=["--scale", "smoke", *places(tmp_path)])
 

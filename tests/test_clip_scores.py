@@ -13,8 +13,8 @@ from datamodules.sources import Split
 from experiments import video_recipes as recipes
 from experiments.clip_scores import AESTHETIC, BEGINS, CLIP, FVD, METRICS, MOTION, ClipScore
 from experiments.moving import CONFIDENCE, RealClips
+from experiments.pipeline.store import Store
 from experiments.samples import Pictures
-from experiments.store import Store
 from experiments.video_scales import VIDEO_SCALES
 from metrics.clip_judge import MovingJudge, train_judge
 from metrics.frechet import frechet_distance

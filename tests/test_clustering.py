@@ -13,11 +13,11 @@ from scipy.spatial.distance import cdist
 
 from datamodules.clusters import Lloyd, MiniBatch, _drawn, assignment_file, partition
 from experiments import clustering
-from experiments.identity import Context
 from experiments.measures import clustering as measures
 from experiments.measures.clustering import Clustered, Planted, distance, mapped, watched
+from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Store
 from experiments.scales import SCALES
-from experiments.store import Store
 
 PLANTED = Planted(parts=3, rows=500, width=32, directions=4, groups=4, spread=0, noise=0.2, seed=1)
 

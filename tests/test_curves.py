@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 from experiments.columns import Column
 from experiments.drawing import curves
 from experiments.drawing.labels import place
-from experiments.identity import Measurement
+from experiments.pipeline.stage import Measurement
 from experiments.results import Results, Row, Table
 from experiments.scales import SCALES
 

@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 
 from datamodules.sources import Split
 from experiments import distributed, recipes
-from experiments.identity import Context, Hardware, Strategy
 from experiments.joining import TrainHead
+from experiments.pipeline.stage import Context, Hardware, Strategy
+from experiments.pipeline.store import Store
 from experiments.scales import SCALES
-from experiments.store import Store
 from experiments.trained import Validation
 from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert

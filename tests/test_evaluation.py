@@ -9,12 +9,13 @@ import torch
 from conftest import make
 
 from datamodules.sources import Split
-from experiments import recipes, stages
+from experiments import recipes
 from experiments.evaluation import Real
-from experiments.files import StoreError
-from experiments.identity import Context, canonical
+from experiments.pipeline import build
+from experiments.pipeline.files import StoreError
+from experiments.pipeline.stage import Context, canonical
+from experiments.pipeline.store import Store
 from experiments.scales import SCALES
-from experiments.store import Store
 from metrics.diversity import nearest
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert
@@ -58,7 +59,7 @@ def test_samples_are_the_experts_own_euler_path(trained):
     make(store, stage)
     captions, _ = stage.prompts(store)
     tokens, pooled = map(torch.from_numpy, experts[0].shards.text.encode(captions))
-    seeds = [stages.run_seed(0, stages.SAMPLING, i) for i in range(8)]
+    seeds = [build.run_seed(0, build.SAMPLING, i) for i in range(8)]
     network = experts[1].load(store).network
     with torch.no_grad():
         x = euler(
@@ -172,12 +173,12 @@ def test_a_deleted_ancestor_is_made_again(store, monkeypatch):
         for task in tasks:  # inputs come first
             work(task.item)
 
-    monkeypatch.setattr(stages.launch, "map", here)
+    monkeypatch.setattr(build.launch, "map", here)
     data = recipes.shards(SMOKE)
     context = Context(store)
-    stages.ensure([data], context, workers=1)
+    build.ensure([data], context, workers=1)
     made = (store.path(data) / "provenance.json").stat().st_mtime_ns
     shutil.rmtree(store.path(data.clusters.encoded))
-    stages.ensure([data], context, workers=1)
+    build.ensure([data], context, workers=1)
     assert store.has(data.clusters.encoded)
     assert (store.path(data) / "provenance.json").stat().st_mtime_ns == made

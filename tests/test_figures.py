@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from conftest import serial
 
-from experiments import launch
 from experiments.cli import main
 from experiments.drawing.prompts import CAPTIONS, PRINTED, SHOWN, places
 from experiments.evaluation import Drawn
 from experiments.hddm import ablation_ordering, ablation_schedules, figures, table4
+from experiments.pipeline.launch import local
 from experiments.prompts import Given
 from experiments.scales import SCALES
 
@@ -81,7 +81,7 @@ def test_a_source_that_can_show_them_gets_the_papers_prompts():
 @pytest.mark.slow
 def test_all_figures_are_drawn_from_nothing_and_again_the_same(tmp_path, monkeypatch):
     """kills: a figure that fails, that needs what `rows` does not make, or that differs by run."""
-    monkeypatch.setattr(launch, "map", serial)
+    monkeypatch.setattr(local, "map", serial)
     dials = ["--scale.steps=4", "--scale.router_steps=2", "--scale.judge_steps=2"]
     arguments = ["--scale", "smoke", "--seeds", "1", *dials]
     places = ["--store", str(tmp_path / "store"), "--results", str(tmp_path / "results")]

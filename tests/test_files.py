@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import full_disk
 
-from experiments.files import StoreError, read_json, write_whole
+from experiments.pipeline.files import StoreError, read_json, write_whole
 from experiments.training import WholeCheckpointIO
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from assets import asset
 
-from experiments.identity import canonical
+from experiments.pipeline.stage import canonical
 from metrics.flow import Flow, flow
 
 SIDE = 64

@@ -11,7 +11,7 @@ from PIL import Image
 from datamodules.folder import Folder
 from datamodules.shards import read_index, read_shard
 from datamodules.sources import Refused, SourceError, Split
-from experiments.identity import canonical
+from experiments.pipeline.stage import canonical
 
 
 def fill(root, count, first=0):

@@ -11,11 +11,13 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from experiments import launch, options, recipes, stages
-from experiments.identity import Context, Hardware, Strategy, canonical
+from experiments import options, recipes
 from experiments.measures import resources
+from experiments.pipeline import build
+from experiments.pipeline.launch import local
+from experiments.pipeline.stage import Context, Hardware, Strategy, canonical
+from experiments.pipeline.store import Store
 from experiments.scales import SCALES
-from experiments.store import Store
 from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert
 from modules.dit import XL, DiT, DiTNetwork, TextShape
@@ -96,11 +98,11 @@ def test_workers_divide_the_gpus(four, monkeypatch, tmp_path):
     with pytest.raises(ValueError, match="worker 2"):
         two.hardware.share(1)
     assert parsed("--device", "cpu").hardware.gpus == ()
-    monkeypatch.setattr(launch, "worker", 1)
+    monkeypatch.setattr(local, "worker", 1)
     context = Context(Store(tmp_path), device="cpu", hardware=one.hardware)
     with contextlib.suppress(AttributeError):
-        stages.make(None, context)
-    assert stages.os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+        build.make(None, context)
+    assert build.os.environ["CUDA_VISIBLE_DEVICES"] == "1"
 
 
 def test_precision_is_in_the_key_where_it_is_not_single():

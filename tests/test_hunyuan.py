@@ -10,7 +10,7 @@ from diffusers import AutoencoderKLHunyuanVideo
 from datamodules import hunyuan
 from datamodules.hub import WeightsError
 from datamodules.hunyuan import HunyuanVAE, Tiles
-from experiments.identity import canonical
+from experiments.pipeline.stage import canonical
 
 SMALL = {"block_out_channels": (4, 4, 8, 8), "layers_per_block": 1, "norm_num_groups": 2}
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.identity import canonical
+from experiments.pipeline.stage import canonical
 from metrics.frechet import frechet_distance
 from metrics.i3d import I3DFeatures
 from metrics.weights import WeightsError

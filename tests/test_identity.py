@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.identity import Stage, canonical
+from experiments.pipeline.stage import Stage, canonical
 
 FORMLESS = [lambda: 0, [1], {1}, {"a": 1}, math.nan, object(), np.int64(1), Path("a"), b"a"]
 

@@ -11,7 +11,7 @@ from imagetexts import META, png, record, source, write, write_five
 from datamodules.imagetext import ImageText
 from datamodules.pictures import Filter
 from datamodules.sources import Refused, Split
-from experiments.identity import canonical
+from experiments.pipeline.stage import canonical
 
 
 @pytest.fixture

@@ -106,7 +106,11 @@ def test_the_suite_keeps_its_rules():
         ("datamodules/shards.py", "import modules.text", "datamodules.shards imports modules"),
         ("datamodules/digits.py", "import metrics", "datamodules.digits imports metrics"),
         ("metrics/frechet.py", "from datamodules import digits", "frechet imports datamodules"),
-        ("metrics/frechet.py", "import experiments.store", "metrics.frechet imports experiments"),
+        (
+            "metrics/frechet.py",
+            "import experiments.pipeline.store",
+            "frechet imports experiments",
+        ),
         (
             "experiments/hddm/table2.py",
             "from experiments.hddm import table1",
@@ -114,7 +118,11 @@ def test_the_suite_keeps_its_rules():
         ),
         ("experiments/paris2/a.py", "import experiments.hddm.table1", "imports experiments.hddm.t"),
         ("experiments/hddm/table3.py", "from . import table1", "imports experiments.hddm.table1"),
-        ("experiments/launch.py", "import ray", "experiments.launch imports ray at its top"),
+        (
+            "experiments/pipeline/launch/local.py",
+            "import ray",
+            "launch.local imports ray at its top",
+        ),
         ("metrics/long.py", "x = 1\n" * 251, "metrics.long has 251 lines"),
         ("experiments/hddm/utils.py", "", "experiments.hddm.utils is a utils.py"),
     ],
@@ -125,7 +133,7 @@ def test_every_rule_can_fail(tmp_path, path, source, said):
         "modules/guard.py": "from modules.expert import E",
         "modules/ensemble.py": "import torch\nfrom modules.expert import E",
         "modules/sampling.py": "import math\nfrom torch import Tensor",
-        "experiments/launch.py": "import modules, metrics\ndef f():\n    import ray",
+        "experiments/pipeline/launch/local.py": "import modules, metrics\ndef f():\n    import ray",
         "experiments/hddm/table1.py": "from experiments import store\n" + "x = 1\n" * 249,
     }
     for name, text in clean.items():

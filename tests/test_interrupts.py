@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import reason
-from experiments.files import StoreError
+from experiments.pipeline.files import StoreError
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = """
 import os, sys, time
 sys.argv = ["waiting"]
-from experiments import launch
+from experiments.pipeline.launch import local
 
 def wait(_):
     time.sleep(60)
@@ -24,7 +24,7 @@ def wait(_):
 if __name__ == "__main__":
     os.write(1, b"begun")
     try:
-        launch.map(wait, [launch.Task(k, k, k, 1.0, frozenset()) for k in "ab"], 2)
+        local.map(wait, [local.Task(k, k, k, 1.0, frozenset()) for k in "ab"], 2)
     except KeyboardInterrupt:
         sys.exit("stopped")
 """

@@ -13,10 +13,10 @@ from datamodules.sources import Split
 from experiments import recipes
 from experiments.columns import ACCURACY, DIVERSITY, FID, SPREAD
 from experiments.evaluation import Judge, Real
-from experiments.identity import Context
+from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Store
 from experiments.published_metrics import PublishedMetrics
 from experiments.scales import SCALES
-from experiments.store import Store
 from metrics.embedded import ClassJudge, judged, train_judge
 from metrics.perceptual import Backbone, Lpips
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 from tqdm import tqdm
 
-from experiments import launch
-from experiments.launch import Task
+from experiments.pipeline.launch import local
+from experiments.pipeline.launch.local import Task
 
 ROOT = Path(__file__).parent.parent
 
@@ -93,7 +93,7 @@ def ran(tmp_path_factory):
     """The same graph under one worker and under two: {workers: folder}."""
     folders = {n: tmp_path_factory.mktemp(f"workers{n}") for n in (1, 2)}
     for n, folder in folders.items():
-        launch.map(note, tasks(folder, GRAPH), n)
+        local.map(note, tasks(folder, GRAPH), n)
     return folders
 
 
@@ -135,8 +135,8 @@ def test_results_do_not_depend_on_the_number_of_workers(ran):
 
 def test_nothing_to_do_starts_nobody(monkeypatch):
     """kills: a pool started for no task, or an error about zero workers."""
-    monkeypatch.setattr(launch, "ProcessPoolExecutor", None)
-    launch.map(note, [], 2)
+    monkeypatch.setattr(local, "ProcessPoolExecutor", None)
+    local.map(note, [], 2)
 
 
 def test_the_first_failure_is_raised_and_stops_the_rest(tmp_path):
@@ -144,7 +144,7 @@ def test_the_first_failure_is_raised_and_stops_the_rest(tmp_path):
     graph = [("bad", 9.0, set()), ("dependant", 99.0, {"bad"})]
     graph += [(f"other{i}", 1.0, set()) for i in range(20)]
     with pytest.raises(ValueError, match="bad fails"):
-        launch.map(note_or_fail, tasks(tmp_path, graph), 1)
+        local.map(note_or_fail, tasks(tmp_path, graph), 1)
     done = [key for key, *_ in notes(tmp_path)]
     assert "dependant" not in done
     assert len(done) <= 2
@@ -154,7 +154,7 @@ def test_a_killed_worker_breaks_the_pool(tmp_path):
     """kills: waiting for ever for the result of a dead worker, or taking its task for done."""
     graph = [("dies", 9.0, set()), ("dependant", 99.0, {"dies"})]
     with pytest.raises(BrokenProcessPool):
-        launch.map(note_or_die, tasks(tmp_path, graph), 1)
+        local.map(note_or_die, tasks(tmp_path, graph), 1)
     assert notes(tmp_path) == []
 
 
@@ -196,7 +196,7 @@ def test_a_failure_waits_for_nobody(tmp_path, work, said):
     process = in_a_process(
         f"sys.stderr.isatty = lambda: True; folder = Path({str(tmp_path)!r})\n"
         "graph = [('deaf', 2.0, set()), ('other', 1.0, set())]\n"
-        f"t.launch.map(t.{work}, t.tasks(folder, graph), 2)"
+        f"t.local.map(t.{work}, t.tasks(folder, graph), 2)"
     )
     try:
         _, err = process.communicate(timeout=200)
@@ -212,7 +212,7 @@ def test_no_worker_outlives_a_killed_parent(tmp_path):
     parent = in_a_process(
         f"folder = Path({str(tmp_path)!r})\n"
         "graph = [('a', 1.0, set()), ('b', 1.0, set())]\n"
-        "t.launch.map(t.say_and_sleep, t.tasks(folder, graph), 2)"
+        "t.local.map(t.say_and_sleep, t.tasks(folder, graph), 2)"
     )
     try:
         assert until(lambda: len(list(tmp_path.glob("*.pid"))) == 2, 90)

@@ -9,9 +9,9 @@ from conftest import make
 
 from datamodules.sources import Split
 from experiments import recipes
-from experiments.identity import Context
 from experiments.measures import losses
 from experiments.measures.losses import THIRDS, ByNoise, Convergence, errors, loss_at, reached
+from experiments.pipeline.stage import Context
 from experiments.scales import SCALES
 from experiments.trained import TrainExpert
 from modules.blocks import Size

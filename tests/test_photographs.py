@@ -23,12 +23,12 @@ from datamodules.shards import read_index, read_shard
 from datamodules.sources import Split
 from experiments import downloads, recipes, report
 from experiments.hddm import table1, table4
+from experiments.pipeline.build import behind
+from experiments.pipeline.store import Store
 from experiments.published_metrics import Networks
 from experiments.results import Results
 from experiments.scales import SCALES, Matched
-from experiments.stages import behind
 from experiments.starts import PretrainedDiT
-from experiments.store import Store
 from experiments.variants import MIXES
 from metrics.features import Dinov2Features, InceptionFeatures
 from metrics.perceptual import Backbone, Lpips

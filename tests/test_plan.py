@@ -13,9 +13,9 @@ from experiments.hddm.table1 import TABLE
 from experiments.measures import encoding
 from experiments.measures.costs import Cost, asked, cost
 from experiments.measures.resources import expert_flops, router_flops
+from experiments.pipeline.build import behind
 from experiments.plan import plan
 from experiments.scales import SCALES
-from experiments.stages import behind
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Only, Switch, Top
 

@@ -7,7 +7,7 @@ import torch
 from conftest import make
 
 from experiments import recipes, trained
-from experiments.identity import Context
+from experiments.pipeline.stage import Context
 from experiments.scales import SCALES
 from experiments.trained import Start
 from modules.blocks import Size

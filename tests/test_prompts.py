@@ -9,9 +9,9 @@ from conftest import make
 from datamodules.digits import Digits
 from datamodules.sources import Split
 from experiments import recipes
+from experiments.pipeline.store import Store
 from experiments.prompts import Given, Heldout, Repeated
 from experiments.scales import SCALES
-from experiments.store import Store
 from metrics.embedded import judged
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Only, Top

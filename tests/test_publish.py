@@ -10,13 +10,14 @@ import torch
 from conftest import make
 from PIL import Image
 
-from experiments import conversions, publish, recipes, sample, stages
-from experiments.identity import Context
+from experiments import conversions, publish, recipes, sample
+from experiments.pipeline import build
+from experiments.pipeline.build import SAMPLING, run_seed
+from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Store
 from experiments.prompts import Given
 from experiments.samples import Sample, Setting
 from experiments.scales import SCALES
-from experiments.stages import SAMPLING, run_seed
-from experiments.store import Store
 from metrics.pixels import to_uint8
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert
@@ -206,7 +207,7 @@ def test_train_makes_what_is_missing_and_no_more(store, tmp_path, monkeypatch):
         for stage in wanted:
             make(store, stage)
 
-    monkeypatch.setattr(stages, "ensure", ensure)
+    monkeypatch.setattr(build, "ensure", ensure)
     for k in ("1", "0"):
         where = ["--seed", "3", "--train=true", "--clusters", *sorted({"1", k})]
         assert published(store, tmp_path / k, *where) == 0

@@ -13,10 +13,10 @@ from networks import lay_inception, pictures
 
 from datamodules.sources import Records, Split
 from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
-from experiments.identity import Context
+from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Store
 from experiments.published_metrics import Networks, PublishedMetrics
 from experiments.samples import Pictures
-from experiments.store import Store
 from metrics.features import Dinov2Features, InceptionFeatures
 from metrics.frechet import frechet_distance, subset_kernel_distance
 from metrics.manifold import coverage, recall

@@ -10,7 +10,6 @@ import torch
 from conftest import make, serial
 from torch import nn
 
-from experiments import launch
 from experiments.hddm import table2
 from experiments.measures.resources import (
     DAY,
@@ -28,6 +27,7 @@ from experiments.measures.resources import (
     training_flops,
     utilisation,
 )
+from experiments.pipeline.launch import local
 from experiments.scales import SCALES
 from modules.blocks import AdaLN, Size
 from modules.dit import XL, DiT, DiTNetwork, TextShape
@@ -211,7 +211,7 @@ def test_printed_ratios_are_recomputed():
 @pytest.mark.slow
 def test_table_at_smoke(tmp_path, monkeypatch):
     """kills: a row lost, a paper's number in another row, seconds that change between two runs."""
-    monkeypatch.setattr(launch, "map", serial)
+    monkeypatch.setattr(local, "map", serial)
     dials = ["--scale.steps=4", "--scale.router_steps=2", "--scale.judge_steps=2"]
     arguments = ["--scale", "smoke", "--seeds", "1", *dials]
     places = ["--store", str(tmp_path / "store"), "--results", str(tmp_path / "results")]

@@ -8,7 +8,7 @@ import pytest
 from test_report import COLUMNS, TABLE, Given, Judge, fill, rows, write
 
 from experiments.columns import Column
-from experiments.identity import Measurement
+from experiments.pipeline.stage import Measurement
 from experiments.results import Results, Row, Table
 from experiments.scales import SCALES
 

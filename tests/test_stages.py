@@ -14,9 +14,9 @@ from datamodules.digits import Digits
 from datamodules.sources import Records, Split
 from experiments import recipes
 from experiments.data import Encoded
+from experiments.pipeline.build import noised
+from experiments.pipeline.store import Store
 from experiments.scales import SCALES
-from experiments.stages import noised
-from experiments.store import Store
 from modules.schedules import Cosine, Linear
 
 SMOKE = replace(SCALES["smoke"], clusters=4)

@@ -10,8 +10,9 @@ import torch
 from conftest import make, serial
 from original_dit import Original
 
-from experiments import cli, launch, recipes, trained
+from experiments import cli, recipes, trained
 from experiments.hddm import ablation_init
+from experiments.pipeline.launch import local
 from experiments.scales import SCALES
 from experiments.starts import PretrainedDiT
 from experiments.trained import Start
@@ -135,7 +136,7 @@ def test_the_table_without_the_file_ends_in_a_line(tmp_path, monkeypatch, capsys
         serial(work, sorted(tasks, key=lambda task: -task.cost), workers)
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(launch, "map", costliest_first)
+    monkeypatch.setattr(local, "map", costliest_first)
     dials = ["clusters=4", "batch=8", "patch=2", "pretrained.url=https://a/b.pt"]
     where = ["--store", str(tmp_path / "store"), "--results", str(tmp_path / "results")]
     scale = ["--scale", "smoke", "--seeds", "1", *(f"--scale.{dial}" for dial in dials)]

@@ -12,9 +12,9 @@ import pytest
 from conftest import full_disk, killed_at, make
 from test_identity import Part, Whole
 
-from experiments.files import StoreError
-from experiments.identity import Stage
-from experiments.store import Store
+from experiments.pipeline.files import StoreError
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Store
 
 FORK = multiprocessing.get_context("fork")
 

@@ -13,7 +13,7 @@ from datamodules import t5_clip
 from datamodules.clip_text import ClipText
 from datamodules.hub import WeightsError
 from datamodules.t5_clip import T5ClipText, read_null, write_null
-from experiments.identity import canonical
+from experiments.pipeline.stage import canonical
 
 WORDS = ["a red car", "two dogs run on the beach, at sunset", "", "a woman with long hair " * 40]
 

@@ -6,7 +6,8 @@ import pytest
 from test_cli import places, serial
 from test_report import TABLE, Given, rows
 
-from experiments import cli, launch
+from experiments import cli
+from experiments.pipeline.launch import local
 from experiments.results import Row
 
 SMOKE = ["--scale", "smoke", "--seeds", "2"]
@@ -30,7 +31,7 @@ def pools(monkeypatch):
         found.append([task.key for task in tasks])
         serial(work, tasks, workers)
 
-    monkeypatch.setattr(launch, "map", mapped)
+    monkeypatch.setattr(local, "map", mapped)
     return found
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 import torch
 
-from experiments.identity import Stage, canonical
+from experiments.pipeline.stage import Stage, canonical
 from modules.blocks import Size
 from modules.dit import DiT, DiTNetwork
 from modules.objectives import X0, Epsilon, V, Velocity

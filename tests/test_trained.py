@@ -8,8 +8,8 @@ import pytest
 from conftest import make
 
 from experiments import recipes
+from experiments.pipeline.store import Store
 from experiments.scales import SCALES
-from experiments.store import Store
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert
 from modules.schedules import LinearBeta

@@ -18,8 +18,8 @@ from datamodules.sources import Split
 from experiments import recipes
 from experiments import training as loop
 from experiments.evaluation import Judge
+from experiments.pipeline.store import Store
 from experiments.scales import SCALES
-from experiments.store import Store
 from modules.blocks import Size
 from modules.checkpoint import CheckpointError, load_weights, save_weights
 from modules.denoising import FlowMatchingExpert

@@ -12,8 +12,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from datamodules.latents import Heldout
 from datamodules.sources import Split
 from experiments import recipes
+from experiments.pipeline.store import Store
 from experiments.scales import SCALES
-from experiments.store import Store
 from experiments.trained import Validation
 from experiments.training import Curve
 from modules.blocks import Size

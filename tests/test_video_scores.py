@@ -12,7 +12,7 @@ from checkpoints import ARCHITECTURE, lay_clip, transformers_clip
 from networks import pictures
 from safetensors.torch import save_file
 
-from experiments.identity import canonical
+from experiments.pipeline.stage import canonical
 from metrics.aesthetic import Aesthetic, Head
 from metrics.clip import Clip
 from metrics.weights import WeightsError

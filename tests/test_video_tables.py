@@ -17,10 +17,10 @@ from experiments.all_video import TABLES
 from experiments.clip_scores import ClipScore
 from experiments.data import Clusters, Encode
 from experiments.dials import filled
-from experiments.files import read_json
 from experiments.measures import budgets
 from experiments.measures.evidence import Evidence, Shown
 from experiments.paris2 import i2v, specialization, switching, table1
+from experiments.pipeline.files import read_json
 from experiments.prompts import Heldout, InClusters
 from experiments.samples import Sample
 from experiments.video_scales import VIDEO_SCALES

@@ -11,8 +11,8 @@ from torch import nn
 
 from experiments import distributed
 from experiments import video_recipes as recipes
-from experiments.identity import Context, Hardware, Strategy
-from experiments.store import Store
+from experiments.pipeline.stage import Context, Hardware, Strategy
+from experiments.pipeline.store import Store
 from experiments.video_scales import VIDEO_SCALES
 from modules.denoising import FlowMatchingExpert
 from modules.flux import WIDENED

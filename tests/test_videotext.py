@@ -12,7 +12,7 @@ from datamodules.imagetext import ImageText
 from datamodules.pictures import Filter
 from datamodules.sources import Refused, SourceError, Split
 from datamodules.videotext import VideoShards, VideoText
-from experiments.identity import canonical
+from experiments.pipeline.stage import canonical
 
 SMALL = {"image": 16, "frames": 3, "rate": 12.0}
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from experiments.drawing.style import FAINT, INK, page, picture, png
 from experiments.evaluation import Drawn, Score
+from experiments.pipeline.store import Store
 from experiments.results import Results
-from experiments.store import Store
 
 FRAMED = "red: the judge reads another class than the caption names"
 MOST = 400

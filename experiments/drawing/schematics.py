@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from experiments.data import Shards
 from experiments.drawing.style import COLOURS, FAINT, INK, Box, arrow, page, picture, png, write
-from experiments.files import read_json
+from experiments.pipeline.files import read_json
+from experiments.pipeline.store import Store
 from experiments.samples import Sample
-from experiments.store import Store
 from experiments.trained import TrainExpert, TrainRouter
 from modules.guidance import Guided
 from modules.objectives import X0, Epsilon, V, Velocity

@@ -12,8 +12,8 @@ from experiments.claims import Line, Verdict, detail, judged
 from experiments.cli import UsageError, parse
 from experiments.columns import MISSING
 from experiments.contrasts import Published
-from experiments.files import StoreError, write_whole
 from experiments.mathematics import Check, checks
+from experiments.pipeline.files import StoreError, write_whole
 from experiments.statements import CLAIMS
 
 CLAIM = ("#", "Section", "Claim", "Paper", "Readings")

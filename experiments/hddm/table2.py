@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from experiments import conversions, recipes
 from experiments.cli import main
 from experiments.columns import Column
-from experiments.identity import Measurement
 from experiments.measures.resources import (
     A40,
     A100,
@@ -28,6 +27,7 @@ from experiments.measures.resources import (
     training_flops,
     utilisation,
 )
+from experiments.pipeline.stage import Measurement
 from experiments.results import Results, Row, Table
 from experiments.scales import Scale
 from experiments.statistics import Estimate

@@ -17,10 +17,10 @@ from experiments.comparisons import compared, index
 from experiments.conversions import CORRECTED
 from experiments.drawing.pictures import sample_grid
 from experiments.evaluation import Score
+from experiments.pipeline.store import Store
 from experiments.results import Results, Row, Table
 from experiments.samples import Setting
 from experiments.scales import Scale
-from experiments.store import Store
 from experiments.variants import MIXES, ROUTERS
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Top

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from experiments.data import Encoded, Shards
-from experiments.identity import Context, Measurement
 from experiments.measures.routing import MEAN, averaged
+from experiments.pipeline.build import MEASURING, noised, run_seed
+from experiments.pipeline.stage import Context, Measurement
+from experiments.pipeline.store import Store
 from experiments.samples import Sample
-from experiments.stages import MEASURING, noised, run_seed
-from experiments.store import Store
 from metrics import alignment
 from modules.ensemble import Ensemble
 from modules.guidance import Guided

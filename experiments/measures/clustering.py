@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.clusters import ROWS, FineMethod, assignment_file, partition, unit
-from experiments import launch
-from experiments.identity import Context, Measurement, Stage
-from experiments.store import Store
+from experiments.pipeline.launch import local
+from experiments.pipeline.stage import Context, Measurement, Stage
+from experiments.pipeline.store import Store
 
 WATCH = 0.005
 """Seconds between two looks at the memory of the process that clusters."""
@@ -133,7 +133,7 @@ def distance(parts: Sequence[Array], centroids: Array) -> float:
 def watched(task: Task) -> tuple[Found, int | None]:
     """What a process of its own finds, and the most bytes it held above those at its start."""
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, spawn, launch.follow_parent) as pool:
+    with ProcessPoolExecutor(1, spawn, local.follow_parent) as pool:
         pid = pool.submit(_begun, task).result()
         start = most = anonymous(pid)
         running = pool.submit(_clustered, task)

@@ -13,7 +13,6 @@ import torch
 from datamodules.sources import picture
 from experiments.data import Clusters, Encode, Encoded, Shards
 from experiments.evaluation import Real, Score
-from experiments.identity import Stage
 from experiments.measures import encoding
 from experiments.measures.resources import (
     Precision,
@@ -24,6 +23,7 @@ from experiments.measures.resources import (
     saved_bytes,
     static_bytes,
 )
+from experiments.pipeline.stage import Stage
 from experiments.published_metrics import PublishedMetrics
 from experiments.routers import Calibrated
 from experiments.samples import Sample

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from experiments.corpus import Corpus
-from experiments.identity import Context, Measurement, Stage
+from experiments.pipeline.build import MEASURING, noised, run_seed
+from experiments.pipeline.stage import Context, Measurement, Stage
 from experiments.routers import answers
-from experiments.stages import MEASURING, noised, run_seed
 from experiments.trained import TrainRouter
 from modules.schedules import Linear
 from modules.text import First

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from experiments.data import Encoded
-from experiments.identity import Context, Measurement
-from experiments.stages import MEASURING, run_seed
+from experiments.pipeline.build import MEASURING, run_seed
+from experiments.pipeline.stage import Context, Measurement
 from experiments.trained import TrainExpert
 from modules.denoising import DenoisingExpert
 from modules.objectives import x0_weight

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.data import Shards
 from experiments.evaluation import Score
-from experiments.identity import Context, Measurement
+from experiments.pipeline.stage import Context, Measurement
 from experiments.trained import TrainExpert, TrainRouter
 from modules.blocks import AdaLN
 from modules.dit import XL, B, DiT, TextShape, count_parameters

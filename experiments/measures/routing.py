@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from experiments.data import Encoded
 from experiments.evaluation import Score
-from experiments.identity import Context, Measurement
 from experiments.judging import Wrong
+from experiments.pipeline.build import MEASURING, noised, run_seed
+from experiments.pipeline.stage import Context, Measurement
+from experiments.pipeline.store import Store
 from experiments.routers import Calibrated, Routing, answers
-from experiments.stages import MEASURING, noised, run_seed
-from experiments.store import Store
 from metrics.calibration import calibration_error, log_loss
 from metrics.diversity import agreement
 from modules.schedules import Linear, Schedule

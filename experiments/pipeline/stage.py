@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 
-from experiments.files import read_json
+from experiments.pipeline.files import read_json
 
 if TYPE_CHECKING:
-    from experiments.store import Store
+    from experiments.pipeline.store import Store
 
 Device = Literal["auto", "cpu", "cuda"]
 

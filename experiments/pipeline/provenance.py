@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CODE = ("experiments", "modules", "datamodules", "metrics", "requirements.lock")
 """What a number depends on. Committing results or a README makes no new code."""
 PACKAGES = ("torch", "lightning", "numpy", "scipy", "scikit-learn", "webdataset", "open_clip_torch")

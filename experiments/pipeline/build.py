@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments import launch
-from experiments.identity import Context, Stage
+from experiments.pipeline.launch import local
+from experiments.pipeline.stage import Context, Stage
 from modules.schedules import Schedule
 from modules.text import Text
 
@@ -46,9 +46,9 @@ def run_seed(seed: int, role: int, *who: int) -> int:
 
 def make(stage: Stage, context: Context) -> Path:
     """Make one stage in this process, on the GPUs that are its own; bars go to its own row."""
-    if context.hardware.gpus and launch.worker is not None:  # before CUDA is first asked anything
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(context.hardware.share(launch.worker))
-    return context.store.make(stage, replace(context, bar=launch.slot))
+    if context.hardware.gpus and local.worker is not None:  # before CUDA is first asked anything
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(context.hardware.share(local.worker))
+    return context.store.make(stage, replace(context, bar=local.slot))
 
 
 def behind(targets: Sequence[Stage]) -> list[Stage]:
@@ -73,9 +73,9 @@ def ensure(targets: Sequence[Stage], context: Context, workers: int) -> None:
     """
     missing = [stage for stage in behind(targets) if not context.store.has(stage)]
     tasks = [
-        launch.Task(
+        local.Task(
             stage.key, stage, stage.label, stage.cost, frozenset(i.key for i in stage.inputs())
         )
         for stage in missing
     ]
-    launch.map(functools.partial(make, context=context), tasks, workers)
+    local.map(functools.partial(make, context=context), tasks, workers)

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from experiments.files import StoreError, read_json, sha256
-from experiments.identity import Context, Stage, canonical
-from experiments.provenance import commit, provenance
+from experiments.pipeline.files import StoreError, read_json, sha256
+from experiments.pipeline.provenance import commit, provenance
+from experiments.pipeline.stage import Context, Stage, canonical
 
 
 def _alive(pid: int) -> bool:
