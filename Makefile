@@ -38,7 +38,7 @@ $(VENV)/ready: requirements.lock
 	@touch $@
 
 readme: env ## copy the committed tables into the README
-	@$(RUN) experiments.readme
+	@$(RUN) experiments.tables.readme
 
 lock: env ## pin requirements.in again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from datamodules.encoders import TextEncoder
+from datamodules.encoders.encoder import TextEncoder
 from datamodules.shards import Shard, read_index, read_shard
 
 Arrays = dict[str, Tensor]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from datamodules.encoders import FeatureEncoder, LatentEncoder
+from datamodules.encoders.encoder import FeatureEncoder, LatentEncoder
 from datamodules.latents import ALL, Arrays, Heldout
-from datamodules.sources import Split, VideoSource
+from datamodules.sources.source import Split, VideoSource
 
 DATA = 1
 """Tells the draws of data from those of noise, which have the same seed and number."""

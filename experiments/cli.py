@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from datamodules import hub
+from datamodules.encoders import hub
 from datamodules.shards import ShardError
-from datamodules.sources import SourceError
-from experiments import downloads, report
+from datamodules.sources.source import SourceError
+from experiments import downloads
 from experiments.options import Options, UsageError, parse
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError
@@ -21,9 +21,10 @@ from experiments.pipeline.provenance import commit
 from experiments.pipeline.stage import Context
 from experiments.pipeline.store import Store
 from experiments.plan import plan
-from experiments.results import Results, Table
+from experiments.tables import report
+from experiments.tables.results import Results, Table
 from metrics import weights
-from modules.checkpoint import CheckpointError
+from modules.weights.checkpoint import CheckpointError
 
 BAD_INPUT = (
     *(ValueError, OSError, SourceError, ShardError, StoreError, CheckpointError),

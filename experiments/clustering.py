@@ -12,8 +12,8 @@ import numpy as np
 from datamodules.clusters import Faiss, FineMethod, Lloyd, MiniBatch
 from experiments.cli import main
 from experiments.measures.clustering import Clustered, Planted
-from experiments.results import Column, Results, Row, Table
 from experiments.scales import Scale
+from experiments.tables.results import Column, Results, Row, Table
 
 WIDTH, PARTS = 64, 16
 FULL, MINI = "full k-means", "mini-batch"

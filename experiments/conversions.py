@@ -9,8 +9,8 @@ equal signal-to-noise ratio, and keeps an epsilon expert from t = 1, where it sa
 from dataclasses import replace
 
 from experiments import recipes
-from experiments.samples import Setting
 from experiments.scales import Scale
+from experiments.stages.samples import Setting
 from modules.alignment import MatchSNR, SameTime
 from modules.guard import Guard
 from modules.schedules import Cosine

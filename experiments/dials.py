@@ -8,7 +8,7 @@ import dataclasses
 import importlib
 from typing import Any, cast, get_type_hints
 
-from datamodules.sources import Source
+from datamodules.sources.source import Source
 from experiments.pipeline.stage import canonical
 from experiments.scales import Scale
 
@@ -60,7 +60,9 @@ def source_class(path: str) -> type[Source]:
     """The class package.module.Class. ValueError if there is none, or it is no source."""
     module, _, name = path.rpartition(".")
     if not module:
-        raise ValueError(f"{path!r}: package.module.Class is wanted, as datamodules.folder.Folder")
+        raise ValueError(
+            f"{path!r}: package.module.Class is wanted, as datamodules.sources.folder.Folder"
+        )
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from datamodules import hub
-from datamodules.sources import SourceError
+from datamodules.encoders import hub
+from datamodules.sources.source import SourceError
 from experiments.pipeline.stage import Stage
 from metrics import weights
 

@@ -8,11 +8,11 @@ import ast
 from pathlib import Path
 from typing import Any
 
-from datamodules.autoencoders import StableDiffusionVAE, TinyVAE
-from datamodules.clip_text import ClipText
-from datamodules.encoders import PixelLatents, TinyClipText
+from datamodules.encoders.autoencoders import StableDiffusionVAE, TinyVAE
+from datamodules.encoders.clip_text import ClipText
+from datamodules.encoders.encoder import PixelLatents, TinyClipText
 from experiments.pipeline.stage import canonical
-from modules.checkpoint import CheckpointError
+from modules.weights.checkpoint import CheckpointError
 
 KINDS: dict[str, type] = {
     kind.__name__: kind

@@ -19,21 +19,21 @@ from jsonargparse import ArgumentParser
 
 from experiments import cli, naming, recipes
 from experiments.cli import BAD_INPUT
-from experiments.data import Shards
 from experiments.options import UsageError, cores, read, take_scale
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError, read_json
 from experiments.pipeline.stage import Context, Stage
 from experiments.pipeline.store import Store
-from experiments.routers import Calibrated
 from experiments.scales import Scale
-from experiments.trained import TrainExpert, TrainRouter
+from experiments.stages.clusters import Shards
+from experiments.stages.experts import TrainExpert, TrainRouter
+from experiments.stages.routers import Calibrated
 from experiments.variants import ROUTERS
-from modules.cards import ExpertCard, Origin, RouterCard
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
 from modules.dit import DiTNetwork
-from modules.published import save_expert, save_router
 from modules.routing import RouterNetwork
+from modules.weights.cards import ExpertCard, Origin, RouterCard
+from modules.weights.published import save_expert, save_router
 
 OBJECTIVES = {"fm": FlowMatchingExpert, "ddpm": DDPMExpert, "x0": X0Expert, "v": VExpert}
 

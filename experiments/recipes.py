@@ -7,16 +7,16 @@ import functools
 from collections.abc import Sequence
 from dataclasses import fields, replace
 
-from datamodules.sources import Split
-from experiments.data import Clusters, Encode, Encoded, Shards
-from experiments.evaluation import Judge, Real, Score
-from experiments.judging import Judging
-from experiments.prompts import Heldout, Repeated
-from experiments.published_metrics import PublishedMetrics
-from experiments.routers import Calibrated, Known, Routing
-from experiments.samples import Sample, Setting
+from datamodules.sources.source import Split
 from experiments.scales import Scale
-from experiments.trained import Start, TrainExpert, TrainRouter
+from experiments.scores.judge import Judging
+from experiments.scores.published import PublishedMetrics
+from experiments.scores.score import Judge, Real, Score
+from experiments.stages.clusters import Clusters, Encode, Encoded, Shards
+from experiments.stages.experts import Start, TrainExpert, TrainRouter
+from experiments.stages.prompts import Heldout, Repeated
+from experiments.stages.routers import Calibrated, Known, Routing
+from experiments.stages.samples import Sample, Setting
 from modules.blocks import AdaLN
 from modules.denoising import DenoisingExpert
 from modules.dit import DiT, TextShape

@@ -24,25 +24,25 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from datamodules.autoencoders import StableDiffusionVAE
-from datamodules.clip_text import ClipText
-from datamodules.encoders import LatentEncoder, TextEncoder
-from datamodules.hub import WeightsError, find
+from datamodules.encoders.autoencoders import StableDiffusionVAE
+from datamodules.encoders.clip_text import ClipText
+from datamodules.encoders.encoder import LatentEncoder, TextEncoder
+from datamodules.encoders.hub import WeightsError, find
 from experiments import naming
 from experiments.conversions import LAST
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import commit
 from metrics.pixels import to_uint8
-from modules import paris
-from modules.checkpoint import CheckpointError
 from modules.dit import DiTNetwork
 from modules.ensemble import Ensemble
 from modules.guard import Guard
-from modules.published import CARD, WEIGHTS, load_ensemble
 from modules.sampling import starting_noise
 from modules.selection import Full, Only, Selection, Top
 from modules.solvers import Euler
 from modules.text import Text
+from modules.weights import paris
+from modules.weights.checkpoint import CheckpointError
+from modules.weights.published import CARD, WEIGHTS, load_ensemble
 
 BATCH = 8
 """Pictures drawn at once."""

@@ -24,26 +24,26 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from datamodules.clip_text import ClipText
-from datamodules.dinov2 import DINOv2Features
-from datamodules.hub import WeightsError, find, precision
-from datamodules.hunyuan import HunyuanVAE, Tiles
-from datamodules.pictures import Filter, decode, square
-from datamodules.sources import BadRecordError
-from datamodules.t5_clip import T5ClipText
+from datamodules.encoders.clip_text import ClipText
+from datamodules.encoders.dinov2 import DINOv2Features
+from datamodules.encoders.hub import WeightsError, find, precision
+from datamodules.encoders.hunyuan import HunyuanVAE, Tiles
+from datamodules.encoders.t5_clip import T5ClipText
+from datamodules.sources.pictures import Filter, decode, square
+from datamodules.sources.source import BadRecordError
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import commit
 from experiments.sample import selection
 from metrics.pixels import to_uint8
-from modules import paris2
-from modules.bfl import Rotary
-from modules.checkpoint import CheckpointError
 from modules.ensemble import Ensemble
 from modules.mmdit import MMDiTNetwork
 from modules.routing import Probabilities, RouterNetwork
 from modules.sampling import starting_noise
 from modules.solvers import Euler
 from modules.text import First, Text
+from modules.weights import paris2
+from modules.weights.bfl import Rotary
+from modules.weights.checkpoint import CheckpointError
 
 STEPS, GUIDANCE, RATE = 50, 7.5, 24
 """Euler's steps and guidance of §4.1; frames in a second, which nobody says, are Open-Sora's."""

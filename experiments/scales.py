@@ -8,13 +8,11 @@ guidance of 2.0 and 1.6 for the paper's 7.5 and 6, with half its steps.
 from dataclasses import dataclass
 from typing import Any
 
-from datamodules.autoencoders import StableDiffusionVAE
-from datamodules.classed import Classed, FashionMNIST
-from datamodules.clip_text import ClipText
 from datamodules.clusters import FineMethod, Lloyd, MiniBatch
-from datamodules.digits import Digits
-from datamodules.dinov2 import DINOv2Features
-from datamodules.encoders import (
+from datamodules.encoders.autoencoders import StableDiffusionVAE
+from datamodules.encoders.clip_text import ClipText
+from datamodules.encoders.dinov2 import DINOv2Features
+from datamodules.encoders.encoder import (
     FeatureEncoder,
     LatentEncoder,
     PixelFeatures,
@@ -22,10 +20,12 @@ from datamodules.encoders import (
     TextEncoder,
     TinyClipText,
 )
-from datamodules.imagetext import ImageText
-from datamodules.sources import Source
-from experiments.published_metrics import Networks
-from experiments.starts import PretrainedDiT
+from datamodules.sources.classed import Classed, FashionMNIST
+from datamodules.sources.digits import Digits
+from datamodules.sources.imagetext import ImageText
+from datamodules.sources.source import Source
+from experiments.scores.published import Networks
+from experiments.stages.starts import PretrainedDiT
 from metrics.perceptual import Backbone, Lpips
 from modules.blocks import Size
 from modules.dit import XL, XS, B

@@ -4,19 +4,19 @@ import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from datamodules.moving_digits import MovingDigits
-from datamodules.sources import Split, VideoSource
-from experiments.clip_scores import ClipJudging, ClipScore
-from experiments.corpus import Corpus
-from experiments.data import Clusters, Encode, Shards
-from experiments.evaluation import Real
-from experiments.moving import MovingDigitsJudge, RealClips
-from experiments.prompts import Heldout, InClusters, Prompts
-from experiments.published_clips import PublishedClips
-from experiments.routers import Routing
-from experiments.samples import Sample, Setting
-from experiments.streams import Streamed
-from experiments.trained import Start, TrainExpert, TrainRouter
+from datamodules.sources.moving_digits import MovingDigits
+from datamodules.sources.source import Split, VideoSource
+from experiments.scores.clips import ClipJudging, ClipScore
+from experiments.scores.moving_digits import MovingDigitsJudge, RealClips
+from experiments.scores.published_clips import PublishedClips
+from experiments.scores.score import Real
+from experiments.stages.clusters import Clusters, Encode, Shards
+from experiments.stages.corpus import Corpus
+from experiments.stages.experts import Start, TrainExpert, TrainRouter
+from experiments.stages.prompts import Heldout, InClusters, Prompts
+from experiments.stages.routers import Routing
+from experiments.stages.samples import Sample, Setting
+from experiments.stages.streams import Streamed
 from experiments.video_scales import VideoScale
 from modules.blocks import AdaLN
 from modules.denoising import FlowMatchingExpert

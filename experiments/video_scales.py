@@ -7,19 +7,19 @@ gathered as HunyuanVAE gathers them, guidance of 3 for 7.5, and half of its 50 E
 from dataclasses import dataclass
 from typing import Any
 
-from datamodules.causal import CausalPatches
 from datamodules.clusters import FineMethod, Lloyd, MiniBatch
-from datamodules.dinov2 import DINOv2Features
-from datamodules.encoders import FeatureEncoder, LatentEncoder, PixelFeatures, TextEncoder
-from datamodules.first_frame import FirstFrame
-from datamodules.hunyuan import HunyuanVAE
-from datamodules.moving_digits import MovingDigits
-from datamodules.sources import VideoSource
-from datamodules.t5_clip import T5ClipText
-from datamodules.videotext import VideoShards
-from datamodules.words import Words
-from experiments.published_clips import ClipNetworks
-from experiments.starts import PretrainedFlux
+from datamodules.encoders.causal import CausalPatches
+from datamodules.encoders.dinov2 import DINOv2Features
+from datamodules.encoders.encoder import FeatureEncoder, LatentEncoder, PixelFeatures, TextEncoder
+from datamodules.encoders.first_frame import FirstFrame
+from datamodules.encoders.hunyuan import HunyuanVAE
+from datamodules.encoders.t5_clip import T5ClipText
+from datamodules.encoders.words import Words
+from datamodules.sources.moving_digits import MovingDigits
+from datamodules.sources.source import VideoSource
+from datamodules.sources.videotext import VideoShards
+from experiments.scores.published_clips import ClipNetworks
+from experiments.stages.starts import PretrainedFlux
 from metrics.flow import Flow
 from modules.blocks import Size
 from modules.dit import B

@@ -6,7 +6,7 @@ import tarfile
 
 from PIL import Image
 
-from datamodules.imagetext import ImageText
+from datamodules.sources.imagetext import ImageText
 
 META = {"key": "0", "status": "success", "aesthetic": 6.0, "title": " A title "}
 

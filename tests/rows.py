@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import torch
 
-from experiments.samples import Sample
 from experiments.scales import SCALES
+from experiments.stages.samples import Sample
 from modules.alignment import MatchSNR, SameTime
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
 from modules.guard import Guard, LogisticDamping, StepDamping

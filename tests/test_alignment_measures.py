@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.sources import Split
+from datamodules.sources.source import Split
 from experiments import recipes
-from experiments.evaluation import Score
 from experiments.measures.alignment import Aligned, States
-from experiments.samples import Sample
 from experiments.scales import SCALES
+from experiments.scores.score import Score
+from experiments.stages.samples import Sample
 from metrics import alignment
 from modules.denoising import FlowMatchingExpert
 from modules.ensemble import Ensemble, Uniform

@@ -6,13 +6,13 @@ import pytest
 import torch
 from original_flux import Original, drawn
 
-from modules import flux
-from modules.bfl import FLUX, OPEN_SORA, Names, Rotary, layout, renamed
-from modules.checkpoint import CheckpointError
 from modules.dit import TextShape
-from modules.layouts import untaken
 from modules.mmdit import MMDiT, MMDiTNetwork, MMSize, pack, token_ids
 from modules.text import First, Text
+from modules.weights import flux
+from modules.weights.bfl import FLUX, OPEN_SORA, Names, Rotary, layout, renamed
+from modules.weights.checkpoint import CheckpointError
+from modules.weights.layouts import untaken
 
 SIZE = MMSize(32, 2, 2, 2)
 SHAPE = MMDiT(SIZE, 4, 3, 4, text=TextShape(5, 24, 12))

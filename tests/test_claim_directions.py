@@ -7,9 +7,9 @@ import pytest
 
 from experiments.all_tables import TABLES
 from experiments.all_video import TABLES as VIDEO
-from experiments.claims import Expected, Test
-from experiments.contrasts import Less, NoWorse, Swing, Value
 from experiments.statements import CLAIMS
+from experiments.tables.claim import Expected, Test
+from experiments.tables.contrasts import Less, NoWorse, Swing, Value
 
 Test.__test__ = False  # not pytest's
 

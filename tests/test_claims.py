@@ -6,11 +6,11 @@ import pytest
 
 from experiments.all_tables import TABLES
 from experiments.all_video import TABLES as VIDEO
-from experiments.claims import Claim, Expected, Test, Verdict, above, below, judge, judged
-from experiments.contrasts import Less, Published, Swing, Value
 from experiments.hddm import claims as script
 from experiments.pipeline.files import StoreError
 from experiments.statements import CLAIMS
+from experiments.tables.claim import Claim, Expected, Test, Verdict, above, below, judge, judged
+from experiments.tables.contrasts import Less, Published, Swing, Value
 
 Test.__test__ = False  # not pytest's
 

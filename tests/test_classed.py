@@ -12,8 +12,8 @@ import pytest
 from assets import asset
 from torchvision import datasets
 
-from datamodules.classed import CIFAR10, FashionMNIST
-from datamodules.sources import Refused, SourceError, Split
+from datamodules.sources.classed import CIFAR10, FashionMNIST
+from datamodules.sources.source import Refused, SourceError, Split
 from experiments.pipeline.stage import canonical
 
 CIFAR10_CLASSES = (
@@ -151,7 +151,7 @@ def test_classes_are_torchvisions_in_its_order():
 def test_parts_in_batches_are_the_split(source, size, monkeypatch):
     """kills: a part that runs into the next split, or a batch lost between parts."""
     whole = source.read(Split.JUDGE)
-    monkeypatch.setattr("datamodules.classed.PART", 15)
+    monkeypatch.setattr("datamodules.sources.classed.PART", 15)
     parts, refused = source.parts(Split.JUDGE), Refused()
     assert parts == tuple(f"{i:05d}" for i in range(source.train, source.train + 40, 15))
     batches = [b for part in parts for b in source.batches(Split.JUDGE, part, size, refused)]
@@ -200,7 +200,7 @@ def test_nothing_is_downloaded_unasked(kind, tmp_path, monkeypatch):
 
 def test_a_download_that_is_not_answered_is_given_up(tmp_path, monkeypatch):
     """kills: torchvision's patience, which has no end; a limit left set for the process."""
-    monkeypatch.setattr("datamodules.classed.PATIENCE", 0.3)
+    monkeypatch.setattr("datamodules.sources.classed.PATIENCE", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as server:
         mirror = f"http://127.0.0.1:{server.getsockname()[1]}/"
         monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [mirror])

@@ -18,7 +18,7 @@ from experiments.hddm.table1 import TABLE
 from experiments.pipeline import build
 from experiments.pipeline.launch import local
 from experiments.scales import SCALES
-from modules.checkpoint import CheckpointError
+from modules.weights.checkpoint import CheckpointError
 
 ROOT = Path(__file__).parent.parent
 TINY = ["clusters=2", "batch=8", "steps=4", "router_steps=2", "judge_steps=2",

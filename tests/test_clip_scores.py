@@ -7,14 +7,14 @@ import pytest
 import torch
 from conftest import make
 
-from datamodules.digits import WORDS
-from datamodules.moving_digits import MOTIONS
-from datamodules.sources import Split
+from datamodules.sources.digits import WORDS
+from datamodules.sources.moving_digits import MOTIONS
+from datamodules.sources.source import Split
 from experiments import video_recipes as recipes
-from experiments.clip_scores import AESTHETIC, BEGINS, CLIP, FVD, METRICS, MOTION, ClipScore
-from experiments.moving import CONFIDENCE, RealClips
 from experiments.pipeline.store import Store
-from experiments.samples import Pictures
+from experiments.scores.clips import AESTHETIC, BEGINS, CLIP, FVD, METRICS, MOTION, ClipScore
+from experiments.scores.moving_digits import CONFIDENCE, RealClips
+from experiments.stages.samples import Pictures
 from experiments.video_scales import VIDEO_SCALES
 from metrics.clip_judge import MovingJudge, train_judge
 from metrics.frechet import frechet_distance

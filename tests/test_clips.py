@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from videos import grey, ramp, write
 
-from datamodules.clips import clip
-from datamodules.pictures import Filter, square
-from datamodules.sources import BadRecordError, LeftOutError
+from datamodules.sources.clips import clip
+from datamodules.sources.pictures import Filter, square
+from datamodules.sources.source import BadRecordError, LeftOutError
 
 
 def read(path, frames, rate, side=16, **changed):
@@ -150,7 +150,7 @@ def test_a_cut_between_two_frames_is_no_short_clip(tmp_path, monkeypatch):
         def decode(self, stream):
             yield from (frame for i, frame in enumerate(self.file.decode(stream)) if i < 30)
 
-    monkeypatch.setattr("datamodules.clips.av.open", Cut)
+    monkeypatch.setattr("datamodules.sources.clips.av.open", Cut)
     with pytest.raises(BadRecordError, match="cut short: 30 of 40 frames"):
         read(path, 40, 24)
 
@@ -167,7 +167,7 @@ def test_nothing_is_decoded_after_the_last_frame(tmp_path):
 
 def test_a_clip_known_to_be_short_is_not_decoded(tmp_path, monkeypatch):
     """kills: hours of short clips decoded to be left out."""
-    monkeypatch.setattr("datamodules.clips._timed", None)
+    monkeypatch.setattr("datamodules.sources.clips._timed", None)
     with pytest.raises(LeftOutError):
         read(write(tmp_path / "a.mp4", [grey(i) for i in range(10)]), 100, 24)
 
@@ -203,6 +203,6 @@ def test_no_memory_is_not_a_bad_record(tmp_path, monkeypatch):
         raise MemoryError
 
     path = write(tmp_path / "a.mp4", [grey(1)] * 3)
-    monkeypatch.setattr("datamodules.clips.square", full)
+    monkeypatch.setattr("datamodules.sources.clips.square", full)
     with pytest.raises(MemoryError):
         read(path, 1, 24)

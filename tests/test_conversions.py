@@ -9,8 +9,8 @@ from mixture import randn
 
 from experiments import conversions, recipes
 from experiments.conversions import corrected, literal, readings
-from experiments.samples import Setting
 from experiments.scales import SCALES
+from experiments.stages.samples import Setting
 from modules.alignment import MatchSNR, SameTime
 from modules.expert import Expert
 from modules.guard import Guard

@@ -9,12 +9,12 @@ import pytest
 from conftest import make
 from matplotlib.colors import to_hex
 
-from experiments.columns import Column
 from experiments.drawing import curves
 from experiments.drawing.labels import place
 from experiments.pipeline.stage import Measurement
-from experiments.results import Results, Row, Table
 from experiments.scales import SCALES
+from experiments.tables.columns import Column
+from experiments.tables.results import Results, Row, Table
 
 T_2 = 4.302652729911275  # Student's t at 0.975 with 2 degrees of freedom, from a printed table
 FID, HITS, COST = Column("fid", "FID", 2), Column("hits", "Hits, %", 1, 100), Column("n", "Cost", 0)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.pictures import Filter, decode, scaled, square
-from datamodules.sources import BadRecordError, LeftOutError
+from datamodules.sources.pictures import Filter, decode, scaled, square
+from datamodules.sources.source import BadRecordError, LeftOutError
 
 every_filter = pytest.mark.parametrize("resize", Filter)
 

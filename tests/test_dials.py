@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from datamodules.classed import CIFAR10
-from datamodules.digits import Digits
-from datamodules.folder import Folder
-from datamodules.imagetext import ImageText
+from datamodules.sources.classed import CIFAR10
+from datamodules.sources.digits import Digits
+from datamodules.sources.folder import Folder
+from datamodules.sources.imagetext import ImageText
 from experiments.dials import changed
 from experiments.options import UsageError, parse
 from experiments.scales import SCALES
@@ -46,22 +46,25 @@ def test_options_reach_whatever_a_dial_holds():
 def test_another_source_has_its_own_options_and_is_table_1s_too():
     """kills: --source that keeps the scale's own fields, or leaves LAION-Art to Table 1."""
     named = ("--scale.source.name", "mine", "--scale.source.root", "/pictures")
-    found = read("--scale", "paper", "--source", "datamodules.folder.Folder", *named)
+    found = read("--scale", "paper", "--source", "datamodules.sources.folder.Folder", *named)
     assert found.source == Folder("mine", "/pictures")
     assert found.matched == replace(PAPER.matched, source=found.source)
     assert found == replace(PAPER, source=found.source, matched=found.matched)
-    medium = read("--scale", "medium", "--source", "datamodules.classed.CIFAR10")
+    medium = read("--scale", "medium", "--source", "datamodules.sources.classed.CIFAR10")
     assert medium == replace(SCALES["medium"], source=CIFAR10())
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--source", "datamodules.folder.Nothing"], "no class datamodules.folder.Nothing"),
+        (
+            ["--source", "datamodules.sources.folder.Nothing"],
+            "no class datamodules.sources.folder.Nothing",
+        ),
         (["--source", "Folder"], "package.module.Class is wanted"),
         (["--source", "modules.blocks.Size"], "is no source"),
-        (["--source", "datamodules.folder.Folder"], "scale.source.name"),
-        (["--source", "datamodules.digits.Digits", "--source", "x"], "given twice"),
+        (["--source", "datamodules.sources.folder.Folder"], "scale.source.name"),
+        (["--source", "datamodules.sources.digits.Digits", "--source", "x"], "given twice"),
         (["--scale.source.nothing", "3"], "scale.source.nothing"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

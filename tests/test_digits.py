@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from datamodules.digits import Digits
-from datamodules.sources import Split
+from datamodules.sources.digits import Digits
+from datamodules.sources.source import Split
 
 NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 every_split = pytest.mark.parametrize("split", Split)

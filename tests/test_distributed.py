@@ -14,13 +14,14 @@ import pytest
 from conftest import make
 from safetensors.torch import load_file
 
-from datamodules.sources import Split
-from experiments import distributed, recipes
-from experiments.joining import TrainHead
+from datamodules.sources.source import Split
+from experiments import recipes
 from experiments.pipeline.stage import Context, Hardware, Strategy
 from experiments.pipeline.store import Store
 from experiments.scales import SCALES
-from experiments.trained import Validation
+from experiments.stages.experts import Validation
+from experiments.stages.joining import TrainHead
+from experiments.training import distributed
 from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert
 from modules.training import Optim

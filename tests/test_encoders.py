@@ -8,8 +8,8 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from datamodules.digits import WORDS
-from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
+from datamodules.encoders.encoder import PixelFeatures, PixelLatents, TinyClipText
+from datamodules.sources.digits import WORDS
 
 WORDINGS = ("a handwritten {}", "the digit {}", "a {} written by hand", "a scan of the number {}")
 ALL = [wording.format(word) for wording in WORDINGS for word in WORDS]

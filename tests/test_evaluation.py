@@ -8,14 +8,14 @@ import pytest
 import torch
 from conftest import make
 
-from datamodules.sources import Split
+from datamodules.sources.source import Split
 from experiments import recipes
-from experiments.evaluation import Real
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.stage import Context, canonical
 from experiments.pipeline.store import Store
 from experiments.scales import SCALES
+from experiments.scores.score import Real
 from metrics.diversity import nearest
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert

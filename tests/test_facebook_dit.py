@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from original_dit import Original, sincos
 
 from modules.blocks import AdaLN, Size
-from modules.checkpoint import CheckpointError
 from modules.dit import DiT, DiTNetwork, TextShape
-from modules.facebook_dit import CLASSES, convert, layout, positions, read
-from modules.layouts import wanted
-from modules.pretrained import Transfer
 from modules.timesteps import Index
+from modules.weights.checkpoint import CheckpointError
+from modules.weights.facebook_dit import CLASSES, convert, layout, positions, read
+from modules.weights.layouts import wanted
+from modules.weights.pretrained import Transfer
 
 ZERO = DiT(Size(24, 2, 3), 8, 4, 2, AdaLN.ZERO, None, 16, time=Index())
 SINGLE = replace(ZERO, adaln=AdaLN.SINGLE, text=TextShape(3, 6, 5), text_std=0.02, head_std=0.02)

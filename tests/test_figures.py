@@ -8,11 +8,11 @@ from conftest import serial
 
 from experiments.cli import main
 from experiments.drawing.prompts import CAPTIONS, PRINTED, SHOWN, places
-from experiments.evaluation import Drawn
 from experiments.hddm import ablation_ordering, ablation_schedules, figures, table4
 from experiments.pipeline.launch import local
-from experiments.prompts import Given
 from experiments.scales import SCALES
+from experiments.scores.score import Drawn
+from experiments.stages.prompts import Given
 
 PICTURES = (1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 

@@ -8,7 +8,7 @@ import torch
 from conftest import full_disk
 
 from experiments.pipeline.files import StoreError, read_json, write_whole
-from experiments.training import WholeCheckpointIO
+from experiments.training.fit import WholeCheckpointIO
 
 
 @pytest.mark.parametrize("part", [None, "fixed.part"])

@@ -10,15 +10,15 @@ from conftest import make
 from diffusers import AutoencoderKLHunyuanVideo
 from videos import grey, ramp, write
 
-from datamodules.clip_text import ClipText
-from datamodules.encoders import PixelFeatures, TinyClipText
-from datamodules.first_frame import FirstFrame
-from datamodules.hunyuan import HunyuanVAE
+from datamodules.encoders.clip_text import ClipText
+from datamodules.encoders.encoder import PixelFeatures, TinyClipText
+from datamodules.encoders.first_frame import FirstFrame
+from datamodules.encoders.hunyuan import HunyuanVAE
+from datamodules.encoders.t5_clip import T5ClipText
 from datamodules.shards import read_index, read_shard
-from datamodules.sources import Split
-from datamodules.t5_clip import T5ClipText
-from datamodules.videotext import VideoText
-from experiments.data import Clusters, Encode, Shards
+from datamodules.sources.source import Split
+from datamodules.sources.videotext import VideoText
+from experiments.stages.clusters import Clusters, Encode, Shards
 
 
 def test_features_are_of_the_first_frame_alone():

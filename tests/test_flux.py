@@ -6,8 +6,8 @@ import pytest
 import torch
 from small_video import SHAPE, alive, clips, condition, enliven, given, randn
 
-from modules.checkpoint import CheckpointError
-from modules.flux import WIDENED, begin
+from modules.weights.checkpoint import CheckpointError
+from modules.weights.flux import WIDENED, begin
 
 FIRST = replace(SHAPE, first=True)
 T = torch.tensor([0.2, 0.7])

@@ -11,15 +11,15 @@ from original_flux import Original, drawn
 from paris2_hub import contiguous, sharded
 from safetensors.torch import save_file
 
-from datamodules.hub import WeightsError
+from datamodules.encoders.hub import WeightsError
 from experiments import video_recipes
-from experiments.starts import PretrainedFlux
-from experiments.trained import Start
+from experiments.stages.experts import Start
+from experiments.stages.starts import PretrainedFlux
 from experiments.video_scales import VIDEO_SCALES
-from modules.bfl import renamed
-from modules.checkpoint import CheckpointError
 from modules.dit import DiT
 from modules.mmdit import MMDiT, MMDiTNetwork, MMSize
+from modules.weights.bfl import renamed
+from modules.weights.checkpoint import CheckpointError
 
 SCALE = replace(
     VIDEO_SCALES["smoke"], size=MMSize(32, 2, 2, 2), steps=1, warmup=0, ema_start=0, batch=3

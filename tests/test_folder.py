@@ -8,9 +8,9 @@ from assets import asset
 from conftest import write_cluster
 from PIL import Image
 
-from datamodules.folder import Folder
 from datamodules.shards import read_index, read_shard
-from datamodules.sources import Refused, SourceError, Split
+from datamodules.sources.folder import Folder
+from datamodules.sources.source import Refused, SourceError, Split
 from experiments.pipeline.stage import canonical
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from diffusers import AutoencoderKLHunyuanVideo
 
-from datamodules import hunyuan
-from datamodules.hub import WeightsError
-from datamodules.hunyuan import HunyuanVAE, Tiles
+from datamodules.encoders.encoder import hunyuan
+from datamodules.encoders.hub import WeightsError
+from datamodules.encoders.hunyuan import HunyuanVAE, Tiles
 from experiments.pipeline.stage import canonical
 
 SMALL = {"block_out_channels": (4, 4, 8, 8), "layers_per_block": 1, "norm_num_groups": 2}

@@ -8,9 +8,9 @@ import pytest
 from assets import asset
 from imagetexts import META, png, record, source, write, write_five
 
-from datamodules.imagetext import ImageText
-from datamodules.pictures import Filter
-from datamodules.sources import Refused, Split
+from datamodules.sources.imagetext import ImageText
+from datamodules.sources.pictures import Filter
+from datamodules.sources.source import Refused, Split
 from experiments.pipeline.stage import canonical
 
 

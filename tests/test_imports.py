@@ -104,7 +104,11 @@ def test_the_suite_keeps_its_rules():
         ),
         ("modules/dit.py", "from experiments import store", "modules.dit imports experiments"),
         ("datamodules/shards.py", "import modules.text", "datamodules.shards imports modules"),
-        ("datamodules/digits.py", "import metrics", "datamodules.digits imports metrics"),
+        (
+            "datamodules/sources/digits.py",
+            "import metrics",
+            "datamodules.sources.digits imports metrics",
+        ),
         ("metrics/frechet.py", "from datamodules import digits", "frechet imports datamodules"),
         (
             "metrics/frechet.py",

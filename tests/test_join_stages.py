@@ -8,13 +8,13 @@ import pytest
 import torch
 from conftest import make
 
-from datamodules.sources import Split
+from datamodules.sources.source import Split
 from experiments import recipes
 from experiments.hddm import ablation_join
-from experiments.joining import Added, Card, Removed, Rule
 from experiments.measures.routing import MEAN, TIMES, Routed, Served, averaged
 from experiments.scales import SCALES
-from experiments.trained import TrainExpert
+from experiments.stages.experts import TrainExpert
+from experiments.stages.joining import Added, Card, Removed, Rule
 from metrics.embedded import judged
 from modules.denoising import FlowMatchingExpert
 from modules.routing import RouterNetwork

@@ -8,15 +8,15 @@ import torch
 from assets import asset
 from imagetexts import source, write_five
 
-from datamodules.classed import FashionMNIST
-from datamodules.sources import Split
+from datamodules.sources.classed import FashionMNIST
+from datamodules.sources.source import Split
 from experiments import recipes
-from experiments.columns import ACCURACY, DIVERSITY, FID, SPREAD
-from experiments.evaluation import Judge, Real
 from experiments.pipeline.stage import Context
 from experiments.pipeline.store import Store
-from experiments.published_metrics import PublishedMetrics
 from experiments.scales import SCALES
+from experiments.scores.published import PublishedMetrics
+from experiments.scores.score import Judge, Real
+from experiments.tables.columns import ACCURACY, DIVERSITY, FID, SPREAD
 from metrics.embedded import ClassJudge, judged, train_judge
 from metrics.perceptual import Backbone, Lpips
 

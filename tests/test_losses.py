@@ -7,13 +7,13 @@ import pytest
 import torch
 from conftest import make
 
-from datamodules.sources import Split
+from datamodules.sources.source import Split
 from experiments import recipes
 from experiments.measures import losses
 from experiments.measures.losses import THIRDS, ByNoise, Convergence, errors, loss_at, reached
 from experiments.pipeline.stage import Context
 from experiments.scales import SCALES
-from experiments.trained import TrainExpert
+from experiments.stages.experts import TrainExpert
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
 from modules.dit import DiT, TextShape

@@ -5,8 +5,8 @@ import pytest
 import torch
 from pytorch_fid.fid_score import calculate_frechet_distance
 
-from datamodules.digits import Digits
-from datamodules.sources import Split
+from datamodules.sources.digits import Digits
+from datamodules.sources.source import Split
 from metrics.diversity import agreement, spread, within_groups
 from metrics.embedded import ClassJudge, _shift, judged, train_judge
 from metrics.frechet import frechet_distance, kernel_distance

@@ -5,9 +5,9 @@ import pytest
 import torch
 from small_video import centroid, seeded
 
-from datamodules.digits import WORDS, Digits
-from datamodules.moving_digits import CAPTIONS, MOTIONS, SCENES, MovingDigits, caption
-from datamodules.sources import Refused, Split
+from datamodules.sources.digits import WORDS, Digits
+from datamodules.sources.moving_digits import CAPTIONS, MOTIONS, SCENES, MovingDigits, caption
+from datamodules.sources.source import Refused, Split
 from metrics.flow import Flow
 from metrics.pixels import to_uint8
 

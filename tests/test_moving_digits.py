@@ -7,7 +7,7 @@ import pytest
 import torch
 from small_video import centroid, seeded
 
-from datamodules.moving_digits import MOTIONS, SCENES, MovingDigits, Pose, poses, render
+from datamodules.sources.moving_digits import MOTIONS, SCENES, MovingDigits, Pose, poses, render
 
 SIDE, FRAMES = MovingDigits.image, MovingDigits.frames
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from datamodules.autoencoders import StableDiffusionVAE, TinyVAE
-from datamodules.clip_text import ClipText
-from datamodules.digits import Digits
-from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
-from datamodules.imagetext import ImageText
+from datamodules.encoders.autoencoders import StableDiffusionVAE, TinyVAE
+from datamodules.encoders.clip_text import ClipText
+from datamodules.encoders.encoder import PixelFeatures, PixelLatents, TinyClipText
+from datamodules.sources.digits import Digits
+from datamodules.sources.imagetext import ImageText
 from experiments import naming
-from modules.checkpoint import CheckpointError
+from modules.weights.checkpoint import CheckpointError
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import time
 import fsspec
 import pytest
 
-from datamodules.opening import AHEAD, CHUNK, Patience, opened
-from datamodules.sources import SourceError
+from datamodules.sources.opening import AHEAD, CHUNK, Patience, opened
+from datamodules.sources.source import SourceError
 
 CONTENT = os.urandom(3 * CHUNK + 17)
 SHORT = Patience(opening=2, silence=2)

@@ -10,18 +10,18 @@ import torch
 from hub import EXPERTS, Expert, Router, random
 from safetensors.torch import load_file, save_file
 
-from modules import paris
 from modules.blocks import AdaLN, Size
-from modules.checkpoint import CheckpointError
 from modules.dit import DiT, DiTNetwork, TextShape, count_parameters
-from modules.layouts import untaken, wanted
 from modules.objectives import Velocity
-from modules.paris import PARIS_1, Conventions, expert_layout, router_layout
 from modules.routing import RouterNetwork
 from modules.schedules import Linear
 from modules.selection import Full, Top
 from modules.text import Text
 from modules.timesteps import Rounded
+from modules.weights import paris
+from modules.weights.checkpoint import CheckpointError
+from modules.weights.layouts import untaken, wanted
+from modules.weights.paris import PARIS_1, Conventions, expert_layout, router_layout
 
 TEXT = TextShape(5, 12, 12)
 ROUTER = DiT(Size(16, 2, 4), 8, 4, 2, AdaLN.ZERO, None)

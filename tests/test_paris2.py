@@ -11,13 +11,13 @@ from original_flux import Original, drawn
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from modules import paris2
-from modules.checkpoint import CheckpointError
 from modules.dit import TextShape
 from modules.mmdit import pack, token_ids
-from modules.paris2 import STAGES, Stage
-from modules.tensors import parts, stored
 from modules.text import Text
+from modules.weights import paris2
+from modules.weights.checkpoint import CheckpointError
+from modules.weights.paris2 import STAGES, Stage
+from modules.weights.tensors import parts, stored
 
 NULL = torch.ones(5, hub.TEXT), torch.ones(hub.POOLED)
 

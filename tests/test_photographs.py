@@ -14,21 +14,22 @@ from conftest import make
 from networks import lay_inception
 from original_dit import Original
 
-from datamodules.autoencoders import StableDiffusionVAE
-from datamodules.clip_text import ClipText
 from datamodules.clusters import MiniBatch
-from datamodules.dinov2 import DINOv2Features
-from datamodules.imagetext import ImageText
+from datamodules.encoders.autoencoders import StableDiffusionVAE
+from datamodules.encoders.clip_text import ClipText
+from datamodules.encoders.dinov2 import DINOv2Features
 from datamodules.shards import read_index, read_shard
-from datamodules.sources import Split
-from experiments import downloads, recipes, report
+from datamodules.sources.imagetext import ImageText
+from datamodules.sources.source import Split
+from experiments import downloads, recipes
 from experiments.hddm import table1, table4
 from experiments.pipeline.build import behind
 from experiments.pipeline.store import Store
-from experiments.published_metrics import Networks
-from experiments.results import Results
 from experiments.scales import SCALES, Matched
-from experiments.starts import PretrainedDiT
+from experiments.scores.published import Networks
+from experiments.stages.starts import PretrainedDiT
+from experiments.tables import report
+from experiments.tables.results import Results
 from experiments.variants import MIXES
 from metrics.features import Dinov2Features, InceptionFeatures
 from metrics.perceptual import Backbone, Lpips

@@ -9,8 +9,8 @@ import pytest
 from test_report import Given, Judge
 
 from experiments.drawing import pictures
-from experiments.evaluation import Score
-from experiments.results import Row
+from experiments.scores.score import Score
+from experiments.tables.results import Row
 
 
 def test_the_picture_shows_one_sample_a_class_and_row(store):

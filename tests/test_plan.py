@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from conftest import make
 
-from datamodules.autoencoders import StableDiffusionVAE
-from datamodules.clip_text import ClipText
+from datamodules.encoders.autoencoders import StableDiffusionVAE
+from datamodules.encoders.clip_text import ClipText
 from experiments import cli, downloads, recipes
 from experiments.hddm.table1 import TABLE
 from experiments.measures import encoding

@@ -6,16 +6,17 @@ import pytest
 import torch
 from conftest import make
 
-from experiments import recipes, trained
+from experiments import recipes
 from experiments.pipeline.stage import Context
 from experiments.scales import SCALES
-from experiments.trained import Start
+from experiments.stages import experts
+from experiments.stages.experts import Start
 from modules.blocks import Size
-from modules.checkpoint import CheckpointError
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.dit import DiT, DiTNetwork, TextShape
-from modules.pretrained import Transfer, transfer
 from modules.text import Text
+from modules.weights.checkpoint import CheckpointError
+from modules.weights.pretrained import Transfer, transfer
 
 SHAPE = DiT(Size(8, 1, 2), 4, 2, 2, text=TextShape(3, 6, 5), text_std=0.02, head_std=0.02)
 BLOCK = "trunk.blocks.0."
@@ -124,7 +125,7 @@ def test_an_expert_begins_with_the_trained_weights_of_its_source(store, monkeypa
         state = stage.begun(context.store).network.state_dict()
         begun.append({name: x.clone() for name, x in state.items()})
 
-    monkeypatch.setattr(trained, "train", watched)
+    monkeypatch.setattr(experts, "train", watched)
     stage.make(store.root, Context(store, device="cpu"))
     theirs, drawn = source.load(store).network.state_dict(), stage.build().network.state_dict()
     for name, x in begun[0].items():

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from conftest import make
 
-from datamodules.digits import Digits
-from datamodules.sources import Split
+from datamodules.sources.digits import Digits
+from datamodules.sources.source import Split
 from experiments import recipes
 from experiments.pipeline.store import Store
-from experiments.prompts import Given, Heldout, Repeated
 from experiments.scales import SCALES
+from experiments.stages.prompts import Given, Heldout, Repeated
 from metrics.embedded import judged
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Only, Top

@@ -15,9 +15,9 @@ from experiments.pipeline import build
 from experiments.pipeline.build import SAMPLING, run_seed
 from experiments.pipeline.stage import Context
 from experiments.pipeline.store import Store
-from experiments.prompts import Given
-from experiments.samples import Sample, Setting
 from experiments.scales import SCALES
+from experiments.stages.prompts import Given
+from experiments.stages.samples import Sample, Setting
 from metrics.pixels import to_uint8
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert

@@ -9,19 +9,25 @@ import pytest
 import torch
 
 from modules.blocks import AdaLN, Size
-from modules.cards import ExpertCard, Origin, RouterCard, decode, encode
-from modules.checkpoint import CheckpointError
 from modules.dit import DiT, DiTNetwork, TextShape, count_parameters
 from modules.ensemble import Ensemble
 from modules.expert import Expert
 from modules.guard import Guard
 from modules.objectives import X0, Epsilon, V, Velocity
-from modules.published import load_ensemble, load_expert, load_router, save_expert, save_router
 from modules.routing import RouterNetwork
 from modules.schedules import Cosine, Linear, LinearBeta, NicholDhariwal
 from modules.selection import Full
 from modules.text import Text
 from modules.timesteps import Index, Rounded, SameNoise
+from modules.weights.cards import ExpertCard, Origin, RouterCard, decode, encode
+from modules.weights.checkpoint import CheckpointError
+from modules.weights.published import (
+    load_ensemble,
+    load_expert,
+    load_router,
+    save_expert,
+    save_router,
+)
 
 SHAPE = DiT(Size(8, 1, 2), 4, 2, 2, text=TextShape(3, 6, 5), head_std=0.5)
 ORIGIN = Origin("digits-8x8:1f", 3, "pixels", "TinyClipText", "handwritten digits", "CC-BY-4.0")

@@ -11,12 +11,12 @@ from checkpoints import lay_clip, lay_encoders, transformers_clip
 from conftest import make
 from networks import lay_inception, pictures
 
-from datamodules.sources import Records, Split
-from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
+from datamodules.sources.source import Records, Split
 from experiments.pipeline.stage import Context
 from experiments.pipeline.store import Store
-from experiments.published_metrics import Networks, PublishedMetrics
-from experiments.samples import Pictures
+from experiments.scores.published import Networks, PublishedMetrics
+from experiments.stages.samples import Pictures
+from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
 from metrics.features import Dinov2Features, InceptionFeatures
 from metrics.frechet import frechet_distance, subset_kernel_distance
 from metrics.manifold import coverage, recall

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.readme import filled
+from experiments.tables.readme import filled
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

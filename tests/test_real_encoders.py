@@ -13,10 +13,10 @@ from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, Dinov2Model
 
-from datamodules.autoencoders import StableDiffusionVAE, TinyVAE
-from datamodules.clip_text import ClipText
-from datamodules.dinov2 import DINOv2Features
-from datamodules.hub import WeightsError, find
+from datamodules.encoders.autoencoders import StableDiffusionVAE, TinyVAE
+from datamodules.encoders.clip_text import ClipText
+from datamodules.encoders.dinov2 import DINOv2Features
+from datamodules.encoders.hub import WeightsError, find
 
 WORDS = ["a red car", "two dogs on a beach, at sunset", "", "a red car " * 40]
 

@@ -2,8 +2,8 @@
 
 from experiments import recipes
 from experiments.scales import SCALES
-from experiments.starts import PretrainedDiT
-from experiments.trained import Start
+from experiments.stages.experts import Start
+from experiments.stages.starts import PretrainedDiT
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.dit import XL, B
 from modules.timesteps import Index, Rounded

@@ -11,14 +11,14 @@ import pytest
 from conftest import full_disk, make
 from scipy.stats import ttest_1samp
 
-from experiments import report
-from experiments.columns import Column
-from experiments.judging import Judging
 from experiments.pipeline.stage import Measurement
 from experiments.pipeline.store import Store
-from experiments.results import Results, Row, Table
 from experiments.scales import SCALES
-from experiments.statistics import Estimate, estimate
+from experiments.scores.judge import Judging
+from experiments.tables import report
+from experiments.tables.columns import Column
+from experiments.tables.results import Results, Row, Table
+from experiments.tables.statistics import Estimate, estimate
 
 T_2 = 4.302652729911275  # Student's t at 0.975 with 2 degrees of freedom, from a printed table
 PAPER = ({"Paper": 29.64}, {"Paper": 22.6}, {})

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import pytest
 from test_report import COLUMNS, TABLE, Given, Judge, fill, rows, write
 
-from experiments.columns import Column
 from experiments.pipeline.stage import Measurement
-from experiments.results import Results, Row, Table
 from experiments.scales import SCALES
+from experiments.tables.columns import Column
+from experiments.tables.results import Results, Row, Table
 
 PARTS = {"0.1": {"fid": 3.0, "hits": 0.25}, "0.5": {"fid": 4.0, "hits": 0.75}}
 

@@ -8,12 +8,12 @@ import torch
 from conftest import make
 from torch import nn
 
-from datamodules.sources import Split
+from datamodules.sources.source import Split
 from experiments import recipes
 from experiments.pipeline import build
 from experiments.pipeline.store import Store
-from experiments.routers import Known, at_rows, networks
 from experiments.scales import SCALES
+from experiments.stages.routers import Known, at_rows, networks
 from metrics.calibration import log_loss
 from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert

@@ -28,7 +28,7 @@ from experiments.hddm import (
     table3,
     table4,
 )
-from experiments.prompts import Repeated
+from experiments.stages.prompts import Repeated
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.schedules import Cosine, Linear
 from modules.selection import Top

@@ -24,7 +24,7 @@ from rows import (
     weights,
 )
 
-from datamodules.sources import Split
+from datamodules.sources.source import Split
 from experiments.hddm import (
     ablation_init,
     ablation_objectives,
@@ -33,11 +33,11 @@ from experiments.hddm import (
     ablation_selection,
     ablation_weights,
 )
-from experiments.routers import Calibrated, Known
+from experiments.stages.routers import Calibrated, Known
 from modules.dit import XL
-from modules.pretrained import Transfer
 from modules.selection import Full, Top
 from modules.timesteps import Rounded
+from modules.weights.pretrained import Transfer
 
 EACH = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 """A scale, and what the paper says of it."""

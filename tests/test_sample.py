@@ -12,9 +12,9 @@ from test_paris import ROUTER, hub  # noqa: F401  a fixture
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from experiments import sample
-from modules import paris
 from modules.selection import Full, Top
 from modules.text import Text
+from modules.weights import paris
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 

@@ -13,10 +13,10 @@ from checkpoints import lay_encoders, lay_t5
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from datamodules import hunyuan
+from datamodules.encoders.encoder import hunyuan
 from experiments import sample, sample_video
-from modules import paris2
-from modules.paris2 import Stage
+from modules.weights import paris2
+from modules.weights.paris2 import Stage
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from datamodules.digits import Digits
-from datamodules.sources import (
+from datamodules.sources.digits import Digits
+from datamodules.sources.source import (
     FEWEST_BAD,
     BadRecordError,
     LeftOutError,

@@ -10,13 +10,13 @@ from conftest import make
 from imagetexts import png, record, source, write
 from scipy.spatial.distance import cdist
 
-from datamodules.digits import Digits
-from datamodules.sources import Records, Split
+from datamodules.sources.digits import Digits
+from datamodules.sources.source import Records, Split
 from experiments import recipes
-from experiments.data import Encoded
 from experiments.pipeline.build import noised
 from experiments.pipeline.store import Store
 from experiments.scales import SCALES
+from experiments.stages.clusters import Encoded
 from modules.schedules import Cosine, Linear
 
 SMOKE = replace(SCALES["smoke"], clusters=4)

@@ -10,20 +10,21 @@ import torch
 from conftest import make, serial
 from original_dit import Original
 
-from experiments import cli, recipes, trained
+from experiments import cli, recipes
 from experiments.hddm import ablation_init
 from experiments.pipeline.launch import local
 from experiments.scales import SCALES
-from experiments.starts import PretrainedDiT
-from experiments.trained import Start
+from experiments.stages import experts
+from experiments.stages.experts import Start
+from experiments.stages.starts import PretrainedDiT
 from metrics.weights import WeightsError
 from modules.blocks import Size
-from modules.checkpoint import CheckpointError
 from modules.denoising import DDPMExpert, FlowMatchingExpert, X0Expert
 from modules.dit import XL
-from modules.facebook_dit import convert
-from modules.pretrained import Transfer
 from modules.timesteps import Index, Rounded, Thousand
+from modules.weights.checkpoint import CheckpointError
+from modules.weights.facebook_dit import convert
+from modules.weights.pretrained import Transfer
 
 TOY = PretrainedDiT(size=Size(24, 2, 3))
 SMOKE = replace(
@@ -52,14 +53,14 @@ def begun(module, source=TOY, what=Transfer()):
 def test_training_from_it_tells_of_every_tensor(store, file, monkeypatch, module):
     """kills: weights left as drawn, or drawn again after; a report of another conversion, without
     the file's hash, or not among what the store guards; weights that no longer load."""
-    stage, real, seen = begun(module), trained.train, []
+    stage, real, seen = begun(module), experts.train, []
 
     def watched(stage, folder, context, *rest):
         state = stage.begun(context.store).network.state_dict()
         seen.append({name: x.clone() for name, x in state.items()})
         real(stage, folder, context, *rest)
 
-    monkeypatch.setattr(trained, "train", watched)
+    monkeypatch.setattr(experts, "train", watched)
     folder = make(store, stage)
     network = stage.build().network
     report = convert(torch.load(file), network)

@@ -9,16 +9,16 @@ import pytest
 import torch
 from conftest import make
 
-from datamodules.causal import CausalPatches
-from datamodules.encoders import PixelFeatures
-from datamodules.first_frame import FirstFrame
-from datamodules.moving_digits import CAPTIONS, MOTIONS, MovingDigits
-from datamodules.sources import Split
+from datamodules.encoders.causal import CausalPatches
+from datamodules.encoders.encoder import PixelFeatures
+from datamodules.encoders.first_frame import FirstFrame
+from datamodules.encoders.words import Words
+from datamodules.sources.moving_digits import CAPTIONS, MOTIONS, MovingDigits
+from datamodules.sources.source import Split
 from datamodules.streams import Drawing, Said
-from datamodules.words import Words
 from experiments import video_recipes as recipes
-from experiments.data import Shards
-from experiments.streams import Streamed
+from experiments.stages.clusters import Shards
+from experiments.stages.streams import Streamed
 from experiments.video_scales import VIDEO_SCALES
 from modules.training import Optim
 

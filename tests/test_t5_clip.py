@@ -9,10 +9,10 @@ from checkpoints import lay_encoders, lay_t5
 from safetensors.torch import load_file, save_file
 from transformers import T5EncoderModel, T5Tokenizer
 
-from datamodules import t5_clip
-from datamodules.clip_text import ClipText
-from datamodules.hub import WeightsError
-from datamodules.t5_clip import T5ClipText, read_null, write_null
+from datamodules.encoders.clip_text import ClipText
+from datamodules.encoders.encoder import t5_clip
+from datamodules.encoders.hub import WeightsError
+from datamodules.encoders.t5_clip import T5ClipText, read_null, write_null
 from experiments.pipeline.stage import canonical
 
 WORDS = ["a red car", "two dogs run on the beach, at sunset", "", "a woman with long hair " * 40]

@@ -8,7 +8,7 @@ from test_report import TABLE, Given, rows
 
 from experiments import cli
 from experiments.pipeline.launch import local
-from experiments.results import Row
+from experiments.tables.results import Row
 
 SMOKE = ["--scale", "smoke", "--seeds", "2"]
 

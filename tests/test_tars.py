@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from imagetexts import png, record, source, write, write_five
 
-from datamodules.imagetext import ImageText
-from datamodules.sources import Refused, SourceError, Split
+from datamodules.sources.imagetext import ImageText
+from datamodules.sources.source import Refused, SourceError, Split
 
 
 @pytest.fixture

@@ -11,20 +11,20 @@ import torch
 from conftest import full_disk, killed_at, make
 from safetensors.torch import load_file
 
-from datamodules.digits import Digits
 from datamodules.latents import BatchStream
 from datamodules.shards import ShardError, read_index, read_shard
-from datamodules.sources import Split
+from datamodules.sources.digits import Digits
+from datamodules.sources.source import Split
 from experiments import recipes
-from experiments import training as loop
-from experiments.evaluation import Judge
 from experiments.pipeline.store import Store
 from experiments.scales import SCALES
+from experiments.scores.score import Judge
+from experiments.training import fit as loop
 from modules.blocks import Size
-from modules.checkpoint import CheckpointError, load_weights, save_weights
 from modules.denoising import FlowMatchingExpert
 from modules.routing import Router
 from modules.training import Optim
+from modules.weights.checkpoint import CheckpointError, load_weights, save_weights
 
 SMOKE = replace(SCALES["smoke"], size=Size(8, 1, 2), router=Size(8, 1, 2))
 LONG = replace(SMOKE, steps=120, router_steps=120, batch=32, router_batch=8, ema=0.9, ema_start=30)

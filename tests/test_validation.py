@@ -10,12 +10,12 @@ from conftest import killed_at, make
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from datamodules.latents import Heldout
-from datamodules.sources import Split
+from datamodules.sources.source import Split
 from experiments import recipes
 from experiments.pipeline.store import Store
 from experiments.scales import SCALES
-from experiments.trained import Validation
-from experiments.training import Curve
+from experiments.stages.experts import Validation
+from experiments.training.fit import Curve
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
 from modules.dit import DiT, TextShape

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from datamodules.causal import CausalPatches
-from datamodules.encoders import PixelFeatures
-from datamodules.first_frame import FirstFrame
-from datamodules.moving_digits import CAPTIONS
-from datamodules.words import Words
+from datamodules.encoders.causal import CausalPatches
+from datamodules.encoders.encoder import PixelFeatures
+from datamodules.encoders.first_frame import FirstFrame
+from datamodules.encoders.words import Words
+from datamodules.sources.moving_digits import CAPTIONS
 
 CLIPS = np.random.default_rng(0).uniform(-1, 1, (3, 2, 9, 6, 4)).astype(np.float32)
 

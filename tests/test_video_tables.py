@@ -7,22 +7,22 @@ import pytest
 import torch
 from conftest import make
 
-from datamodules.causal import CausalPatches
-from datamodules.digits import Digits
-from datamodules.encoders import PixelFeatures, PixelLatents, TinyClipText
-from datamodules.moving_digits import MovingDigits
-from datamodules.sources import Split
+from datamodules.encoders.causal import CausalPatches
+from datamodules.encoders.encoder import PixelFeatures, PixelLatents, TinyClipText
+from datamodules.sources.digits import Digits
+from datamodules.sources.moving_digits import MovingDigits
+from datamodules.sources.source import Split
 from experiments import video_recipes as recipes
 from experiments.all_video import TABLES
-from experiments.clip_scores import ClipScore
-from experiments.data import Clusters, Encode
 from experiments.dials import filled
 from experiments.measures import budgets
 from experiments.measures.evidence import Evidence, Shown
 from experiments.paris2 import i2v, specialization, switching, table1
 from experiments.pipeline.files import read_json
-from experiments.prompts import Heldout, InClusters
-from experiments.samples import Sample
+from experiments.scores.clips import ClipScore
+from experiments.stages.clusters import Clusters, Encode
+from experiments.stages.prompts import Heldout, InClusters
+from experiments.stages.samples import Sample
 from experiments.video_scales import VIDEO_SCALES
 from modules.mmdit import MMSize
 from modules.selection import Alternate

@@ -9,14 +9,14 @@ from conftest import killed_at, make
 from safetensors.torch import load_file
 from torch import nn
 
-from experiments import distributed
 from experiments import video_recipes as recipes
 from experiments.pipeline.stage import Context, Hardware, Strategy
 from experiments.pipeline.store import Store
+from experiments.training import distributed
 from experiments.video_scales import VIDEO_SCALES
 from modules.denoising import FlowMatchingExpert
-from modules.flux import WIDENED
 from modules.mmdit import MMDiTNetwork, MMSize
+from modules.weights.flux import WIDENED
 
 SMOKE = VIDEO_SCALES["smoke"]
 SCALE = replace(SMOKE, size=MMSize(8, 1, 1, 1), steps=20, warmup=2, ema_start=6, text_dropout=0.5)

@@ -7,11 +7,11 @@ from imagetexts import META
 from imagetexts import write as write_shard
 from videos import grey, ramp, write
 
-from datamodules.folder import Folder
-from datamodules.imagetext import ImageText
-from datamodules.pictures import Filter
-from datamodules.sources import Refused, SourceError, Split
-from datamodules.videotext import VideoShards, VideoText
+from datamodules.sources.folder import Folder
+from datamodules.sources.imagetext import ImageText
+from datamodules.sources.pictures import Filter
+from datamodules.sources.source import Refused, SourceError, Split
+from datamodules.sources.videotext import VideoShards, VideoText
 from experiments.pipeline.stage import canonical
 
 SMALL = {"image": 16, "frames": 3, "rate": 12.0}

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from experiments.columns import Column
 from experiments.drawing.style import COLOURS, INK, png, tidy
-from experiments.results import Results
-from experiments.statistics import Estimate, estimate
+from experiments.tables.columns import Column
+from experiments.tables.results import Results
+from experiments.tables.statistics import Estimate, estimate
 
 PANEL = 2.3
 """Inches of a panel's width."""

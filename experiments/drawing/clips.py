@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from experiments.clip_scores import ClipScore
 from experiments.drawing.style import FAINT, INK, page, picture, png
-from experiments.results import Results
-from experiments.samples import Images, Sample
+from experiments.scores.clips import ClipScore
+from experiments.stages.samples import Images, Sample
+from experiments.tables.results import Results
 
 PROMPTS, ACROSS = 6, 2
 """Blocks, and blocks side by side."""

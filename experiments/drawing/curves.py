@@ -14,11 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from experiments.columns import Column
 from experiments.drawing.labels import place
 from experiments.drawing.style import COLOURS, FAINT, INK, MARKERS, png, tidy
-from experiments.results import Results
-from experiments.statistics import Estimate
+from experiments.tables.columns import Column
+from experiments.tables.results import Results
+from experiments.tables.statistics import Estimate
 
 DASHES = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
 """The lines of rows that have no place along x, in the order of use."""

@@ -15,9 +15,9 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from experiments.drawing.style import FAINT, INK, page, picture, png
-from experiments.evaluation import Drawn, Score
 from experiments.pipeline.store import Store
-from experiments.results import Results
+from experiments.scores.score import Drawn, Score
+from experiments.tables.results import Results
 
 FRAMED = "red: the judge reads another class than the caption names"
 MOST = 400

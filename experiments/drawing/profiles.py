@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 
-from experiments.columns import Column
 from experiments.drawing.style import COLOURS, MARKERS, png, tidy
-from experiments.results import Results
+from experiments.tables.columns import Column
+from experiments.tables.results import Results
 
 
 def profiles(

@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from experiments.data import Shards
 from experiments.drawing.style import COLOURS, FAINT, INK, Box, arrow, page, picture, png, write
 from experiments.pipeline.files import read_json
 from experiments.pipeline.store import Store
-from experiments.samples import Sample
-from experiments.trained import TrainExpert, TrainRouter
+from experiments.stages.clusters import Shards
+from experiments.stages.experts import TrainExpert, TrainRouter
+from experiments.stages.samples import Sample
 from modules.guidance import Guided
 from modules.objectives import X0, Epsilon, V, Velocity
 from modules.sampling import euler, uniform

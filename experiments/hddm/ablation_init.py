@@ -12,20 +12,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from datamodules.sources import Split
+from datamodules.sources.source import Split
 from experiments import recipes
 from experiments.cli import main
-from experiments.columns import Column
-from experiments.comparisons import index, verdict
 from experiments.drawing.style import COLOURS, INK, png, tidy
 from experiments.measures.losses import Convergence
-from experiments.results import Results, Row, Table
 from experiments.scales import Scale
-from experiments.statistics import estimate
-from experiments.trained import Start, TrainExpert, Validation
+from experiments.stages.experts import Start, TrainExpert, Validation
+from experiments.tables.columns import Column
+from experiments.tables.comparisons import index, verdict
+from experiments.tables.results import Results, Row, Table
+from experiments.tables.statistics import estimate
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.dit import DiT
-from modules.pretrained import Transfer
+from modules.weights.pretrained import Transfer
 
 PAPER_COLUMN = "Convergence, times (paper)"
 PAPER = 1.2

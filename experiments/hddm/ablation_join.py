@@ -9,17 +9,17 @@ small: 6 min for 3 seeds on 2 cores beyond Table 1.
 import sys
 from dataclasses import replace
 
-from datamodules.sources import Split
+from datamodules.sources.source import Split
 from experiments import recipes
 from experiments.cli import main
-from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, ROUTER, Column
-from experiments.data import Shards
 from experiments.drawing.pictures import grid
-from experiments.joining import Added, Card, Removed, Rule, TrainHead
 from experiments.measures.routing import Routed, Served
-from experiments.results import Results, Row, Table
-from experiments.routers import Routing
 from experiments.scales import Scale
+from experiments.stages.clusters import Shards
+from experiments.stages.joining import Added, Card, Removed, Rule, TrainHead
+from experiments.stages.routers import Routing
+from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, ROUTER, Column
+from experiments.tables.results import Results, Row, Table
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Top
 

@@ -11,11 +11,11 @@ import sys
 
 from experiments import conversions, recipes
 from experiments.cli import main
-from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
-from experiments.comparisons import compared
-from experiments.results import Results, Row, Table
 from experiments.scales import Scale
-from experiments.trained import TrainExpert
+from experiments.stages.experts import TrainExpert
+from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
+from experiments.tables.comparisons import compared
+from experiments.tables.results import Results, Row, Table
 from experiments.variants import DDPM_CLUSTERS
 from modules.denoising import DDPMExpert, DenoisingExpert, FlowMatchingExpert, VExpert, X0Expert
 from modules.schedules import Cosine, Linear

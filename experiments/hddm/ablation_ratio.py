@@ -9,11 +9,11 @@ import sys
 
 from experiments import conversions, recipes
 from experiments.cli import main
-from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, NEAREST
-from experiments.comparisons import compared
 from experiments.drawing.curves import curve
-from experiments.results import Results, Row, Table
 from experiments.scales import Scale
+from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, NEAREST
+from experiments.tables.comparisons import compared
+from experiments.tables.results import Results, Row, Table
 from experiments.variants import DDPM_CLUSTERS
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.selection import Top

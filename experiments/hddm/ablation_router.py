@@ -9,15 +9,15 @@ small: 1 min for 3 seeds on 2 cores beyond Table 1.
 import itertools
 import sys
 
-from datamodules.sources import Split
+from datamodules.sources.source import Split
 from experiments import recipes
 from experiments.cli import main
-from experiments.columns import ACCURACY, DIVERSITY, FID, KID, ROUTER, Column
-from experiments.comparisons import compared
 from experiments.drawing.curves import curve
 from experiments.measures.routing import TIMES, Routed
-from experiments.results import Results, Row, Table
 from experiments.scales import Scale
+from experiments.tables.columns import ACCURACY, DIVERSITY, FID, KID, ROUTER, Column
+from experiments.tables.comparisons import compared
+from experiments.tables.results import Results, Row, Table
 from experiments.variants import ROUTERS, STRATEGIES
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Full

@@ -11,14 +11,14 @@ from dataclasses import replace
 
 from experiments import conversions, recipes
 from experiments.cli import main
-from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
-from experiments.comparisons import compared
 from experiments.conversions import CORRECTED, READINGS
 from experiments.drawing.pictures import sample_grid
-from experiments.results import Results, Row, Table
-from experiments.samples import Setting
 from experiments.scales import Scale
-from experiments.trained import TrainExpert
+from experiments.stages.experts import TrainExpert
+from experiments.stages.samples import Setting
+from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
+from experiments.tables.comparisons import compared
+from experiments.tables.results import Results, Row, Table
 from modules.denoising import DDPMExpert, DenoisingExpert, FlowMatchingExpert
 from modules.schedules import Cosine, Linear, Schedule
 from modules.selection import Full, Only, Selection, Switch

@@ -9,11 +9,11 @@ import sys
 
 from experiments import recipes
 from experiments.cli import main
-from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, NEAREST, ROUTER
-from experiments.comparisons import compared
 from experiments.drawing.curves import scatter
-from experiments.results import Results, Row, Table
 from experiments.scales import Scale
+from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, NEAREST, ROUTER
+from experiments.tables.comparisons import compared
+from experiments.tables.results import Results, Row, Table
 from experiments.variants import ROUTERS
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Nucleus, Selection, Threshold, Top

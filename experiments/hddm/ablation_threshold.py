@@ -10,11 +10,11 @@ import sys
 
 from experiments import conversions, recipes
 from experiments.cli import main
-from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
-from experiments.comparisons import compared
 from experiments.drawing.curves import curve
-from experiments.results import Results, Row, Table
 from experiments.scales import Scale
+from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
+from experiments.tables.comparisons import compared
+from experiments.tables.results import Results, Row, Table
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.schedules import Cosine
 from modules.selection import Only, Switch

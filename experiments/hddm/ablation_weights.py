@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 
-from datamodules.sources import Split
+from datamodules.sources.source import Split
 from experiments import recipes
 from experiments.cli import main
-from experiments.columns import Column
-from experiments.comparisons import compared, index
 from experiments.drawing.style import COLOURS, INK, MARKERS, png, tidy
 from experiments.measures.losses import THIRDS, ByNoise
-from experiments.results import Results, Row, Table
 from experiments.scales import Scale
-from experiments.statistics import estimate
+from experiments.tables.columns import Column
+from experiments.tables.comparisons import compared, index
+from experiments.tables.results import Results, Row, Table
+from experiments.tables.statistics import estimate
 from modules.denoising import (
     DDPMExpert,
     DenoisingExpert,

@@ -7,14 +7,14 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from experiments import report
-from experiments.claims import Line, Verdict, detail, judged
 from experiments.cli import UsageError, parse
-from experiments.columns import MISSING
-from experiments.contrasts import Published
 from experiments.mathematics import Check, checks
 from experiments.pipeline.files import StoreError, write_whole
 from experiments.statements import CLAIMS
+from experiments.tables import report
+from experiments.tables.claim import Line, Verdict, detail, judged
+from experiments.tables.columns import MISSING
+from experiments.tables.contrasts import Published
 
 CLAIM = ("#", "Section", "Claim", "Paper", "Readings")
 READING = ("#", "Reading", "Metric", "Ours", "n", "Verdict", "Why")

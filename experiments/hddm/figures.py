@@ -11,10 +11,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from datamodules.digits import Digits
+from datamodules.sources.digits import Digits
 from experiments import conversions, recipes
 from experiments.cli import main
-from experiments.columns import ACCURACY, EXPERT, ROUTER
 from experiments.conversions import CORRECTED, LATE
 from experiments.drawing import schematics
 from experiments.drawing.pictures import (
@@ -29,13 +28,14 @@ from experiments.drawing.pictures import (
     sheet,
 )
 from experiments.drawing.prompts import CAPTIONS, places
-from experiments.evaluation import Drawn, Score
-from experiments.prompts import Given
-from experiments.results import Results, Row, Table
-from experiments.routers import Routing
-from experiments.samples import Sample, Setting
 from experiments.scales import Scale
-from experiments.trained import TrainExpert
+from experiments.scores.score import Drawn, Score
+from experiments.stages.experts import TrainExpert
+from experiments.stages.prompts import Given
+from experiments.stages.routers import Routing
+from experiments.stages.samples import Sample, Setting
+from experiments.tables.columns import ACCURACY, EXPERT, ROUTER
+from experiments.tables.results import Results, Row, Table
 from experiments.variants import MIXES, ROUTERS, STRATEGIES
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.schedules import Cosine, Linear

@@ -9,10 +9,10 @@ import sys
 
 from experiments import recipes
 from experiments.cli import main
-from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, ROUTER
 from experiments.drawing.pictures import sample_grid
-from experiments.results import Row, Table
 from experiments.scales import Scale
+from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, ROUTER
+from experiments.tables.results import Row, Table
 from experiments.variants import ROUTERS, STRATEGIES
 from modules.denoising import FlowMatchingExpert
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from experiments import conversions, recipes
 from experiments.cli import main
-from experiments.columns import Column
 from experiments.measures.resources import (
     A40,
     A100,
@@ -28,9 +27,10 @@ from experiments.measures.resources import (
     utilisation,
 )
 from experiments.pipeline.stage import Measurement
-from experiments.results import Results, Row, Table
 from experiments.scales import Scale
-from experiments.statistics import Estimate
+from experiments.tables.columns import Column
+from experiments.tables.results import Results, Row, Table
+from experiments.tables.statistics import Estimate
 from experiments.variants import MIXES
 from modules.blocks import AdaLN
 from modules.denoising import FlowMatchingExpert

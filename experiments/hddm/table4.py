@@ -12,15 +12,15 @@ from scipy.stats import ttest_rel
 
 from experiments import conversions, recipes
 from experiments.cli import main
-from experiments.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
-from experiments.comparisons import compared, index
 from experiments.conversions import CORRECTED
 from experiments.drawing.pictures import sample_grid
-from experiments.evaluation import Score
 from experiments.pipeline.store import Store
-from experiments.results import Results, Row, Table
-from experiments.samples import Setting
 from experiments.scales import Scale
+from experiments.scores.score import Score
+from experiments.stages.samples import Setting
+from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
+from experiments.tables.comparisons import compared, index
+from experiments.tables.results import Results, Row, Table
 from experiments.variants import MIXES, ROUTERS
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Top

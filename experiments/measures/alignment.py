@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.data import Encoded, Shards
 from experiments.measures.routing import MEAN, averaged
 from experiments.pipeline.build import MEASURING, noised, run_seed
 from experiments.pipeline.stage import Context, Measurement
 from experiments.pipeline.store import Store
-from experiments.samples import Sample
+from experiments.stages.clusters import Encoded, Shards
+from experiments.stages.samples import Sample
 from metrics import alignment
 from modules.ensemble import Ensemble
 from modules.guidance import Guided

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from experiments.measures.resources import expert_flops, parameters, router_flops
-from experiments.trained import TrainExpert, TrainRouter
+from experiments.stages.experts import TrainExpert, TrainRouter
 from modules.training import Optim
 
 

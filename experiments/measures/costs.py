@@ -10,9 +10,7 @@ from functools import singledispatch
 
 import torch
 
-from datamodules.sources import picture
-from experiments.data import Clusters, Encode, Encoded, Shards
-from experiments.evaluation import Real, Score
+from datamodules.sources.source import picture
 from experiments.measures import encoding
 from experiments.measures.resources import (
     Precision,
@@ -24,10 +22,12 @@ from experiments.measures.resources import (
     static_bytes,
 )
 from experiments.pipeline.stage import Stage
-from experiments.published_metrics import PublishedMetrics
-from experiments.routers import Calibrated
-from experiments.samples import Sample
-from experiments.trained import TrainExpert, TrainRouter
+from experiments.scores.published import PublishedMetrics
+from experiments.scores.score import Real, Score
+from experiments.stages.clusters import Clusters, Encode, Encoded, Shards
+from experiments.stages.experts import TrainExpert, TrainRouter
+from experiments.stages.routers import Calibrated
+from experiments.stages.samples import Sample
 from modules.dit import DiT
 from modules.mmdit import MMDiT
 from modules.training import Optim

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from datamodules.autoencoders import Autoencoder
-from datamodules.clip_text import ClipText
-from datamodules.dinov2 import DINOv2Features
-from datamodules.encoders import FeatureEncoder, LatentEncoder, TextEncoder
+from datamodules.encoders.autoencoders import Autoencoder
+from datamodules.encoders.clip_text import ClipText
+from datamodules.encoders.dinov2 import DINOv2Features
+from datamodules.encoders.encoder import FeatureEncoder, LatentEncoder, TextEncoder
 
 DINOV2_PATCH, WIDTH, DEPTH, HEADS = 14, 1024, 24, 16
 """DINOv2's and CLIP's ViT-L."""

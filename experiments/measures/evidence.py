@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from experiments.corpus import Corpus
 from experiments.pipeline.build import MEASURING, noised, run_seed
 from experiments.pipeline.stage import Context, Measurement, Stage
-from experiments.routers import answers
-from experiments.trained import TrainRouter
+from experiments.stages.corpus import Corpus
+from experiments.stages.experts import TrainRouter
+from experiments.stages.routers import answers
 from modules.schedules import Linear
 from modules.text import First
 

@@ -10,10 +10,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from experiments.data import Encoded
 from experiments.pipeline.build import MEASURING, run_seed
 from experiments.pipeline.stage import Context, Measurement
-from experiments.trained import TrainExpert
+from experiments.stages.clusters import Encoded
+from experiments.stages.experts import TrainExpert
 from modules.denoising import DenoisingExpert
 from modules.objectives import x0_weight
 from modules.text import Text

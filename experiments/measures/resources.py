@@ -17,10 +17,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.data import Shards
-from experiments.evaluation import Score
 from experiments.pipeline.stage import Context, Measurement
-from experiments.trained import TrainExpert, TrainRouter
+from experiments.scores.score import Score
+from experiments.stages.clusters import Shards
+from experiments.stages.experts import TrainExpert, TrainRouter
 from modules.blocks import AdaLN
 from modules.dit import XL, B, DiT, TextShape, count_parameters
 from modules.mmdit import MMDiT

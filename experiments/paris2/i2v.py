@@ -9,13 +9,13 @@ import sys
 
 from experiments import video_recipes as recipes
 from experiments.cli import main
-from experiments.clip_scores import BEGINS, METRICS
-from experiments.columns import EXPERT, ROUTER
-from experiments.comparisons import compared
 from experiments.drawing.clips import sheet
-from experiments.results import Results, Row, Table
-from experiments.routers import Routing
-from experiments.trained import TrainExpert
+from experiments.scores.clips import BEGINS, METRICS
+from experiments.stages.experts import TrainExpert
+from experiments.stages.routers import Routing
+from experiments.tables.columns import EXPERT, ROUTER
+from experiments.tables.comparisons import compared
+from experiments.tables.results import Results, Row, Table
 from experiments.video_scales import VIDEO_SCALES, VideoScale
 from modules.selection import Only, Selection, Top
 

@@ -9,11 +9,11 @@ import sys
 
 from experiments import video_recipes as recipes
 from experiments.cli import main
-from experiments.columns import Column
-from experiments.comparisons import compared
 from experiments.drawing.profiles import profiles
 from experiments.measures.evidence import TIMES, Evidence, Shown
-from experiments.results import Results, Row, Table
+from experiments.tables.columns import Column
+from experiments.tables.comparisons import compared
+from experiments.tables.results import Results, Row, Table
 from experiments.video_scales import VIDEO_SCALES, VideoScale
 
 ACCURACY = Column("accuracy", "Accuracy, %, mean over t", 1, factor=100)

@@ -11,12 +11,12 @@ import numpy as np
 
 from experiments import video_recipes as recipes
 from experiments.cli import main
-from experiments.clip_scores import AESTHETIC, CLIP, FVD, METRICS
-from experiments.columns import EXPERT, Column
-from experiments.comparisons import index, verdict
-from experiments.prompts import InClusters
-from experiments.results import Results, Row, Table
-from experiments.statistics import estimate
+from experiments.scores.clips import AESTHETIC, CLIP, FVD, METRICS
+from experiments.stages.prompts import InClusters
+from experiments.tables.columns import EXPERT, Column
+from experiments.tables.comparisons import index, verdict
+from experiments.tables.results import Results, Row, Table
+from experiments.tables.statistics import estimate
 from experiments.video_scales import VIDEO_SCALES, VideoScale
 from modules.selection import Only
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from experiments import video_recipes as recipes
 from experiments.cli import main
-from experiments.clip_scores import AESTHETIC, CLIP, MOTION, WARPING, ClipScore
-from experiments.columns import EXPERT
-from experiments.comparisons import compared, index
 from experiments.drawing.bars import bars
-from experiments.prompts import InClusters
-from experiments.results import Results, Row, Table
+from experiments.scores.clips import AESTHETIC, CLIP, MOTION, WARPING, ClipScore
+from experiments.stages.prompts import InClusters
+from experiments.tables.columns import EXPERT
+from experiments.tables.comparisons import compared, index
+from experiments.tables.results import Results, Row, Table
 from experiments.video_scales import VIDEO_SCALES, VideoScale
 from metrics.wins import Wins, best_of
 from modules.selection import Alternate, Only, Selection, Switch

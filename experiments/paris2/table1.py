@@ -8,13 +8,13 @@ import sys
 
 from experiments import video_recipes as recipes
 from experiments.cli import main
-from experiments.clip_scores import AESTHETIC, CLIP, FVD, METRICS, MOTION, ClipScore
-from experiments.columns import EXPERT, ROUTER
-from experiments.comparisons import index
 from experiments.drawing.bars import gains
 from experiments.drawing.clips import sheet
 from experiments.measures import budgets
-from experiments.results import Results, Row, Table
+from experiments.scores.clips import AESTHETIC, CLIP, FVD, METRICS, MOTION, ClipScore
+from experiments.tables.columns import EXPERT, ROUTER
+from experiments.tables.comparisons import index
+from experiments.tables.results import Results, Row, Table
 from experiments.video_scales import VIDEO_SCALES, VideoScale
 from modules.selection import Full, Selection, Top
 

@@ -1,8 +1,8 @@
 """What HDDM says of conversion, of combining two experts, of thresholds, order and schedules."""
 
-from experiments.claims import Claim, Expected, Test, above, below, no_worse
-from experiments.contrasts import Names, Swing
 from experiments.conversions import READINGS, SLOPES
+from experiments.tables.claim import Claim, Expected, Test, above, below, no_worse
+from experiments.tables.contrasts import Names, Swing
 
 SAMPLERS = ("DDIM", "ancestral")
 FM = ("FM", "")

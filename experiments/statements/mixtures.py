@@ -1,9 +1,9 @@
 """What HDDM says of heterogeneous against homogeneous experts, and of how experts are trained."""
 
-from experiments.claims import Claim, Expected, Test, above, below, no_worse
-from experiments.contrasts import Value
 from experiments.conversions import CORRECTED, EARLY, LATE, SLOPES
 from experiments.measures.losses import THIRDS
+from experiments.tables.claim import Claim, Expected, Test, above, below, no_worse
+from experiments.tables.contrasts import Value
 
 ROUTED = (
     *(("text-aware", how) for how in (EARLY, LATE, *SLOPES, CORRECTED)),

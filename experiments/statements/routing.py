@@ -1,7 +1,7 @@
 """What HDDM says of decentralised against monolithic models, and of which experts to ask."""
 
-from experiments.claims import Claim, Expected, Test, above, below
-from experiments.contrasts import Value
+from experiments.tables.claim import Claim, Expected, Test, above, below
+from experiments.tables.contrasts import Value
 
 FORMS = ("text-free", "text-aware")
 """The paper's router reads no text (Eq. 2); under one that does, every claim is read again."""

@@ -1,8 +1,8 @@
 """What HDDM says of switching between two experts: threshold, order, schedules."""
 
-from experiments.claims import Claim, Expected, Test, above, below
-from experiments.contrasts import Swing
 from experiments.conversions import READINGS
+from experiments.tables.claim import Claim, Expected, Test, above, below
+from experiments.tables.contrasts import Swing
 
 
 def _thresholds(key: str, a: str, b: str, *, lower: bool) -> tuple[Test, ...]:

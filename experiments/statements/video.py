@@ -1,7 +1,7 @@
 """What Paris 2.0 says of video: the ensemble, schedules set by hand, what experts learn."""
 
-from experiments.claims import Claim, Expected, Test, above, below
-from experiments.contrasts import Gap, Names
+from experiments.tables.claim import Claim, Expected, Test, above, below
+from experiments.tables.contrasts import Gap, Names
 
 MONOLITH: Names = ("Monolithic", "")
 STRATEGIES = ("Top-1", "Top-2", "Full")

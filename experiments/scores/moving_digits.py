@@ -1,0 +1,161 @@
+"""What is made of moving digits: the judge that reads them, and real clips beside samples."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from datamodules.encoders.encoder import CPU
+from datamodules.sources.digits import WORDS
+from datamodules.sources.moving_digits import CAPTIONS, MOTIONS, MovingDigits
+from datamodules.sources.source import Split, picture
+from experiments.pipeline.build import SAMPLING, run_seed
+from experiments.pipeline.files import read_json
+from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Store
+from experiments.scores.clips import ClipJudging, Each
+from experiments.stages.experts import load_trained
+from experiments.stages.prompts import Asked
+from experiments.stages.samples import Images, Pictures
+from experiments.tables.columns import Column
+from metrics.clip_judge import MovingJudge, train_judge
+from metrics.flow import Flow
+from metrics.pixels import to_uint8
+from modules.weights.checkpoint import save_weights
+
+BATCH = 64
+"""Clips in a batch that the judge learns from."""
+SCENES = len({motion.scene for motion in MOTIONS})
+
+PROMPT = Column("prompt", "Prompt accuracy, %", 1, factor=100)
+DIGIT = Column("digit", "Digit accuracy, %", 1, factor=100)
+MOVES = Column("moves", "Motion accuracy, %", 1, factor=100)
+SPEED = Column("motion", "Motion of edges, px/frame", 3)
+LEGIBLE = Column("legible", "Legibility, %", 1, factor=100)
+"""The judge's confidence in whatever digit it sees: how clear a clip is, whatever was asked."""
+CONFIDENCE = Column("confidence", "Prompt confidence, %", 1, factor=100)
+"""The judge's probability of the digit that was asked for times that of the motion."""
+
+
+@dataclass(frozen=True)
+class MovingDigitsJudge(ClipJudging):
+    """weights.safetensors of the judge, judge.json: how far it can be trusted, and heldout.npy: its
+    features of the held-out clips. It learns from digits that no other stage reads."""
+
+    preferred: ClassVar[Column] = CONFIDENCE
+    source: MovingDigits
+    steps: int
+    flow: Flow
+    seed: int = 0
+
+    @property
+    def label(self) -> str:
+        return "judge of moving digits"
+
+    @property
+    def cost(self) -> float:
+        return 0.07 * self.steps
+
+    def make(self, folder: Path, context: Context) -> None:
+        shape = picture(self.source)
+        judge = train_judge(self._batch, shape, len(WORDS), len(MOTIONS), self.steps, self.seed)
+        save_weights(judge, folder / "weights.safetensors")
+        heldout = self.source.read(Split.HELDOUT)
+        read = judge.read(heldout.images)
+        np.save(folder / "heldout.npy", read.features)
+        digit, motion = np.divmod(heldout.labels, len(MOTIONS))
+        found = {
+            "digit": float((read.object.argmax(1) == digit).mean()),
+            "motion": float((read.motion.argmax(1) == motion).mean()),
+        }
+        (folder / "judge.json").write_text(json.dumps(found) + "\n")
+
+    def _batch(self, g: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        drawn = self.source.draw(Split.JUDGE, range(SCENES), BATCH, g)
+        return drawn.clips, drawn.labels // len(MOTIONS), drawn.labels % len(MOTIONS)
+
+    def load(self, store: Store) -> MovingJudge:
+        judge = MovingJudge(picture(self.source), len(WORDS), len(MOTIONS))
+        load_trained(judge, self, store)
+        return judge.eval().requires_grad_(False)
+
+    def instead(self, column: Column) -> tuple[Column, ...]:
+        if column.key == "fvd":
+            return (replace(column, title="FVD (moving-digit features)"),)
+        others = {
+            "clip": (PROMPT, DIGIT, MOVES, CONFIDENCE),
+            "aesthetic": (LEGIBLE,),
+            "motion": (SPEED,),
+        }
+        return others.get(column.key, (column,))
+
+    def read(
+        self, clips: Images, captions: Sequence[str], labels: NDArray[np.int64], context: Context
+    ) -> tuple[NDArray[np.floating], Each]:
+        found = self.load(context.store).read(clips)
+        digit, motion = np.divmod(labels, len(MOTIONS))
+        rows = np.arange(len(labels))
+        shown, moves = found.object.argmax(1) == digit, found.motion.argmax(1) == motion
+        moved = self.flow.scores(to_uint8(clips))
+        each = {
+            "prompt": shown & moves,
+            "digit": shown,
+            "moves": moves,
+            "legible": found.object.max(axis=1),
+            "confidence": found.object[rows, digit] * found.motion[rows, motion],
+            "motion": moved.speed,
+            "warping": moved.warping_error,
+            "visible": moved.visible,
+        }
+        return found.features, {key: x.astype(np.float64) for key, x in each.items()}
+
+    def reference(self, context: Context) -> NDArray[np.floating]:
+        return np.load(context.store.file(self, "heldout.npy"))
+
+    def remarks(self, store: Store) -> tuple[str, ...]:
+        found = read_json(store.file(self, "judge.json"))
+        return (
+            f"The judge reads the digit of {found['digit']:.1%} and the motion of "
+            f"{found['motion']:.1%} of the held-out clips rightly.",
+        )
+
+
+@dataclass(frozen=True)
+class RealClips(Pictures):
+    """n clips of training digits, drawn by seed, with their own captions: what a perfect copy of
+    the data would get."""
+
+    source: MovingDigits
+    n: int
+    seed: int
+
+    @property
+    def label(self) -> str:
+        return f"real clips, seed {self.seed}"
+
+    def make(self, folder: Path, context: Context) -> None:
+        g = torch.Generator().manual_seed(run_seed(self.seed, SAMPLING))
+        drawn = self.source.draw(Split.TRAIN, range(SCENES), self.n, g)
+        np.savez(folder / "clips.npz", clips=drawn.clips.numpy(), labels=drawn.labels.numpy())
+
+    def prompts(self, store: Store) -> Asked:
+        labels = self._read(store, "labels")
+        return [CAPTIONS[label] for label in labels], labels
+
+    def pictures(self, store: Store, device: torch.device = CPU) -> Iterator[Images]:
+        clips = self._read(store, "clips")
+        for start in range(0, self.n, BATCH):
+            yield clips[start : start + BATCH]
+
+    def evaluations(self, store: Store) -> dict[str, float]:
+        """They took none."""
+        return {"expert_evaluations": 0.0, "router_evaluations": 0.0}
+
+    def _read(self, store: Store, name: str) -> NDArray[Any]:
+        with np.load(store.file(self, "clips.npz")) as arrays:
+            return arrays[name]

@@ -1,0 +1,173 @@
+"""The judge of `paper`: the metrics that papers print, by the networks that others trained.
+
+FID, KID, FD-DINOv2, precision, recall, density, coverage against the held-out split, the CLIP
+similarity of picture and caption, LPIPS within a prompt: of pictures rounded to eight bits.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from datamodules.sources.source import Refused, Source, Split
+from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Store
+from experiments.scores.judge import Judging
+from experiments.stages.parts import BATCH
+from experiments.stages.samples import Pictures
+from experiments.tables.columns import Column
+from metrics.clip import Clip
+from metrics.features import Dinov2Features, Features, InceptionFeatures
+from metrics.frechet import Moments, moments_distance, subset_kernel_distance
+from metrics.manifold import coverage, density, precision, recall
+from metrics.perceptual import Lpips
+from metrics.pixels import to_uint8
+from metrics.reference import Reference, load_moments, save_moments
+
+Encoded = NDArray[np.float32]
+SUBSETS, SUBSET = 100, 1000
+"""Of KID, as Inception papers have it."""
+OVERLAP = {"precision": precision, "recall": recall, "density": density, "coverage": coverage}
+NEIGHBOURHOOD = 10_000
+"""Pictures a side of precision, recall, density and coverage: their published use has 10,000 to
+50,000, and all distances between them are counted."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Which networks judge: inception in FID and KID, dinov2 in all else that is of features."""
+
+    inception: InceptionFeatures = InceptionFeatures()
+    dinov2: Dinov2Features = Dinov2Features()
+    clip: Clip = Clip()
+    lpips: Lpips = Lpips()
+
+    @property
+    def features(self) -> tuple[Features, Features]:
+        return self.inception, self.dinov2
+
+
+@dataclass(frozen=True)
+class PublishedMetrics(Judging):
+    """Features of the first n held-out pictures, <network>.npy, and their moments, each in a file
+    whose name says data, split, n, resizing and network."""
+
+    source: Source
+    n: int
+    networks: Networks = field(default=Networks())
+
+    @property
+    def label(self) -> str:
+        return "reference features of the held-out split"
+
+    @property
+    def cost(self) -> float:
+        return 0.5 * self.n
+
+    def make(self, folder: Path, context: Context) -> None:
+        held = self._heldout()
+        found = _features(held, self.networks.features, context.torch_device)
+        for network, rows in zip(self.networks.features, found, strict=True):
+            np.save(folder / f"{network.name}.npy", rows)
+            save_moments(Moments.of(rows), folder / self._reference(network, len(rows)).file)
+
+    def _heldout(self) -> Iterator[NDArray[np.uint8]]:
+        """The first n pictures of the split, or all if it has fewer."""
+        refused, left = Refused(), self.n
+        for part in self.source.parts(Split.HELDOUT):
+            for records in self.source.batches(Split.HELDOUT, part, BATCH, refused):
+                refused.check()
+                yield to_uint8(records.images[:left])
+                left -= len(records)
+                if left <= 0:
+                    return
+
+    def _reference(self, network: Features, n: int) -> Reference:
+        return Reference(self.source.name, Split.HELDOUT.value, n, self.source.preparation, network)
+
+    def _moments(self, network: Features, store: Store) -> tuple[Encoded, Moments]:
+        rows = np.load(store.file(self, f"{network.name}.npy"))
+        return rows, load_moments(store.file(self, self._reference(network, len(rows)).file))
+
+    def instead(self, column: Column) -> tuple[Column, ...]:
+        """FID, KID and LPIPS under their own names, CLIP's similarity for prompt accuracy; nearest
+        pixels say nothing at this size."""
+        lpips = self.networks.lpips.title
+        return {
+            "fid": (Column("fid", self._fid, 2),),
+            "kid": (
+                Column("kid", "KID x 1000", 2, factor=1000),
+                Column("fd_dinov2", "FD-DINOv2", 1),
+                *(Column(name, f"{name.capitalize()} (DINOv2)", 3) for name in OVERLAP),
+            ),
+            "accuracy": (Column("clip", "CLIP similarity", 3),),
+            "diversity": (Column("diversity", f"{lpips}, within a prompt", 3),),
+            "spread": (Column("spread", f"{lpips}, of all pairs", 3),),
+            "nearest": (),
+        }.get(column.key, (column,))
+
+    @property
+    def _fid(self) -> str:
+        published = InceptionFeatures()
+        return "FID" if self.networks.inception == published else self.networks.inception.name
+
+    def measure(
+        self, pictures: Pictures, several: Pictures, context: Context
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        store, device, networks = context.store, context.torch_device, self.networks
+        captions = iter(pictures.prompts(store)[0])
+        shown = (to_uint8(x) for x in pictures.pictures(store, device))
+        scores: list[NDArray[np.float64]] = []
+
+        def scored() -> Iterator[NDArray[np.uint8]]:
+            for x in shown:
+                said = list(islice(captions, len(x)))
+                scores.append(networks.clip.scores(x, said, device).cosine)
+                yield x
+
+        inception, dinov2 = _features(scored(), networks.features, device)
+        real, moments = self._moments(networks.inception, store)
+        seen, seen_moments = self._moments(networks.dinov2, store)
+        within, spread = self._lpips(pictures, several, context)
+        near = seen[:NEIGHBOURHOOD], dinov2[:NEIGHBOURHOOD]
+        size = min(SUBSET, len(real), len(inception))
+        found = {
+            "fid": moments_distance(Moments.of(inception), moments),
+            "fd_dinov2": moments_distance(Moments.of(dinov2), seen_moments),
+            "kid": subset_kernel_distance(inception, real, SUBSETS, size)[0],
+            **{name: overlap(*near) for name, overlap in OVERLAP.items()},
+            "clip": float(np.concatenate(scores).mean()),
+            **({"diversity": float(np.mean(list(within.values())))} if within else {}),
+            "spread": spread,
+        }
+        return found, within
+
+    def _lpips(
+        self, pictures: Pictures, several: Pictures, context: Context
+    ) -> tuple[dict[str, float], float]:
+        """Within each prompt of `several`, and among the pictures; of a thousand at most."""
+        store, device, lpips = context.store, context.torch_device, self.networks.lpips
+        images = to_uint8(several.images(store, SUBSET, device))
+        captions = np.array(several.prompts(store)[0][: len(images)])
+        every = images if several is pictures else to_uint8(pictures.images(store, SUBSET, device))
+        return lpips.within(images, captions, device), lpips.among(every, device)
+
+    def remarks(self, store: Store) -> tuple[str, ...]:
+        n = len(np.load(store.file(self, f"{self.networks.inception.name}.npy"), mmap_mode="r"))
+        short = f", of {self.n} asked for" if n < self.n else ""
+        return (f"FID, KID and their like compare with {n} held-out pictures{short}.",)
+
+
+def _features(
+    pictures: Iterator[NDArray[np.uint8]], networks: tuple[Features, ...], device: torch.device
+) -> list[Encoded]:
+    """[N, F] of every network, in one pass over the pictures."""
+    rows: list[list[Encoded]] = [[] for _ in networks]
+    for x in pictures:
+        for found, network in zip(rows, networks, strict=True):
+            found.append(network.encode(x, device))
+    return [np.concatenate(found) for found in rows]

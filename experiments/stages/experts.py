@@ -1,0 +1,250 @@
+"""The stages that train: experts, each from its own cluster's shards, and routers.
+
+An expert's artifact is self-describing: beside its weights lies a card that says what it predicts,
+on which schedule, from how many pictures of which cluster.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+import torch
+from torch import nn
+
+from datamodules.latents import Heldout
+from experiments.pipeline.build import EXPERT, LATER_STAGES, ROUTER, run_seed
+from experiments.pipeline.stage import Context, Stage, canonical
+from experiments.pipeline.store import Store
+from experiments.stages.clusters import Encoded
+from experiments.stages.corpus import Corpus
+from experiments.stages.run import train, training_cost
+from experiments.stages.starts import PretrainedDiT, PretrainedFlux
+from experiments.training.fit import read_curve
+from modules.denoising import DenoisingExpert
+from modules.dit import LATER, DiT, DiTNetwork
+from modules.mmdit import MMDiT, MMDiTNetwork
+from modules.routing import Router
+from modules.schedules import Schedule
+from modules.training import Optim, Times, Uniform
+from modules.weights import flux
+from modules.weights.checkpoint import load_weights
+from modules.weights.pretrained import Transfer, transfer
+
+VALIDATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Start:
+    """The trained expert, or the checkpoint, whose weights another begins with, and which of them.
+
+    The rest is drawn as the beginner's network says: `DiT.text_std`, `DiT.head_std`.  (Eq. 20)
+    """
+
+    source: "TrainExpert | PretrainedDiT | PretrainedFlux"
+    what: Transfer = Transfer()
+
+    def begin(self, network: DiTNetwork | MMDiTNetwork, store: Store) -> str:
+        """Copy them, and say what became of every tensor of a checkpoint."""
+        if not isinstance(self.source, TrainExpert):
+            return self.source.begin(network, self.what, store)
+        source = self.source.load(store).network
+        if isinstance(network, MMDiTNetwork):
+            assert isinstance(source, MMDiTNetwork)
+            return str(flux.begin(source.transformer.state_dict(), network, self.source.label))
+        assert isinstance(source, DiTNetwork)
+        transfer(source, network, self.what)
+        return ""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The loss of the held-out pictures nearest to an expert's clusters, each noised `draws` times.
+
+    every: optimiser steps between.  seed: of t and eps, which depend on it and the picture alone.
+    """
+
+    encoded: Encoded
+    every: int
+    draws: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.draws < 1:
+            raise ValueError(f"every {self.every} and draws {self.draws} must be positive")
+
+    def heldout(self, store: Store, clusters: Sequence[int]) -> Heldout:
+        """The pictures of those clusters. ValueError if there are none."""
+        data = self.encoded.load(store)
+        rows = torch.isin(data["cluster"], torch.tensor(clusters)).nonzero().flatten()
+        mine = {key: data[key][rows] for key in ("x0", "tokens", "pooled")}
+        return Heldout(mine, rows, self.draws, self.seed, VALIDATION_BATCH)
+
+
+@dataclass(frozen=True)
+class TrainExpert(Stage):
+    """weights.safetensors and card.json of one expert: from its clusters' shards, no other file.
+
+    A monolith is the expert of all clusters.  start: what it begins with, none for weights drawn
+    anew.  validation: what validation.csv holds; training is the same to the bit without it.
+    first_share: of clips that are given their first frame, for image-to-video.  times: t's density.
+    later: which in a sequence of stages this is; each draws clips and noise of its own.
+    ValueError for a network begun with a checkpoint that reads time otherwise than Eq. 21.
+    """
+
+    resumes: ClassVar[bool] = True
+    shards: Corpus
+    clusters: tuple[int, ...]
+    module: type[DenoisingExpert]
+    schedule: Schedule
+    network: DiT | MMDiT
+    optim: Optim
+    text_dropout: float
+    seed: int
+    start: Start | None = None
+    validation: Validation | None = None
+    first_share: float = field(default=0.0, metadata=LATER)
+    times: Times = field(default=Uniform(), metadata=LATER)
+    later: int = field(default=0, metadata=LATER)
+
+    def __post_init__(self) -> None:
+        if self.start is not None and not isinstance(self.start.source, TrainExpert):
+            self.start.source.check(self.network, self.module.objective)
+
+    def inputs(self) -> tuple[Stage, ...]:
+        """The shards, what is begun with and the pictures validated on."""
+        start = () if self.start is None else (self.start.source,)
+        validation = () if self.validation is None else (self.validation.encoded,)
+        return (*super().inputs(), *start, *validation)
+
+    @property
+    def name(self) -> str:
+        whole = len(self.clusters) == self.shards.k
+        return "monolith" if whole else f"expert {','.join(str(k) for k in self.clusters)}"
+
+    @property
+    def label(self) -> str:
+        begun = "" if self.start is None else " from another's weights"
+        return f"{self.module.__name__} {self.name}{begun}, seed {self.seed}"
+
+    @property
+    def cost(self) -> float:
+        return training_cost(self.optim)
+
+    def build(self) -> DenoisingExpert:
+        """The untrained module, its weights drawn from (seed, clusters, later)."""
+        role = EXPERT if not self.later else LATER_STAGES + self.later
+        seed = run_seed(self.seed, role, *self.clusters)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            made = self.module(self.network, self.optim, self.schedule, seed, self.text_dropout)
+        made.times, made.first_share = self.times, self.first_share
+        return made
+
+    def begun(self, store: Store) -> DenoisingExpert:
+        """The untrained module, with the weights that it starts from."""
+        module = self.build()
+        if isinstance(module.network, MMDiTNetwork):
+            null_t5, null_clip = map(torch.from_numpy, self.shards.text.encode([""]))
+            module.network.set_null(null_t5[0], null_clip[0])
+        if self.start is not None:
+            self.start.begin(module.network, store)
+        return module
+
+    def make(self, folder: Path, context: Context) -> None:
+        if self.start is not None and not isinstance(self.start.source, TrainExpert):
+            # Of an MMDiT the report needs no numbers, of which FLUX would want twice 48 GB.
+            with torch.device("meta" if isinstance(self.network, MMDiT) else "cpu"):
+                told = self.start.begin(self.build().network, context.store)
+            (folder / "transfer.txt").write_text(told)
+        train(self, folder, context, self.validation)
+        card = {
+            "objective": canonical(self.module.objective),
+            "schedule": canonical(self.schedule),
+            "network": canonical(self.network),
+            "clusters": list(self.clusters),
+            "samples": self.shards.samples(context.store, self.clusters),
+        }
+        (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+
+    def load(self, store: Store) -> DenoisingExpert:
+        """The trained module, ready to be asked. CheckpointError if its weights do not fit."""
+        module = self.build()
+        load_trained(module.network, self, store)
+        return module.eval()
+
+    def validated(self, store: Store) -> pd.DataFrame:
+        """step and loss at every validation, in order; for a stage that has validation."""
+        return read_curve(store.file(self, "validation.csv"))
+
+
+@dataclass(frozen=True)
+class TrainRouter(Stage):
+    """weights.safetensors of a router, from the shards of the clusters it shall tell apart.
+
+    It answers for all K, and a cluster it never saw gets next to nothing. reads_text is Paris 2.0's
+    form; the paper's HDDM router reads none (Eq. 2). look: width of a first frame's feature, given
+    for `first_share` of the clips; none for a router that reads none.
+    """
+
+    resumes: ClassVar[bool] = True
+    shards: Corpus
+    clusters: tuple[int, ...]
+    reads_text: bool
+    schedule: Schedule
+    network: DiT
+    optim: Optim
+    text_dropout: float
+    seed: int
+    look: int | None = field(default=None, metadata=LATER)
+    first_share: float = field(default=0.0, metadata=LATER)
+
+    @property
+    def label(self) -> str:
+        which = "" if len(self.clusters) == self.shards.k else f" of {len(self.clusters)}"
+        form = "text-aware" if self.reads_text else "text-free"
+        return f"{form} router{which}, seed {self.seed}"
+
+    @property
+    def cost(self) -> float:
+        return training_cost(self.optim)
+
+    def build(self) -> Router:
+        """The untrained module, its weights drawn from the seed."""
+        pooled = self.shards.text.pooled if self.reads_text else None
+        seed = run_seed(self.seed, ROUTER, *self.clusters)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            made = Router(
+                self.network,
+                self.optim,
+                experts=self.shards.k,
+                pooled=pooled,
+                schedule=self.schedule,
+                seed=seed,
+                text_dropout=self.text_dropout,
+                look=self.look,
+            )
+        made.first_share = self.first_share
+        return made
+
+    def begun(self, store: Store) -> Router:
+        """The untrained module."""
+        return self.build()
+
+    def make(self, folder: Path, context: Context) -> None:
+        train(self, folder, context)
+
+    def load(self, store: Store) -> Router:
+        """The trained module, ready to be asked. CheckpointError if its weights do not fit."""
+        module = self.build()
+        load_trained(module.network, self, store)
+        return module.eval()
+
+
+def load_trained(network: nn.Module, stage: Stage, store: Store) -> None:
+    """Load a stage's weights. CheckpointError if they do not fit, StoreError if they changed."""
+    load_weights(network, store.path(stage) / "weights.safetensors")
+    store.file(stage, "weights.safetensors")

@@ -1,0 +1,96 @@
+"""What a sample set may be routed by: trained routers, calibrated ones, and the oracle."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from experiments.pipeline.build import MEASURING, Noised, noised, run_seed
+from experiments.pipeline.files import read_json
+from experiments.pipeline.stage import Context, Stage
+from experiments.pipeline.store import Store
+from experiments.stages.clusters import Encoded
+from experiments.stages.experts import TrainRouter
+from metrics.calibration import temperature
+from modules.dit import DiTNetwork
+from modules.ensemble import Posterior
+from modules.routing import Oracle, RouterNetwork, Tempered
+from modules.schedules import Linear
+
+BATCH = 1024
+"""States that a router is asked about at once."""
+
+
+class Routing(Protocol):
+    """A stage whose artifact is a posterior: (x_t, t, c) -> p [B, K]."""
+
+    def load(self, store: Store) -> nn.Module: ...
+
+
+def networks(router: nn.Module) -> list[nn.Module]:
+    """The networks that a posterior asks, its evaluations being theirs."""
+    return [part for part in router.modules() if isinstance(part, RouterNetwork | DiTNetwork)]
+
+
+def at_rows(router: nn.Module, rows: range) -> Posterior:
+    """The posterior of given rows of a sample set; the oracle alone tells them apart."""
+    return router.at(rows) if isinstance(router, Oracle) else router
+
+
+@torch.inference_mode()
+def answers(router: nn.Module, states: Noised, device: torch.device) -> Tensor:
+    """p [N, K] of noised pictures, asked on a device a batch at a time."""
+    x, t, _, c = states
+    found = []
+    for start in range(0, len(x), BATCH):
+        rows = slice(start, start + BATCH)
+        found.append(router(x[rows].to(device), t[rows].to(device), c[rows].to(device)).cpu())
+    return torch.cat(found)
+
+
+@dataclass(frozen=True)
+class Calibrated(Stage):
+    """temperature.json: a router's best temperature on `pictures` that it was not trained on."""
+
+    router: TrainRouter
+    pictures: Encoded
+    draws: int = 8
+
+    @property
+    def label(self) -> str:
+        return f"temperature of the {self.router.label}"
+
+    def make(self, folder: Path, context: Context) -> None:
+        device = context.torch_device
+        data = self.pictures.load(context.store, device)
+        router = self.router.load(context.store).to(device)
+        seeds = [run_seed(self.router.seed, MEASURING, i) for i in range(self.draws)]
+        p = [answers(router, noised(data, Linear(), s), device) for s in seeds]
+        found = temperature(torch.cat(p).numpy(), data["cluster"].repeat(self.draws).numpy())
+        (folder / "temperature.json").write_text(json.dumps({"temperature": found}) + "\n")
+
+    def temperature(self, store: Store) -> float:
+        return float(read_json(store.file(self, "temperature.json"))["temperature"])
+
+    def load(self, store: Store) -> Tempered:
+        return Tempered(self.router.load(store), self.temperature(store))
+
+
+@dataclass(frozen=True)
+class Known(Stage):
+    """cluster.npy [n]: the oracle sends row i to the cluster of the picture its prompt is from."""
+
+    heldout: Encoded
+    n: int
+
+    def make(self, folder: Path, context: Context) -> None:
+        cluster = np.load(context.store.file(self.heldout, "cluster.npy"))
+        np.save(folder / "cluster.npy", cluster[np.arange(self.n) % len(cluster)])
+
+    def load(self, store: Store) -> Oracle:
+        cluster = np.load(store.file(self, "cluster.npy"))
+        return Oracle(torch.from_numpy(cluster), self.heldout.clusters.k)

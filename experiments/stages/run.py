@@ -1,0 +1,70 @@
+"""The run of a stage that trains: on its clusters' shards, on one device or on several."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Store
+from experiments.stages.corpus import Corpus
+from experiments.training import distributed
+from experiments.training.fit import fit
+from modules.training import DiffusionModule, Optim
+
+if TYPE_CHECKING:
+    from experiments.stages.experts import Validation
+
+
+class Trained(Protocol):
+    """A stage that trains: on the shards of these clusters, and on no other file."""
+
+    @property
+    def shards(self) -> Corpus: ...
+
+    @property
+    def clusters(self) -> tuple[int, ...]: ...
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def optim(self) -> Optim: ...
+
+    def begun(self, store: Store) -> DiffusionModule: ...
+
+
+def train(
+    stage: Trained, folder: Path, context: Context, validation: "Validation | None" = None
+) -> None:
+    """Fit the module of `stage` to its clusters, and leave the weights in `folder`.
+
+    On several devices each has its share of every batch. ValueError if that is no whole number.
+    """
+    devices, batch = context.hardware.devices, stage.optim.batch
+    if batch % devices:
+        raise ValueError(f"{stage.label}: batch {batch} does not divide among {devices} devices")
+    if devices == 1:
+        _train(0, stage, folder, context, validation)
+    else:
+        distributed.run(_train, (stage, folder, context, validation), devices)
+
+
+def _train(
+    rank: int, stage: Trained, folder: Path, context: Context, validation: "Validation | None"
+) -> None:
+    """The part of one device, by its rank."""
+    context = context if rank == 0 else replace(context, bar=None)
+    module = stage.begun(context.store)
+    module.rows = slice(rank, None, context.hardware.devices)
+    optim, every, heldout = module.optim, None, None
+    if validation is not None:
+        every, heldout = validation.every, validation.heldout(context.store, stage.clusters)
+    data = stage.shards.loader(
+        context.store, stage.clusters, optim, module.seed, module.rows, heldout
+    )
+    fit(module, data, folder, stage.label, context, every)
+
+
+def training_cost(optim: Optim) -> float:
+    """Seconds on one core at `small`, about: an overhead a step, and a time a sample."""
+    return optim.steps * optim.accumulate * (0.006 + 0.0002 * optim.batch)

@@ -1,0 +1,142 @@
+"""Claims as hypotheses: a contrast of rows with a direction, and the verdict of its interval.
+
+Everything is read from the tables' .json files, so a claim is judged on what is published; a table
+that was not run leaves its claims unjudged. No verdict is typed: `judge` alone gives them.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from experiments.tables.contrasts import Contrast, Less, Names, NoWorse, Published
+from experiments.tables.statistics import Estimate, estimate
+
+SEEDS = 3
+"""Fewer training seeds decide nothing."""
+
+
+class Verdict(Enum):
+    HOLDS = "holds"
+    FAILS = "does not hold"
+    UNDECIDED = "undecided"
+    UNTESTABLE = "not testable at this scale"
+    MISSING = "not run"
+
+
+class Expected(Enum):
+    """The sign of the contrast if the claim holds."""
+
+    BELOW = "below 0"
+    ABOVE = "above 0"
+
+
+@dataclass(frozen=True)
+class Test:
+    """One reading of a claim: a contrast in a table's number, and the sign that the claim wants.
+
+    key: of the number; `a|b` where b stands in for a.
+    """
+
+    reading: str
+    table: str
+    key: str
+    contrast: Contrast
+    expected: Expected
+
+
+def below(reading: str, table: str, key: str, a: Names, b: Names) -> Test:
+    """Row a is claimed to lie below row b."""
+    return Test(reading, table, key, Less(a, b), Expected.BELOW)
+
+
+def above(reading: str, table: str, key: str, a: Names, b: Names) -> Test:
+    """Row a is claimed to lie above row b."""
+    return Test(reading, table, key, Less(a, b), Expected.ABOVE)
+
+
+def no_worse(reading: str, table: str, key: str, a: Names, b: Names, margin: float) -> Test:
+    """Row a is claimed not to fall short of row b by the margin."""
+    return Test(reading, table, key, NoWorse(a, b, margin), Expected.ABOVE)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement.  effect: what the paper prints.  why: if nothing here can test it."""
+
+    section: str
+    statement: str
+    effect: str = ""
+    tests: tuple[Test, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    verdict: Verdict
+    found: Estimate
+    why: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A claim under one reading, judged; test None where nothing can test it.  metric: whose number
+    was read."""
+
+    claim: Claim
+    test: Test | None
+    metric: str = ""
+    judged: Judged = field(default_factory=lambda: Judged(Verdict.MISSING, estimate([]), ""))
+
+
+def judge(values: Sequence[float] | None, expected: Expected) -> Judged:
+    """The verdict of a contrast's 95 % interval over training seeds."""
+    if values is None:
+        return Judged(Verdict.MISSING, estimate([]), "the table was not run")
+    found = estimate(values)
+    if found.n < SEEDS:
+        return Judged(Verdict.UNDECIDED, found, f"n = {found.n} seeds decide nothing")
+    assert found.low is not None
+    assert found.high is not None
+    sides = {Expected.BELOW: found.high < 0, Expected.ABOVE: found.low > 0}
+    other = Expected.ABOVE if expected is Expected.BELOW else Expected.BELOW
+    if sides[expected]:
+        return Judged(Verdict.HOLDS, found, f"the interval lies {expected.value}")
+    if sides[other]:
+        return Judged(Verdict.FAILS, found, f"the interval lies {other.value}")
+    return Judged(Verdict.UNDECIDED, found, "the interval contains 0")
+
+
+def judged(claims: Sequence[Claim], published: Published) -> list[Line]:
+    """Every claim under every reading. StoreError if a claim names a row that is not there."""
+    lines = []
+    for claim in claims:
+        for test in claim.tests:
+            values = test.contrast.values(published, test.table, test.key)
+            metric = published.measured(test.table, test.key)
+            lines.append(Line(claim, test, metric, judge(values, test.expected)))
+        if not claim.tests:
+            why = Judged(Verdict.UNTESTABLE, estimate([]), claim.why)
+            lines.append(Line(claim, None, judged=why))
+    return lines
+
+
+def detail(lines: Sequence[Line]) -> str:
+    """The lines as JSON."""
+    found: list[Mapping[str, object]] = [
+        {
+            "section": line.claim.section,
+            "claim": line.claim.statement,
+            "reading": line.test.reading if line.test else "",
+            "table": line.test.table if line.test else "",
+            "metric": line.metric,
+            "paper": line.claim.effect,
+            "mean": line.judged.found.mean,
+            "half_width": line.judged.found.half_width,
+            "n": line.judged.found.n,
+            "verdict": line.judged.verdict.value,
+            "why": line.judged.why,
+        }
+        for line in lines
+    ]
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,144 @@
+"""Results -> results/<scale>/<table>.{csv,md,json} and figures/.
+
+The .csv and .md hold nothing that another run on the same machine would not reproduce to the last
+digit, but for Table 2's measured seconds; what else varies goes into the .json. Written aside and
+renamed: whole or absent.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.dials import changed
+from experiments.pipeline.files import write_whole
+from experiments.pipeline.provenance import packages
+from experiments.pipeline.stage import canonical
+from experiments.scales import SCALES
+from experiments.tables.columns import MISSING, Column
+from experiments.tables.results import Results, Row
+
+SMOKE = "**Scale smoke tests the plumbing. Its values mean nothing.**"
+
+
+def _markdown(results: Results) -> str:
+    table, first = results.table, results.rows[0]
+    lines = [f"# {table.title}", "", *_header([*table.paper, *_titles(results.columns)], first)]
+    for i, row in enumerate(first):
+        paper = [_paper(row.paper.get(title)) for title in table.paper]
+        cells = [column.show(results.mean(i, column)) for column in results.columns]
+        lines.append(_line([*row.names.values(), *paper, *cells]))
+    if table.baseline is not None:
+        lines += _differences(results, table.baseline)
+    if table.tests is not None:
+        lines += ["", *(f"- {line}" for line in table.tests(results))]
+    return "\n".join([*lines, "", *_footer(results)]) + "\n"
+
+
+def _paper(value: float | None) -> str:
+    return MISSING if value is None else f"{value:g}"
+
+
+def _differences(results: Results, baseline: int) -> list[str]:
+    first = results.rows[0]
+    measured = [column for column in results.columns if not column.counted]
+    lines = ["", f"Difference to {first[baseline].name}, paired by seed:", ""]
+    lines += _header(_titles(measured), first)
+    for i, row in enumerate(first):
+        if i != baseline and row.measured is not None:
+            cells = [column.show(results.difference(i, baseline, column)) for column in measured]
+            lines.append(_line([*row.names.values(), *cells]))
+    return lines
+
+
+def _titles(columns: Sequence[Column]) -> list[str]:
+    return [column.title for column in columns]
+
+
+def _header(titles: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    cells = [*rows[0].names, *titles]
+    return [_line(cells), _line(["---"] * len(cells))]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _footer(results: Results) -> list[str]:
+    n = results.seeds
+    interval = (
+        f"mean ± half-width of the 95 % interval (Student's t) over n = {n} seeds, each of which "
+        "trains and samples anew; data split, clusters, text encoder and judge are the same for all"
+        if n > 1
+        else "n = 1 seed, so no interval can be given"
+    )
+    dials = ", ".join(f"{dial} = {value}" for dial, value in results.changed.items())
+    return [
+        *([SMOKE, ""] if results.scale_name == "smoke" else []),
+        *(f"- {note}" for note in (*results.table.notes, *results.remarks())),
+        f"- Scale `{results.scale_name}`{f' with {dials}' if dials else ''}; {interval}.",
+        f"- Seeds: {', '.join(map(str, range(n)))}. Code: {', '.join(results.commits)}.",
+        f"- The key of every measurement, and its number for each seed: {results.table.name}.json.",
+    ]
+
+
+def place(results: Path, scale_name: str, scale: Any, scales: Mapping[str, Any] = SCALES) -> Path:
+    """results/<scale>; results/<scale>-<digest> for a scale with dials turned."""
+    dials = changed(scales[scale_name], scale)
+    said = json.dumps(canonical(tuple(sorted(dials.items()))))
+    digest = hashlib.sha256(said.encode()).hexdigest()[:6]
+    return results / (f"{scale_name}-{digest}" if dials else scale_name)
+
+
+def open_folder(
+    results: Path, scale_name: str, scale: Any, scales: Mapping[str, Any] = SCALES
+) -> Path:
+    """The place of a scale's tables, made now."""
+    folder = place(results, scale_name, scale, scales)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _detail(results: Results) -> dict[str, object]:
+    """The .json: every number by seed, and what made it."""
+    table = results.table
+    made = results.provenance.values()
+    rows = [
+        {
+            "names": dict(row.names),
+            "paper": dict(row.paper),
+            "keys": [m.key for rows in results.rows if (m := rows[i].measured) is not None],
+            "values": {
+                column.key: [found[i].get(column.key) for found in results.found]
+                for column in results.columns
+            },
+        }
+        for i, row in enumerate(results.rows[0])
+    ]
+    return {
+        "table": table.name,
+        "scale": results.scale_name,
+        "changed": {dial: str(value) for dial, value in results.changed.items()},
+        "seeds": results.seeds,
+        "rows": rows,
+        "seconds": {name: entry["seconds"] for name, entry in results.provenance.items()},
+        "commits": results.commits,
+        "machines": sorted({f"{entry['machine']}, {entry['device']}" for entry in made}),
+        "packages": packages(),
+    }
+
+
+def write(results: Results, folder: Path) -> str:
+    """Write the table's files into `folder` and return the markdown."""
+    table, markdown = results.table, _markdown(results)
+    for name, draw in table.figures.items():
+        write_whole(folder / "figures" / f"{name}.png", draw(results))
+    texts = {
+        "json": json.dumps(_detail(results), indent=1, ensure_ascii=False) + "\n",
+        "csv": results.frame().to_csv(index=False),
+        "md": markdown,
+    }
+    for ending, text in texts.items():
+        write_whole(folder / f"{table.name}.{ending}", text.encode())
+    return markdown
