@@ -72,10 +72,10 @@ $(VIDEO): env
 	@$(RUN) experiments.paris2.$(subst paris2-,,$@) $(DIALS)
 
 paris2: env ## every table of Paris 2.0, experts trained once for all
-	@$(RUN) experiments.all_video $(DIALS)
+	@$(RUN) experiments.paris2 $(DIALS)
 
 all: env ## every table and figure of HDDM, experts trained once for all, then the claims
-	@$(RUN) experiments.all_tables $(DIALS)
+	@$(RUN) experiments.hddm $(DIALS)
 	@$(if $(PLAN),:,$(RUN) experiments.hddm.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS))
 
 claims: env ## each statement of the papers with its verdict, from the tables that are there
@@ -87,7 +87,7 @@ smoke: ## everything at scale smoke, in minutes: the plumbing, not the values
 clustering: SEEDS = 1
 clustering: WORKERS = 1
 clustering: env ## k-means of a million features: seconds, memory, and full k-means beside it
-	@$(RUN) experiments.clustering $(DIALS)
+	@$(RUN) experiments.bench.clustering $(DIALS)
 
 lint: env ## ruff and mypy
 	$(BIN)/ruff check .

@@ -17,18 +17,20 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from experiments import cli, naming, recipes
-from experiments.cli import BAD_INPUT
-from experiments.options import UsageError, cores, read, take_scale
+from experiments.cli import main as cli
+from experiments.cli.main import BAD_INPUT
+from experiments.cli.options import UsageError, cores, read, take_scale
+from experiments.hddm.variants import ROUTERS
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError, read_json
 from experiments.pipeline.stage import Context, Stage
 from experiments.pipeline.store import Store
-from experiments.scales import Scale
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
+from experiments.stages import naming
 from experiments.stages.clusters import Shards
 from experiments.stages.experts import TrainExpert, TrainRouter
 from experiments.stages.routers import Calibrated
-from experiments.variants import ROUTERS
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
 from modules.dit import DiTNetwork
 from modules.routing import RouterNetwork

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import torch
 
-from experiments.scales import SCALES
+from experiments.recipes.images import SCALES
 from experiments.stages.samples import Sample
 from modules.alignment import MatchSNR, SameTime
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from datamodules.sources.source import Split
-from experiments import recipes
 from experiments.measures.alignment import Aligned, States
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.scores.score import Score
 from experiments.stages.samples import Sample
 from metrics import alignment

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from experiments.all_tables import TABLES
-from experiments.all_video import TABLES as VIDEO
 from experiments.hddm import claims as script
+from experiments.hddm.__main__ import TABLES
+from experiments.hddm.statements import CLAIMS
+from experiments.paris2.__main__ import TABLES as VIDEO
 from experiments.pipeline.files import StoreError
-from experiments.statements import CLAIMS
 from experiments.tables.claim import Claim, Expected, Test, Verdict, above, below, judge, judged
 from experiments.tables.contrasts import Less, Published, Swing, Value
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from conftest import serial
 
-from experiments import cli
+from experiments.cli import main as cli
 from experiments.hddm.table1 import TABLE
 from experiments.pipeline import build
 from experiments.pipeline.launch import local
-from experiments.scales import SCALES
+from experiments.recipes.images import SCALES
 from modules.weights.checkpoint import CheckpointError
 
 ROOT = Path(__file__).parent.parent

@@ -10,12 +10,12 @@ from conftest import make
 from datamodules.sources.digits import WORDS
 from datamodules.sources.moving_digits import MOTIONS
 from datamodules.sources.source import Split
-from experiments import video_recipes as recipes
 from experiments.pipeline.store import Store
+from experiments.recipes import clips as recipes
+from experiments.recipes.video import VIDEO_SCALES
 from experiments.scores.clips import AESTHETIC, BEGINS, CLIP, FVD, METRICS, MOTION, ClipScore
 from experiments.scores.moving_digits import CONFIDENCE, RealClips
 from experiments.stages.samples import Pictures
-from experiments.video_scales import VIDEO_SCALES
 from metrics.clip_judge import MovingJudge, train_judge
 from metrics.frechet import frechet_distance
 from metrics.pixels import to_uint8

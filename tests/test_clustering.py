@@ -12,12 +12,12 @@ from hungry import MB, Hungry
 from scipy.spatial.distance import cdist
 
 from datamodules.clusters import Lloyd, MiniBatch, _drawn, assignment_file, partition
-from experiments import clustering
+from experiments.bench import clustering
 from experiments.measures import clustering as measures
 from experiments.measures.clustering import Clustered, Planted, distance, mapped, watched
 from experiments.pipeline.stage import Context
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES
+from experiments.recipes.images import SCALES
 
 PLANTED = Planted(parts=3, rows=500, width=32, directions=4, groups=4, spread=0, noise=0.2, seed=1)
 

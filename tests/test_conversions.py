@@ -7,9 +7,10 @@ import pytest
 import torch
 from mixture import randn
 
-from experiments import conversions, recipes
-from experiments.conversions import corrected, literal, readings
-from experiments.scales import SCALES
+from experiments.hddm import readings as conversions
+from experiments.hddm.readings import corrected, literal, readings
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.stages.samples import Setting
 from modules.alignment import MatchSNR, SameTime
 from modules.expert import Expert

@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 from experiments.drawing import curves
 from experiments.drawing.labels import place
 from experiments.pipeline.stage import Measurement
-from experiments.scales import SCALES
+from experiments.recipes.images import SCALES
 from experiments.tables.columns import Column
 from experiments.tables.results import Results, Row, Table
 

@@ -8,9 +8,9 @@ from datamodules.sources.classed import CIFAR10
 from datamodules.sources.digits import Digits
 from datamodules.sources.folder import Folder
 from datamodules.sources.imagetext import ImageText
-from experiments.dials import changed
-from experiments.options import UsageError, parse
-from experiments.scales import SCALES
+from experiments.cli.dials import changed
+from experiments.cli.options import UsageError, parse
+from experiments.recipes.images import SCALES
 from metrics.perceptual import Backbone, Lpips
 from modules.blocks import Size
 

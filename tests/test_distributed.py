@@ -15,10 +15,10 @@ from conftest import make
 from safetensors.torch import load_file
 
 from datamodules.sources.source import Split
-from experiments import recipes
 from experiments.pipeline.stage import Context, Hardware, Strategy
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.stages.experts import Validation
 from experiments.stages.joining import TrainHead
 from experiments.training import distributed

@@ -9,12 +9,12 @@ import torch
 from conftest import make
 
 from datamodules.sources.source import Split
-from experiments import recipes
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.stage import Context, canonical
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.scores.score import Real
 from metrics.diversity import nearest
 from modules.blocks import Size

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from conftest import serial
 
-from experiments.cli import main
-from experiments.drawing.prompts import CAPTIONS, PRINTED, SHOWN, places
+from experiments.cli.main import main
 from experiments.hddm import ablation_ordering, ablation_schedules, figures, table4
+from experiments.hddm.prompts import CAPTIONS, PRINTED, SHOWN, places
 from experiments.pipeline.launch import local
-from experiments.scales import SCALES
+from experiments.recipes.images import SCALES
 from experiments.scores.score import Drawn
 from experiments.stages.prompts import Given
 

@@ -12,10 +12,10 @@ from paris2_hub import contiguous, sharded
 from safetensors.torch import save_file
 
 from datamodules.encoders.hub import WeightsError
-from experiments import video_recipes
+from experiments.recipes import clips as video_recipes
+from experiments.recipes.video import VIDEO_SCALES
 from experiments.stages.experts import Start
 from experiments.stages.starts import PretrainedFlux
-from experiments.video_scales import VIDEO_SCALES
 from modules.dit import DiT
 from modules.mmdit import MMDiT, MMDiTNetwork, MMSize
 from modules.weights.bfl import renamed

@@ -11,13 +11,14 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from experiments import options, recipes
+from experiments.cli import options
 from experiments.measures import resources
 from experiments.pipeline import build
 from experiments.pipeline.launch import local
 from experiments.pipeline.stage import Context, Hardware, Strategy, canonical
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert
 from modules.dit import XL, DiT, DiTNetwork, TextShape

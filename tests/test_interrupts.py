@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli import reason
+from experiments.cli.main import reason
 from experiments.pipeline.files import StoreError
 
 ROOT = Path(__file__).parent.parent

@@ -9,10 +9,10 @@ import torch
 from conftest import make
 
 from datamodules.sources.source import Split
-from experiments import recipes
 from experiments.hddm import ablation_join
 from experiments.measures.routing import MEAN, TIMES, Routed, Served, averaged
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.stages.experts import TrainExpert
 from experiments.stages.joining import Added, Card, Removed, Rule
 from metrics.embedded import judged

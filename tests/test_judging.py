@@ -10,10 +10,10 @@ from imagetexts import source, write_five
 
 from datamodules.sources.classed import FashionMNIST
 from datamodules.sources.source import Split
-from experiments import recipes
 from experiments.pipeline.stage import Context
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.scores.published import PublishedMetrics
 from experiments.scores.score import Judge, Real
 from experiments.tables.columns import ACCURACY, DIVERSITY, FID, SPREAD

@@ -8,11 +8,11 @@ import torch
 from conftest import make
 
 from datamodules.sources.source import Split
-from experiments import recipes
 from experiments.measures import losses
 from experiments.measures.losses import THIRDS, ByNoise, Convergence, errors, loss_at, reached
 from experiments.pipeline.stage import Context
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.stages.experts import TrainExpert
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mixture import relative, slope
 
-from experiments.mathematics import (
+from experiments.hddm.mathematics import (
     architecture,
     checks,
     conversion,
@@ -13,7 +13,7 @@ from experiments.mathematics import (
     stability,
     weighting,
 )
-from experiments.mathematics.check import agrees, power
+from experiments.hddm.mathematics.check import agrees, power
 from modules.objectives import Objective, V, Velocity
 from modules.schedules import Cosine, Linear
 

@@ -7,7 +7,7 @@ from datamodules.encoders.clip_text import ClipText
 from datamodules.encoders.encoder import PixelFeatures, PixelLatents, TinyClipText
 from datamodules.sources.digits import Digits
 from datamodules.sources.imagetext import ImageText
-from experiments import naming
+from experiments.stages import naming
 from modules.weights.checkpoint import CheckpointError
 
 

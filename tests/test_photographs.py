@@ -21,16 +21,17 @@ from datamodules.encoders.dinov2 import DINOv2Features
 from datamodules.shards import read_index, read_shard
 from datamodules.sources.imagetext import ImageText
 from datamodules.sources.source import Split
-from experiments import downloads, recipes
+from experiments.cli import downloads
 from experiments.hddm import table1, table4
+from experiments.hddm.variants import MIXES
 from experiments.pipeline.build import behind
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES, Matched
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES, Matched
 from experiments.scores.published import Networks
 from experiments.stages.starts import PretrainedDiT
 from experiments.tables import report
 from experiments.tables.results import Results
-from experiments.variants import MIXES
 from metrics.features import Dinov2Features, InceptionFeatures
 from metrics.perceptual import Backbone, Lpips
 from modules.blocks import Size

@@ -8,14 +8,16 @@ from conftest import make
 
 from datamodules.encoders.autoencoders import StableDiffusionVAE
 from datamodules.encoders.clip_text import ClipText
-from experiments import cli, downloads, recipes
+from experiments.cli import downloads
+from experiments.cli import main as cli
+from experiments.cli.plan import plan
 from experiments.hddm.table1 import TABLE
 from experiments.measures import encoding
 from experiments.measures.costs import Cost, asked, cost
 from experiments.measures.resources import expert_flops, router_flops
 from experiments.pipeline.build import behind
-from experiments.plan import plan
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Only, Switch, Top
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from conftest import make
 
-from experiments import recipes
 from experiments.pipeline.stage import Context
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.stages import experts
 from experiments.stages.experts import Start
 from modules.blocks import Size

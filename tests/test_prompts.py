@@ -8,9 +8,9 @@ from conftest import make
 
 from datamodules.sources.digits import Digits
 from datamodules.sources.source import Split
-from experiments import recipes
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.stages.prompts import Given, Heldout, Repeated
 from metrics.embedded import judged
 from modules.denoising import FlowMatchingExpert

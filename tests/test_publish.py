@@ -10,12 +10,15 @@ import torch
 from conftest import make
 from PIL import Image
 
-from experiments import conversions, publish, recipes, sample
+from experiments import publish
+from experiments.hddm import readings as conversions
 from experiments.pipeline import build
 from experiments.pipeline.build import SAMPLING, run_seed
 from experiments.pipeline.stage import Context
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
+from experiments.sample import __main__ as sample
 from experiments.stages.prompts import Given
 from experiments.stages.samples import Sample, Setting
 from metrics.pixels import to_uint8

@@ -1,7 +1,7 @@
 """The recipe of scale paper, as HDDM prints it."""
 
-from experiments import recipes
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.stages.experts import Start
 from experiments.stages.starts import PretrainedDiT
 from modules.denoising import DDPMExpert, FlowMatchingExpert

@@ -13,7 +13,7 @@ from scipy.stats import ttest_1samp
 
 from experiments.pipeline.stage import Measurement
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES
+from experiments.recipes.images import SCALES
 from experiments.scores.judge import Judging
 from experiments.tables import report
 from experiments.tables.columns import Column

@@ -28,7 +28,7 @@ from experiments.measures.resources import (
     utilisation,
 )
 from experiments.pipeline.launch import local
-from experiments.scales import SCALES
+from experiments.recipes.images import SCALES
 from modules.blocks import AdaLN, Size
 from modules.dit import XL, DiT, DiTNetwork, TextShape
 

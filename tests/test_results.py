@@ -8,7 +8,7 @@ import pytest
 from test_report import COLUMNS, TABLE, Given, Judge, fill, rows, write
 
 from experiments.pipeline.stage import Measurement
-from experiments.scales import SCALES
+from experiments.recipes.images import SCALES
 from experiments.tables.columns import Column
 from experiments.tables.results import Results, Row, Table
 

@@ -9,10 +9,10 @@ from conftest import make
 from torch import nn
 
 from datamodules.sources.source import Split
-from experiments import recipes
 from experiments.pipeline import build
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.stages.routers import Known, at_rows, networks
 from metrics.calibration import log_loss
 from modules.blocks import Size

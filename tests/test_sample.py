@@ -11,7 +11,7 @@ from PIL import Image
 from test_paris import ROUTER, hub  # noqa: F401  a fixture
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from experiments import sample
+from experiments.sample import __main__ as sample
 from modules.selection import Full, Top
 from modules.text import Text
 from modules.weights import paris

@@ -14,7 +14,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from datamodules.encoders.encoder import hunyuan
-from experiments import sample, sample_video
+from experiments.sample import __main__ as sample
+from experiments.sample import clips as sample_video
 from modules.weights import paris2
 from modules.weights.paris2 import Stage
 

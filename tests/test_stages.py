@@ -12,10 +12,10 @@ from scipy.spatial.distance import cdist
 
 from datamodules.sources.digits import Digits
 from datamodules.sources.source import Records, Split
-from experiments import recipes
 from experiments.pipeline.build import noised
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.stages.clusters import Encoded
 from modules.schedules import Cosine, Linear
 

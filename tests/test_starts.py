@@ -10,10 +10,11 @@ import torch
 from conftest import make, serial
 from original_dit import Original
 
-from experiments import cli, recipes
+from experiments.cli import main as cli
 from experiments.hddm import ablation_init
 from experiments.pipeline.launch import local
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.stages import experts
 from experiments.stages.experts import Start
 from experiments.stages.starts import PretrainedDiT

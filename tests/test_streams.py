@@ -16,10 +16,10 @@ from datamodules.encoders.words import Words
 from datamodules.sources.moving_digits import CAPTIONS, MOTIONS, MovingDigits
 from datamodules.sources.source import Split
 from datamodules.streams import Drawing, Said
-from experiments import video_recipes as recipes
+from experiments.recipes import clips as recipes
+from experiments.recipes.video import VIDEO_SCALES
 from experiments.stages.clusters import Shards
 from experiments.stages.streams import Streamed
-from experiments.video_scales import VIDEO_SCALES
 from modules.training import Optim
 
 SCALE = VIDEO_SCALES["smoke"]

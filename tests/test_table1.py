@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.scales import SCALES
+from experiments.recipes.images import SCALES
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent

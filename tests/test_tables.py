@@ -6,7 +6,7 @@ import pytest
 from test_cli import places, serial
 from test_report import TABLE, Given, rows
 
-from experiments import cli
+from experiments.cli import main as cli
 from experiments.pipeline.launch import local
 from experiments.tables.results import Row
 

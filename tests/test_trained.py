@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from conftest import make
 
-from experiments import recipes
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert
 from modules.schedules import LinearBeta

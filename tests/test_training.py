@@ -15,9 +15,9 @@ from datamodules.latents import BatchStream
 from datamodules.shards import ShardError, read_index, read_shard
 from datamodules.sources.digits import Digits
 from datamodules.sources.source import Split
-from experiments import recipes
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.scores.score import Judge
 from experiments.training import fit as loop
 from modules.blocks import Size

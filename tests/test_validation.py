@@ -11,9 +11,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from datamodules.latents import Heldout
 from datamodules.sources.source import Split
-from experiments import recipes
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.stages.experts import Validation
 from experiments.training.fit import Curve
 from modules.blocks import Size

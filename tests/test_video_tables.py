@@ -12,18 +12,18 @@ from datamodules.encoders.encoder import PixelFeatures, PixelLatents, TinyClipTe
 from datamodules.sources.digits import Digits
 from datamodules.sources.moving_digits import MovingDigits
 from datamodules.sources.source import Split
-from experiments import video_recipes as recipes
-from experiments.all_video import TABLES
-from experiments.dials import filled
+from experiments.cli.dials import filled
 from experiments.measures import budgets
 from experiments.measures.evidence import Evidence, Shown
 from experiments.paris2 import i2v, specialization, switching, table1
+from experiments.paris2.__main__ import TABLES
 from experiments.pipeline.files import read_json
+from experiments.recipes import clips as recipes
+from experiments.recipes.video import VIDEO_SCALES
 from experiments.scores.clips import ClipScore
 from experiments.stages.clusters import Clusters, Encode
 from experiments.stages.prompts import Heldout, InClusters
 from experiments.stages.samples import Sample
-from experiments.video_scales import VIDEO_SCALES
 from modules.mmdit import MMSize
 from modules.selection import Alternate
 

@@ -9,11 +9,11 @@ from conftest import killed_at, make
 from safetensors.torch import load_file
 from torch import nn
 
-from experiments import video_recipes as recipes
 from experiments.pipeline.stage import Context, Hardware, Strategy
 from experiments.pipeline.store import Store
+from experiments.recipes import clips as recipes
+from experiments.recipes.video import VIDEO_SCALES
 from experiments.training import distributed
-from experiments.video_scales import VIDEO_SCALES
 from modules.denoising import FlowMatchingExpert
 from modules.mmdit import MMDiTNetwork, MMSize
 from modules.weights.flux import WIDENED

@@ -10,18 +10,18 @@ import sys
 import matplotlib.pyplot as plt
 
 from datamodules.sources.source import Split
-from experiments import recipes
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.drawing.style import COLOURS, INK, png, tidy
+from experiments.hddm.variants import ROUTERS, STRATEGIES
 from experiments.measures.alignment import HELDOUT, SAMPLING, Aligned
 from experiments.measures.routing import MEAN
-from experiments.scales import Scale
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.scores.score import Score
 from experiments.stages.samples import Sample
 from experiments.tables.columns import Column
 from experiments.tables.results import Results, Row, Table
 from experiments.tables.statistics import estimate
-from experiments.variants import ROUTERS, STRATEGIES
 from modules.denoising import FlowMatchingExpert
 
 PLACES = HELDOUT, SAMPLING

@@ -13,11 +13,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from datamodules.sources.source import Split
-from experiments import recipes
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.drawing.style import COLOURS, INK, png, tidy
 from experiments.measures.losses import Convergence
-from experiments.scales import Scale
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.stages.experts import Start, TrainExpert, Validation
 from experiments.tables.columns import Column
 from experiments.tables.comparisons import index, verdict

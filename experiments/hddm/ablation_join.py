@@ -10,11 +10,11 @@ import sys
 from dataclasses import replace
 
 from datamodules.sources.source import Split
-from experiments import recipes
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.drawing.pictures import grid
 from experiments.measures.routing import Routed, Served
-from experiments.scales import Scale
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.stages.clusters import Shards
 from experiments.stages.joining import Added, Card, Removed, Rule, TrainHead
 from experiments.stages.routers import Routing

@@ -9,14 +9,15 @@ small: 6 min for 3 seeds on 2 cores beside the experts · paper: 5 + 8 + 6 DiT-X
 import itertools
 import sys
 
-from experiments import conversions, recipes
-from experiments.cli import main
-from experiments.scales import Scale
+from experiments.cli.main import main
+from experiments.hddm import readings as conversions
+from experiments.hddm.variants import DDPM_CLUSTERS
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.stages.experts import TrainExpert
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Row, Table
-from experiments.variants import DDPM_CLUSTERS
 from modules.denoising import DDPMExpert, DenoisingExpert, FlowMatchingExpert, VExpert, X0Expert
 from modules.schedules import Cosine, Linear
 from modules.selection import Full, Only, Switch, Top

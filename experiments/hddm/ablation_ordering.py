@@ -7,10 +7,11 @@ small: 3 min for 3 seeds on 2 cores beside the experts · paper: 2 DiT-XL/2 expe
 
 import sys
 
-from experiments import conversions, recipes
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.drawing.pictures import sample_grid
-from experiments.scales import Scale
+from experiments.hddm import readings as conversions
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Row, Table

@@ -7,14 +7,15 @@ small: 5 min for 3 seeds on 2 cores beside the experts · paper: 8 FM + 8 DDPM D
 
 import sys
 
-from experiments import conversions, recipes
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.drawing.curves import curve
-from experiments.scales import Scale
+from experiments.hddm import readings as conversions
+from experiments.hddm.variants import DDPM_CLUSTERS
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, NEAREST
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Row, Table
-from experiments.variants import DDPM_CLUSTERS
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.selection import Top
 

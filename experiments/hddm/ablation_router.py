@@ -10,15 +10,15 @@ import itertools
 import sys
 
 from datamodules.sources.source import Split
-from experiments import recipes
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.drawing.curves import curve
+from experiments.hddm.variants import ROUTERS, STRATEGIES
 from experiments.measures.routing import TIMES, Routed
-from experiments.scales import Scale
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.tables.columns import ACCURACY, DIVERSITY, FID, KID, ROUTER, Column
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Row, Table
-from experiments.variants import ROUTERS, STRATEGIES
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Full
 

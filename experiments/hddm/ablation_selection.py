@@ -7,14 +7,14 @@ small: 7 min for 3 seeds on 2 cores beside the experts · paper: 8 DiT-XL/2 expe
 
 import sys
 
-from experiments import recipes
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.drawing.curves import scatter
-from experiments.scales import Scale
+from experiments.hddm.variants import ROUTERS
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, NEAREST, ROUTER
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Row, Table
-from experiments.variants import ROUTERS
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Nucleus, Selection, Threshold, Top
 

@@ -14,11 +14,11 @@ import torch
 from matplotlib.axes import Axes
 
 from datamodules.sources.source import Split
-from experiments import recipes
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.drawing.style import COLOURS, INK, MARKERS, png, tidy
 from experiments.measures.losses import THIRDS, ByNoise
-from experiments.scales import Scale
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.tables.columns import Column
 from experiments.tables.comparisons import compared, index
 from experiments.tables.results import Results, Row, Table

@@ -7,10 +7,10 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from experiments.cli import UsageError, parse
-from experiments.mathematics import Check, checks
+from experiments.cli.main import UsageError, parse
+from experiments.hddm.mathematics import Check, checks
+from experiments.hddm.statements import CLAIMS
 from experiments.pipeline.files import StoreError, write_whole
-from experiments.statements import CLAIMS
 from experiments.tables import report
 from experiments.tables.claim import Line, Verdict, detail, judged
 from experiments.tables.columns import MISSING

@@ -12,10 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from datamodules.sources.digits import Digits
-from experiments import conversions, recipes
-from experiments.cli import main
-from experiments.conversions import CORRECTED, LATE
-from experiments.drawing import schematics
+from experiments.cli.main import main
 from experiments.drawing.pictures import (
     FRAMED,
     Album,
@@ -27,8 +24,13 @@ from experiments.drawing.pictures import (
     mosaic,
     sheet,
 )
-from experiments.drawing.prompts import CAPTIONS, places
-from experiments.scales import Scale
+from experiments.hddm import readings as conversions
+from experiments.hddm import schematics
+from experiments.hddm.prompts import CAPTIONS, places
+from experiments.hddm.readings import CORRECTED, LATE
+from experiments.hddm.variants import MIXES, ROUTERS, STRATEGIES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.scores.score import Drawn, Score
 from experiments.stages.experts import TrainExpert
 from experiments.stages.prompts import Given
@@ -36,7 +38,6 @@ from experiments.stages.routers import Routing
 from experiments.stages.samples import Sample, Setting
 from experiments.tables.columns import ACCURACY, EXPERT, ROUTER
 from experiments.tables.results import Results, Row, Table
-from experiments.variants import MIXES, ROUTERS, STRATEGIES
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.schedules import Cosine, Linear
 from modules.selection import Only, Selection, Switch, Top

@@ -7,13 +7,13 @@ small: 7 min for 3 seeds on 2 cores · paper: 8 + 1 DiT-B/2 on 3.9M images.
 
 import sys
 
-from experiments import recipes
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.drawing.pictures import sample_grid
-from experiments.scales import Scale
+from experiments.hddm.variants import ROUTERS, STRATEGIES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, ROUTER
 from experiments.tables.results import Row, Table
-from experiments.variants import ROUTERS, STRATEGIES
 from modules.denoising import FlowMatchingExpert
 
 COLUMN = "FID-50K (paper)"

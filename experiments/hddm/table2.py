@@ -9,8 +9,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from experiments import conversions, recipes
-from experiments.cli import main
+from experiments.cli.main import main
+from experiments.hddm import readings as conversions
+from experiments.hddm.variants import MIXES
 from experiments.measures.resources import (
     A40,
     A100,
@@ -27,11 +28,11 @@ from experiments.measures.resources import (
     utilisation,
 )
 from experiments.pipeline.stage import Measurement
-from experiments.scales import Scale
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.tables.columns import Column
 from experiments.tables.results import Results, Row, Table
 from experiments.tables.statistics import Estimate
-from experiments.variants import MIXES
 from modules.blocks import AdaLN
 from modules.denoising import FlowMatchingExpert
 from modules.dit import XL, DiT

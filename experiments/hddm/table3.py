@@ -9,11 +9,12 @@ small: 2 min for 3 seeds on 2 cores beside the experts · paper: 3 DiT-XL/2 expe
 import sys
 from dataclasses import replace
 
-from experiments import conversions, recipes
-from experiments.cli import main
-from experiments.conversions import CORRECTED, EARLY, LATE, READINGS
+from experiments.cli.main import main
 from experiments.drawing.pictures import sample_grid
-from experiments.scales import Scale
+from experiments.hddm import readings as conversions
+from experiments.hddm.readings import CORRECTED, EARLY, LATE, READINGS
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.stages.experts import TrainExpert
 from experiments.stages.samples import Setting
 from experiments.tables.columns import ACCURACY, EXPERT, FID, SPREAD

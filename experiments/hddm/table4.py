@@ -10,18 +10,19 @@ import sys
 import numpy as np
 from scipy.stats import ttest_rel
 
-from experiments import conversions, recipes
-from experiments.cli import main
-from experiments.conversions import CORRECTED
+from experiments.cli.main import main
 from experiments.drawing.pictures import sample_grid
+from experiments.hddm import readings as conversions
+from experiments.hddm.readings import CORRECTED
+from experiments.hddm.variants import MIXES, ROUTERS
 from experiments.pipeline.store import Store
-from experiments.scales import Scale
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.scores.score import Score
 from experiments.stages.samples import Setting
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
 from experiments.tables.comparisons import compared, index
 from experiments.tables.results import Results, Row, Table
-from experiments.variants import MIXES, ROUTERS
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Top
 

@@ -7,16 +7,16 @@ small: 8 min for 3 seeds on 2 cores beside Table 1's experts · paper: Stages 2 
 
 import sys
 
-from experiments import video_recipes as recipes
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.drawing.clips import sheet
+from experiments.recipes import clips as recipes
+from experiments.recipes.video import VIDEO_SCALES, VideoScale
 from experiments.scores.clips import BEGINS, METRICS
 from experiments.stages.experts import TrainExpert
 from experiments.stages.routers import Routing
 from experiments.tables.columns import EXPERT, ROUTER
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Row, Table
-from experiments.video_scales import VIDEO_SCALES, VideoScale
 from modules.selection import Only, Selection, Top
 
 GIVEN = {"caption": False, "caption and first frame": True}

@@ -7,14 +7,14 @@ small: 1 min for 3 seeds on 2 cores beside Table 1's router · paper: a DiT-B ro
 
 import sys
 
-from experiments import video_recipes as recipes
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.drawing.profiles import profiles
 from experiments.measures.evidence import TIMES, Evidence, Shown
+from experiments.recipes import clips as recipes
+from experiments.recipes.video import VIDEO_SCALES, VideoScale
 from experiments.tables.columns import Column
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Row, Table
-from experiments.video_scales import VIDEO_SCALES, VideoScale
 
 ACCURACY = Column("accuracy", "Accuracy, %, mean over t", 1, factor=100)
 ENTROPY = Column("entropy", "Cross-entropy, nats", 3)

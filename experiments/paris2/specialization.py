@@ -9,15 +9,15 @@ import sys
 
 import numpy as np
 
-from experiments import video_recipes as recipes
-from experiments.cli import main
+from experiments.cli.main import main
+from experiments.recipes import clips as recipes
+from experiments.recipes.video import VIDEO_SCALES, VideoScale
 from experiments.scores.clips import AESTHETIC, CLIP, FVD, METRICS
 from experiments.stages.prompts import InClusters
 from experiments.tables.columns import EXPERT, Column
 from experiments.tables.comparisons import index, verdict
 from experiments.tables.results import Results, Row, Table
 from experiments.tables.statistics import estimate
-from experiments.video_scales import VIDEO_SCALES, VideoScale
 from modules.selection import Only
 
 COLUMN = "CLIP (paper)"

@@ -10,15 +10,15 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import video_recipes as recipes
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.drawing.bars import bars
+from experiments.recipes import clips as recipes
+from experiments.recipes.video import VIDEO_SCALES, VideoScale
 from experiments.scores.clips import AESTHETIC, CLIP, MOTION, WARPING, ClipScore
 from experiments.stages.prompts import InClusters
 from experiments.tables.columns import EXPERT
 from experiments.tables.comparisons import compared, index
 from experiments.tables.results import Results, Row, Table
-from experiments.video_scales import VIDEO_SCALES, VideoScale
 from metrics.wins import Wins, best_of
 from modules.selection import Alternate, Only, Selection, Switch
 

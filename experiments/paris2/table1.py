@@ -6,16 +6,16 @@ small: 23 min for 3 seeds on 2 cores · paper: 4 MM-DiTs of 11.9B and a DiT-B ro
 
 import sys
 
-from experiments import video_recipes as recipes
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.drawing.bars import gains
 from experiments.drawing.clips import sheet
 from experiments.measures import budgets
+from experiments.recipes import clips as recipes
+from experiments.recipes.video import VIDEO_SCALES, VideoScale
 from experiments.scores.clips import AESTHETIC, CLIP, FVD, METRICS, MOTION, ClipScore
 from experiments.tables.columns import EXPERT, ROUTER
 from experiments.tables.comparisons import index
 from experiments.tables.results import Results, Row, Table
-from experiments.video_scales import VIDEO_SCALES, VideoScale
 from modules.selection import Full, Selection, Top
 
 PAPER = {

@@ -39,7 +39,7 @@ def commit() -> str:
 def command() -> str:
     """The command line as a person would type it."""
     main = sys.modules["__main__"].__spec__
-    name = f"python -m {main.name}" if main is not None else Path(sys.argv[0]).name
+    name = f"python -m {main.name.removesuffix('.__main__')}" if main else Path(sys.argv[0]).name
     return " ".join([name, *sys.argv[1:]])
 
 

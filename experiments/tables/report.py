@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.dials import changed
+from experiments.cli.dials import changed
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import packages
 from experiments.pipeline.stage import canonical
-from experiments.scales import SCALES
+from experiments.recipes.images import SCALES
 from experiments.tables.columns import MISSING, Column
 from experiments.tables.results import Results, Row
 

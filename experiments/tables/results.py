@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from experiments import recipes
-from experiments.dials import changed
+from experiments.cli.dials import changed
 from experiments.pipeline.stage import Measurement, Stage
 from experiments.pipeline.store import Store
-from experiments.scales import SCALES
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
 from experiments.tables.columns import Column
 from experiments.tables.statistics import Estimate, estimate
 

@@ -4,12 +4,12 @@ No training, no sampling, no data: closed forms in float64, parameter counts of 
 meta device, and arithmetic on numbers as the paper prints them.
 """
 
-from experiments.mathematics.architecture import CHECKS as ARCHITECTURE
-from experiments.mathematics.check import Check
-from experiments.mathematics.conversion import CHECKS as CONVERSION
-from experiments.mathematics.printed import CHECKS as PRINTED
-from experiments.mathematics.stability import CHECKS as STABILITY
-from experiments.mathematics.weighting import CHECKS as WEIGHTING
+from experiments.hddm.mathematics.architecture import CHECKS as ARCHITECTURE
+from experiments.hddm.mathematics.check import Check
+from experiments.hddm.mathematics.conversion import CHECKS as CONVERSION
+from experiments.hddm.mathematics.printed import CHECKS as PRINTED
+from experiments.hddm.mathematics.stability import CHECKS as STABILITY
+from experiments.hddm.mathematics.weighting import CHECKS as WEIGHTING
 
 __all__ = ["Check", "checks"]
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.hddm import (
     ablation_alignment,
     ablation_init,

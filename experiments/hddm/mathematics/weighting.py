@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from experiments.mathematics.check import EXACT, Check, power
+from experiments.hddm.mathematics.check import EXACT, Check, power
 from modules.objectives import Epsilon, Objective, V, Velocity, x0_weight
 from modules.schedules import Cosine, Linear, Schedule
 

@@ -1,6 +1,6 @@
 """What HDDM says of heterogeneous against homogeneous experts, and of how experts are trained."""
 
-from experiments.conversions import CORRECTED, EARLY, LATE, SLOPES
+from experiments.hddm.readings import CORRECTED, EARLY, LATE, SLOPES
 from experiments.measures.losses import THIRDS
 from experiments.tables.claim import Claim, Expected, Test, above, below, no_worse
 from experiments.tables.contrasts import Value

@@ -10,7 +10,7 @@ from typing import Any, cast, get_type_hints
 
 from datamodules.sources.source import Source
 from experiments.pipeline.stage import canonical
-from experiments.scales import Scale
+from experiments.recipes.images import Scale
 
 
 def form(scale: Any, source: type[Source] | None = None) -> type:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from experiments.mathematics.check import EXACT, Check, power
-from experiments.mathematics.mixture import (
+from experiments.hddm.mathematics.check import EXACT, Check, power
+from experiments.hddm.mathematics.mixture import (
     PRIOR,
     Router,
     apart,

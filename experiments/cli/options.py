@@ -10,9 +10,9 @@ from typing import Any, Literal
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
 
-from experiments import dials
+from experiments.cli import dials
 from experiments.pipeline.stage import Device, Hardware, Strategy
-from experiments.scales import SCALES
+from experiments.recipes.images import SCALES
 
 
 class UsageError(RuntimeError):

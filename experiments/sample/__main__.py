@@ -6,7 +6,7 @@
 
 Ours may lie in several places, a router among them; one expert without a router draws alone. Each
 prompt becomes a PNG whose name has its number and seed, beside sample.json, which has the command.
-Paris 2.0's draw clips, and have options of their own: experiments/sample_video.py.
+Paris 2.0's draw clips, and have options of their own: experiments/sample/clips.py.
 """
 
 import argparse
@@ -28,10 +28,10 @@ from datamodules.encoders.autoencoders import StableDiffusionVAE
 from datamodules.encoders.clip_text import ClipText
 from datamodules.encoders.encoder import LatentEncoder, TextEncoder
 from datamodules.encoders.hub import WeightsError, find
-from experiments import naming
-from experiments.conversions import LAST
+from experiments.hddm.readings import LAST
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import commit
+from experiments.stages import naming
 from metrics.pixels import to_uint8
 from modules.dit import DiTNetwork
 from modules.ensemble import Ensemble
@@ -207,7 +207,7 @@ def clips(arguments: list[str]) -> int | None:
         name = early.parse_known_args(arguments)[0].weights
     except argparse.ArgumentError:
         return None
-    from experiments import sample_video  # which takes from here
+    from experiments.sample import clips as sample_video  # which takes from here
 
     folder = sample_video.folder_of(name) if name else None
     return None if folder is None else sample_video.main(arguments, folder)

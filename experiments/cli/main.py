@@ -13,14 +13,14 @@ from pathlib import Path
 from datamodules.encoders import hub
 from datamodules.shards import ShardError
 from datamodules.sources.source import SourceError
-from experiments import downloads
-from experiments.options import Options, UsageError, parse
+from experiments.cli import downloads
+from experiments.cli.options import Options, UsageError, parse
+from experiments.cli.plan import plan
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.provenance import commit
 from experiments.pipeline.stage import Context
 from experiments.pipeline.store import Store
-from experiments.plan import plan
 from experiments.tables import report
 from experiments.tables.results import Results, Table
 from metrics import weights

@@ -1,6 +1,6 @@
 """What HDDM says of conversion, of combining two experts, of thresholds, order and schedules."""
 
-from experiments.conversions import READINGS, SLOPES
+from experiments.hddm.readings import READINGS, SLOPES
 from experiments.tables.claim import Claim, Expected, Test, above, below, no_worse
 from experiments.tables.contrasts import Names, Swing
 

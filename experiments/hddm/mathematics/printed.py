@@ -2,7 +2,7 @@
 
 from scipy.stats import ttest_ind_from_stats
 
-from experiments.mathematics.check import Check, agrees
+from experiments.hddm.mathematics.check import Check, agrees
 from experiments.measures.resources import (
     A40,
     A100,

@@ -10,9 +10,9 @@ from importlib.util import find_spec
 import numpy as np
 
 from datamodules.clusters import Faiss, FineMethod, Lloyd, MiniBatch
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.measures.clustering import Clustered, Planted
-from experiments.scales import Scale
+from experiments.recipes.images import Scale
 from experiments.tables.results import Column, Results, Row, Table
 
 WIDTH, PARTS = 64, 16

@@ -5,7 +5,7 @@ GPU-days are FLOPs over an A100's peak in bfloat16 at the share of it that SHARE
 
 from collections.abc import Sequence
 
-from experiments.downloads import missing
+from experiments.cli.downloads import missing
 from experiments.measures.costs import Cost, cost
 from experiments.measures.resources import A100, DAY, GB
 from experiments.pipeline.build import behind

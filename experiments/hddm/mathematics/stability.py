@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from experiments.mathematics.check import Check, power
+from experiments.hddm.mathematics.check import Check, power
 from modules.expert import Expert
 from modules.guard import Guard, LogisticDamping, StepDamping
 from modules.objectives import Epsilon

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from datamodules.sources.moving_digits import MovingDigits
 from datamodules.sources.source import Split, VideoSource
+from experiments.recipes.video import VideoScale
 from experiments.scores.clips import ClipJudging, ClipScore
 from experiments.scores.moving_digits import MovingDigitsJudge, RealClips
 from experiments.scores.published_clips import PublishedClips
@@ -17,7 +18,6 @@ from experiments.stages.prompts import Heldout, InClusters, Prompts
 from experiments.stages.routers import Routing
 from experiments.stages.samples import Sample, Setting
 from experiments.stages.streams import Streamed
-from experiments.video_scales import VideoScale
 from modules.blocks import AdaLN
 from modules.denoising import FlowMatchingExpert
 from modules.dit import DiT, TextShape

@@ -8,8 +8,8 @@ equal signal-to-noise ratio, and keeps an epsilon expert from t = 1, where it sa
 
 from dataclasses import replace
 
-from experiments import recipes
-from experiments.scales import Scale
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import Scale
 from experiments.stages.samples import Setting
 from modules.alignment import MatchSNR, SameTime
 from modules.guard import Guard

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 
 from datamodules.sources.source import Split
-from experiments.scales import Scale
+from experiments.recipes.images import Scale
 from experiments.scores.judge import Judging
 from experiments.scores.published import PublishedMetrics
 from experiments.scores.score import Judge, Real, Score

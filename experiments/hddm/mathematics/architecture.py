@@ -5,7 +5,7 @@ import functools
 import torch
 from torch import Tensor
 
-from experiments.mathematics.check import Check, agrees
+from experiments.hddm.mathematics.check import Check, agrees
 from experiments.measures.resources import (
     GB,
     HDDM_XL,

@@ -2,7 +2,7 @@
 
 import sys
 
-from experiments.cli import main
+from experiments.cli.main import main
 from experiments.paris2 import i2v, router, specialization, switching, table1
 
 TABLES = (table1.TABLE, switching.TABLE, specialization.TABLE, router.TABLE, i2v.TABLE)

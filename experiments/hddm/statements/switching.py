@@ -1,6 +1,6 @@
 """What HDDM says of switching between two experts: threshold, order, schedules."""
 
-from experiments.conversions import READINGS
+from experiments.hddm.readings import READINGS
 from experiments.tables.claim import Claim, Expected, Test, above, below
 from experiments.tables.contrasts import Swing
 
