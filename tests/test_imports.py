@@ -2,11 +2,11 @@
 
 import ast
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.helpers.files import ROOT
+
 ROOMS = ("experiments", "modules", "datamodules", "metrics")
 LADDER = ("schedules", "objectives", "expert", "ensemble")
 TORCH_ALONE = ("selection", "sampling")

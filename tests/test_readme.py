@@ -1,13 +1,12 @@
 """The README against what it speaks of: no number is typed there, and no file is missing."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from experiments.tables.readme import filled
+from tests.helpers.files import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 

@@ -1,0 +1,243 @@
+"""The command line: dials, and one clear line for whatever a person can mend."""
+
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+
+import pytest
+
+from experiments.cli import main as cli
+from experiments.hddm.table1 import TABLE
+from experiments.pipeline import build
+from experiments.pipeline.launch import local
+from experiments.recipes.images import SCALES
+from modules.weights.checkpoint import CheckpointError
+from tests.helpers.files import ROOT
+from tests.helpers.stages import places, serial
+
+TINY = ["clusters=2", "batch=8", "steps=4", "router_steps=2", "judge_steps=2",
+        "solver_steps=1"]  # fmt: skip
+SMOKE = ["--scale", "smoke", "--seeds", "1", *(f"--scale.{dial}" for dial in TINY)]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with the store and the results of a tiny table 1."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "map", serial)
+        assert cli.main(TABLE, arguments=[*SMOKE, *places(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def table(finished, tmp_path, monkeypatch):
+    """A copy of that folder to break, in a process that starts no workers."""
+    monkeypatch.setattr(local, "map", serial)
+    shutil.copytree(finished, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def written(folder):
+    return {p: p.read_bytes() for p in sorted((folder / "results").rglob("*")) if p.is_file()}
+
+
+def parsed(arguments):
+    return cli.parse("table1", "A table", arguments)
+
+
+def refused(capsys, arguments, status):
+    """The one line on stderr of a command that must fail with `status`."""
+    capsys.readouterr()
+    assert cli.main(TABLE, arguments=arguments) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Traceback" not in err
+    assert err.endswith("\n")
+    assert err.count("\n") == 1
+    assert err.startswith("table1: ")
+    assert "None" not in err
+    return err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--scale", "huge"], "'huge'.*smoke.*small"),
+        (["--scale=huge"], "'huge'"),
+        (["--scale"], "scale"),
+        (["--scale", "smoke", "--sedes", "3"], "--sedes"),
+        (["--scale", "smoke", "--scale.stesp", "3"], "--scale.stesp"),
+        (["--scale", "smoke", "stray"], "stray"),
+        (["--scale", "smoke", "--seeds", "many"], "seeds.*many"),
+        (["--scale", "smoke", "--scale.steps", "2.5"], "scale.steps.*2.5"),
+        (["--scale", "smoke", "--scale.lr", "nan"], "scale.lr.*nan"),
+        (["--scale", "smoke", "--device", "abacus"], "device.*abacus"),
+        (["--scale", "smoke", "--seeds"], "--seeds"),
+        (["--scale", "smoke", "--scale.steps"], "--scale.steps"),
+        (["--scale", "smoke", "--seeds", "0"], "--seeds.*between 1 and"),
+        (["--scale", "smoke", "--workers", "0"], "--workers.*at least 1"),
+        (["--scale", "smoke", "--scale.batch", "63"], "63.*8"),
+        (["--scale", "smoke", "--scale.clusters", "0"], "clusters must be at least 1"),
+        (["--scale", "smoke", "--scale.samples", "0"], "samples"),
+        (["--scale", "smoke", "--scale.steps", "-3"], "steps must be at least 1, not -3"),
+        (["--scale", "smoke", "--scale.router_accumulate", "0"], "router_accumulate must be"),
+        (["--scale", "smoke", "--scale.router_final_lr", "-1"], "must be positive"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_line_that_cannot_be_read_is_one_line(capsys, tmp_path, arguments, named):
+    """kills: usage printed over many lines, a traceback, a misspelt dial swallowed, status 0."""
+    end = [] if arguments[-1].startswith("--") else places(tmp_path)
+    assert re.search(named, refused(capsys, [*end, *arguments], 2))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--scale", "paper"], "hf download stabilityai/sd-vae-ft-mse"),
+        (["--scale", "smoke", "--scale.steps", "2"], "starts at step 2 of 2"),
+        (["--scale", "smoke", "--scale.patch", "3"], "patch 3.*8"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_scale_that_cannot_be_run_is_one_line(capsys, tmp_path, arguments, named):
+    """kills: a traceback, or a run begun before its dials are known to fit each other."""
+    assert re.search(named, refused(capsys, [*arguments, *places(tmp_path)], 1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_documents_the_dials_with_the_scales_defaults(capsys):
+    """kills: a dial without help or with another scale's default; a status other than 0."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(TABLE, arguments=["--scale", "smoke", "--help"])
+    assert caught.value.code in (0, None)
+    text = " ".join(capsys.readouterr().out.split())
+    for dial, value in vars(SCALES["smoke"]).items():
+        optionless = dataclasses.is_dataclass(value) and not dataclasses.fields(value)
+        assert (f"--scale.{dial}" in text) is not optionless
+    for option in ("--seeds", "--workers", "--store", "--results", "--device"):
+        assert f"{option} " in text
+    assert re.search(
+        r"--scale.steps STEPS optimiser steps of the monolith.{0,60}default: 12\)", text
+    )
+    assert "smoke,small,medium-cpu,medium,paper" in text
+
+
+def test_an_option_turns_its_own_dial_and_no_other():
+    """kills: a dial that resets the others, or the named scale itself, to other defaults."""
+    before = repr(SCALES)
+    small, smoke = SCALES["small"], SCALES["smoke"]
+    assert parsed([]).scale == small
+    assert parsed(["--scale.steps", "3000"]).scale == replace(small, steps=3000)
+    found = parsed(["--scale=smoke", "--scale.size.width", "32", "--scale.final_lr=null"])
+    wide = replace(smoke, size=replace(smoke.size, width=32), final_lr=None)
+    assert (found.scale_name, found.scale, found.seeds) == ("smoke", wide, 3)
+    train = parsed(["--scale.source.train", "90", "--scale", "smoke"]).scale
+    assert train == replace(smoke, source=replace(smoke.source, train=90))
+    assert repr(SCALES) == before
+
+
+def test_more_clusters_than_pictures_is_one_line(capsys, tmp_path):
+    """kills: k-means' own traceback, or half a table written."""
+    dials = ["--scale.clusters", "65", "--scale.fine", "70", "--scale.batch", "65"]
+    line = refused(capsys, ["--scale", "smoke", "--seeds", "1", *dials, *places(tmp_path)], 2)
+    assert re.search("K = 65.* the training split has 64", line)
+    assert written(tmp_path) == {}
+
+
+def test_a_corrupt_shard_is_named_and_deleting_the_artifact_mends_it(capsys, table):
+    """kills: a damaged shard read as far as it goes, or a table rewritten without its numbers."""
+    before = written(table)
+    assert cli.main(TABLE, arguments=[*SMOKE, *places(table)]) == 0
+    for damage in (lambda x: x[:-600], lambda x: x[:600] + b"?" + x[601:]):
+        for kind in ("score", "sample", "trainexpert"):
+            shutil.rmtree(table / "store" / kind)
+        shard = min((table / "store" / "shards").rglob("000000.tar"))
+        shard.write_bytes(damage(shard.read_bytes()))
+        assert str(shard) in refused(capsys, [*SMOKE, *places(table)], 1)
+        assert written(table) == before
+        shutil.rmtree(table / "store" / "shards")
+        assert cli.main(TABLE, arguments=[*SMOKE, *places(table)]) == 0
+        after = written(table)
+        assert all(after[p] == before[p] for p in before if p.suffix in (".csv", ".png"))
+        before = after
+
+
+def test_weights_of_another_architecture_are_named_with_their_keys(capsys, table):
+    """kills: weights loaded as far as they fit, or an error without file or key."""
+    shutil.rmtree(table / "store" / "score")
+    shutil.rmtree(table / "store" / "sample")
+    paths = sorted((table / "store" / "trainexpert").rglob("weights.safetensors"))
+    router = next((table / "store" / "trainrouter").rglob("weights.safetensors"))
+    for path in paths:
+        shutil.copy(router, path)
+    line = refused(capsys, [*SMOKE, *places(table)], 1)
+    assert any(str(path) in line for path in paths)
+    assert "class_token" in line
+
+
+@pytest.mark.parametrize("place", ["--store", "--results"])
+def test_a_folder_that_cannot_be_written_is_named(capsys, table, place):
+    """kills: an error without the path, or hours of training before the first write."""
+    (table / "file").write_text("")
+    arguments = [*SMOKE, *places(table), place, str(table / "file" / "folder")]
+    before = written(table)
+    assert str(table / "file") in refused(capsys, arguments, 1)
+    assert written(table) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (BrokenProcessPool("terminated abruptly"), 1, "killed.*same command"),
+        (KeyboardInterrupt(), 130, "interrupted.*same command"),
+        (CheckpointError("first line\n   second line"), 1, "first line second line"),
+        (OSError(28, "No space left on device", "/full"), 1, "/full.*No space left"),
+        (OSError("3 requested and 0 written"), 1, "3 requested and 0 written"),
+        (OSError(28, "No space left on device"), 1, "No space left"),
+    ],
+    ids=repr,
+)
+def test_what_ends_a_run_is_said_in_one_line(capsys, tmp_path, monkeypatch, error, status, said):
+    """kills: a message over many lines, an OSError without a path told as None, a status of 0."""
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(build, "ensure", fail)
+    arguments = ["--scale", "smoke", *places(tmp_path)]
+    assert re.search(said, refused(capsys, arguments, status))
+    if isinstance(error, CheckpointError):
+        with pytest.raises(CheckpointError):
+            cli.main(TABLE, arguments=[*arguments, "--debug", "true"])
+
+
+def test_a_bug_keeps_its_traceback(tmp_path, monkeypatch):
+    """kills: every exception taken for bad input, under which a bug cannot be found."""
+    monkeypatch.setattr(build, "ensure", lambda *_: {}["a bug"])
+    with pytest.raises(KeyError):
+        cli.main(TABLE, arguments=["--scale", "smoke", *places(tmp_path)])
+
+
+@pytest.mark.slow
+def test_the_real_command_with_workers_says_one_line_too(tmp_path):
+    """kills: a worker's own words on stderr, or an error that does not survive the way back."""
+    command = [sys.executable, "-m", "experiments.hddm.table1", "--scale", "smoke", "--seeds", "1"]
+    dials = ["--scale.source.train", "8", "--scale.fine", "8"]
+    done = subprocess.run(
+        [*command, *dials, "--workers", "1", *places(tmp_path)],
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    lines = [line for line in done.stderr.splitlines() if not re.match(r"\[\d+/\d+\] ", line)]
+    assert done.returncode == 1
+    assert len(lines) == 1
+    assert re.search("table1: no training picture shows class", lines[0])
+    assert done.stdout == ""

@@ -1,0 +1,125 @@
+"""The rows of the tables name the experts, the sampling and the numbers that the paper names."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from experiments.hddm import (
+    ablation_ordering,
+    ablation_schedules,
+    ablation_threshold,
+    table3,
+    table4,
+)
+from experiments.stages.prompts import Repeated
+from modules.denoising import DDPMExpert, FlowMatchingExpert
+from modules.schedules import Cosine, Linear
+from modules.selection import Top
+from modules.solvers import DDIM, Ancestral, Euler
+from tests.helpers.rows import (
+    CASES,
+    DDPM,
+    FM,
+    FM_COSINE,
+    READINGS,
+    TABLE_3,
+    TABLE_4,
+    THREE,
+    asked,
+    converted,
+    form,
+    pair,
+    rows_of,
+    sampled,
+)
+
+EACH = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+"""A scale, and what the paper says of it."""
+
+
+@EACH
+def test_table_3_has_the_papers_five_samplings(case):
+    """kills: DDPM first at high noise, FM of the same schedule trained on linear, DDPM on it, the
+    native samplers swapped, a reading's guard under another's name, a number beside its row."""
+    solvers = {"DDIM": DDIM(), "ancestral": Ancestral()}
+    rows = rows_of(table3, case)
+    for (name, how), row in rows.items():
+        path = Cosine() if name == "Combined, same schedule" else Linear()
+        reading = "corrected" if how in solvers else how or None
+        sample = pair(row, case, path, solvers.get(how, Euler()), reading)
+        early, late, *numbers = TABLE_3[name]
+        assert [asked(sample, t) for t in (0.9, 0.51)] == [[early]] * 2
+        assert [asked(sample, t) for t in (0.5, 0.1)] == [[late]] * 2
+        columns = ("LPIPS (paper)", "FID-5K (paper)", "CLIP (paper)")
+        assert row.paper == dict(zip(columns, numbers, strict=True))
+    wanted = {("FM", ""), *(("Native DDPM", s) for s in solvers)}
+    wanted |= {("DDPM→FM", how) for how in READINGS}
+    assert set(rows) == wanted | {(name, how) for name in list(TABLE_3)[3:] for how in THREE}
+
+
+@EACH
+def test_table_4_has_the_papers_mixes_and_numbers(case):
+    """kills: 1DDPM:7FM swapped with 2DDPM:6FM, 8FM's number at the conversion setting, a number on
+    a neighbour, DDPM on other clusters, the other router, Top-1, a diversity of other samples."""
+    settings, rows = case.settings, rows_of(table4, case)
+    clusters = {"8FM": [], "1DDPM:7FM": [0], "2DDPM:6FM": [0, 3]}
+    for (router, mix, setting, how, cfg, steps), row in rows.items():
+        sample = sampled(row, case, setting, reading=how or None)
+        ddpm = converted(sample)
+        assert (int(steps), float(cfg)) == settings[setting]
+        assert ddpm == clusters[mix]
+        assert (form(sample.router), sample.selection) == (router, Top(2))
+        again = row.measured.repeated
+        assert again == replace(sample, asked=Repeated(*case.repeated))
+        known = (len(ddpm), setting)
+        assert row.paper == ({"FID-50K (paper)": TABLE_4[known]} if known in TABLE_4 else {})
+    readings = {"text-aware": list(READINGS)[:5], "text-free": ["corrected"]}
+    assert {names[:4] for names in rows} == {
+        (router, mix, setting, how)
+        for router, mix, setting in itertools.product(readings, clusters, ("aligned", "conversion"))
+        for how in (readings[router] if clusters[mix] else [""])
+    }
+
+
+@EACH
+@pytest.mark.parametrize("script", [ablation_threshold, ablation_ordering])
+def test_switches_have_the_right_expert_on_either_side(script, case):
+    """kills: the two experts of a switch or the two orders exchanged, FM of the same schedule on
+    linear, a threshold beside its name, the printed FID on another threshold or reading."""
+    threshold, rows = script is ablation_threshold, rows_of(script, case)
+    for names, row in rows.items():
+        reading, tau, order = names[0], float(names[-1]), "FM→DDPM" if threshold else names[1]
+        same = reading.startswith(("same", "unified"))
+        how = "corrected" if reading.endswith("corrected") else "literal §8.3.4"
+        sample = pair(row, case, Cosine() if same else Linear(), reading=how)
+        fm = FM_COSINE if same else FM
+        early, late = {"FM→DDPM": (fm, DDPM), "DDPM→FM": (DDPM, fm)}[order]
+        assert asked(sample, tau + 0.01) == asked(sample, 1.0) == [early]
+        assert asked(sample, tau) == asked(sample, 0.01) == [late]  # §3.3.3: where t' <= t
+        printed = threshold and names == ("same, §8.3.4", "0.2")
+        assert row.paper == ({"FID-1K (paper)": 38.28} if printed else {})
+    taus = {float(names[-1]) for names in rows}
+    assert taus == ({i / 10 for i in range(1, 10)} if threshold else {0.3, 0.5, 0.7})
+    assert len({names[0] for names in rows}) == 4
+    assert len(rows) == 4 * len(taus) * (1 if threshold else 2)
+
+
+@EACH
+def test_schedules_are_those_trained_and_sampled_on(case):
+    """kills: linear and cosine exchanged, FM's schedule for the DDPM expert of a mixture, the
+    switch reversed, an average that leaves one out, a path that is not the row's."""
+    paths, rows = {"linear": Linear(), "cosine": Cosine()}, rows_of(ablation_schedules, case)
+    for (name, trained, path, reading), row in rows.items():
+        sample = pair(row, case, paths[path], reading=reading)
+        fm, ddpm = ((module, paths[trained]) for module in (FlowMatchingExpert, DDPMExpert))
+        early, late = {
+            "FM alone": ([fm], [fm]),
+            "DDPM alone": ([ddpm], [ddpm]),
+            "FM→DDPM at 0.5": ([fm], [DDPM]),
+            "average": ([fm, DDPM], [fm, DDPM]),
+        }[name]
+        assert (asked(sample, 0.51), asked(sample, 0.5)) == (early, late)
+    alone = itertools.product(("FM alone", "DDPM alone"), paths, paths, ["corrected"])
+    mixtures = itertools.product(("FM→DDPM at 0.5", "average"), paths, THREE)
+    assert set(rows) == {*alone, *((name, on, on, how) for name, on, how in mixtures)}

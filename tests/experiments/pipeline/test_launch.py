@@ -1,0 +1,223 @@
+"""Worker processes: needs before tasks, costly ones first, one thread, and nobody left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import current_process
+from pathlib import Path
+
+import pytest
+import torch
+from tqdm import tqdm
+
+from experiments.pipeline.launch import local
+from experiments.pipeline.launch.local import Task
+from tests.helpers.files import ROOT
+
+#        key     cost  needs
+GRAPH = [
+    ("last", 90.0, {"small", "big"}),
+    ("small", 1.0, set()),
+    ("middle", 2.0, set()),
+    ("big", 50.0, {"gate"}),
+    ("large", 3.0, set()),
+    ("gate", 10.0, set()),
+]
+
+
+def note(item):
+    """Append a line of when, where and with how many threads; a result that hangs on its sums."""
+    folder, key = item
+    started = time.monotonic()
+    g = torch.Generator().manual_seed(len(key))
+    x = torch.randn(300, 300, generator=g)
+    (folder / f"{key}.bin").write_bytes((x @ x).softmax(1).sum(0).numpy().tobytes())
+    time.sleep(0.05)
+    line = f"{key} {started} {time.monotonic()} {torch.get_num_threads()} {os.getpid()}\n"
+    with open(folder / "notes.txt", "a") as file:
+        file.write(line)
+
+
+def note_or_fail(item):
+    if item[1] == "bad":
+        raise ValueError("bad fails")
+    time.sleep(0.3)
+    note(item)
+
+
+def note_or_die(item):
+    if item[1] == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    note(item)
+
+
+def say_and_sleep(item):
+    (item[0] / f"{os.getpid()}.pid").touch()
+    time.sleep(300)
+
+
+def fail_beside_the_deaf(item):
+    """One worker hears no SIGTERM and sleeps; the other waits for it to do so, and fails."""
+    folder, key = item
+    if key == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        say_and_sleep(item)
+    assert until(lambda: list(folder.glob("*.pid")), 120)
+    raise ValueError("the other fails")
+
+
+def die_with_the_lock(item):
+    """The worker that came last is killed in the middle of drawing a bar; the other sleeps."""
+    if current_process().name.endswith("-1"):
+        say_and_sleep(item)
+    tqdm.get_lock().acquire()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def tasks(folder, graph):
+    return [Task(key, (folder, key), key, cost, frozenset(needs)) for key, cost, needs in graph]
+
+
+def notes(folder):
+    path = folder / "notes.txt"
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []
+    return [(key, *map(float, rest)) for key, *rest in map(str.split, lines)]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The same graph under one worker and under two: {workers: folder}."""
+    folders = {n: tmp_path_factory.mktemp(f"workers{n}") for n in (1, 2)}
+    for n, folder in folders.items():
+        local.map(note, tasks(folder, GRAPH), n)
+    return folders
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_task_runs_once_after_what_it_needs(ran, workers):
+    """kills: `needs` ignored or read as started rather than finished, a task lost or run twice."""
+    found = notes(ran[workers])
+    assert sorted(key for key, *_ in found) == sorted(key for key, *_ in GRAPH)
+    times = {key: (start, end) for key, start, end, *_ in found}
+    for key, _, needs in GRAPH:
+        for need in needs:
+            assert times[need][1] <= times[key][0], f"{key} began before {need} was done"
+
+
+def test_the_costliest_ready_task_starts_first(ran):
+    """kills: tasks in the order given, the cheapest first, or one that became ready queued behind
+    cheaper ones that were ready before it."""
+    order = [key for key, *_ in notes(ran[1])]
+    assert order[0] == "gate"
+    assert order == ["gate", "big", "large", "middle", "small", "last"]
+
+
+def test_workers_have_one_thread_and_as_many_processes_as_asked(ran):
+    """kills: threads left at the number of cores, work done in the caller, workers ignored."""
+    for workers, folder in ran.items():
+        found = notes(folder)
+        assert {threads for *_, threads, _ in found} == {1.0}
+        pids = {pid for *_, pid in found}
+        assert os.getpid() not in pids
+        assert 1 <= len(pids) <= workers
+
+
+def test_results_do_not_depend_on_the_number_of_workers(ran):
+    """kills: a state shared between tasks of a worker, or threads that regroup sums."""
+    for key, *_ in GRAPH:
+        one, two = ((folder / f"{key}.bin").read_bytes() for folder in ran.values())
+        assert one == two
+
+
+def test_nothing_to_do_starts_nobody(monkeypatch):
+    """kills: a pool started for no task, or an error about zero workers."""
+    monkeypatch.setattr(local, "ProcessPoolExecutor", None)
+    local.map(note, [], 2)
+
+
+def test_the_first_failure_is_raised_and_stops_the_rest(tmp_path):
+    """kills: a failure swallowed, raised only after all the rest, or a dependant run without it."""
+    graph = [("bad", 9.0, set()), ("dependant", 99.0, {"bad"})]
+    graph += [(f"other{i}", 1.0, set()) for i in range(20)]
+    with pytest.raises(ValueError, match="bad fails"):
+        local.map(note_or_fail, tasks(tmp_path, graph), 1)
+    done = [key for key, *_ in notes(tmp_path)]
+    assert "dependant" not in done
+    assert len(done) <= 2
+
+
+def test_a_killed_worker_breaks_the_pool(tmp_path):
+    """kills: waiting for ever for the result of a dead worker, or taking its task for done."""
+    graph = [("dies", 9.0, set()), ("dependant", 99.0, {"dies"})]
+    with pytest.raises(BrokenProcessPool):
+        local.map(note_or_die, tasks(tmp_path, graph), 1)
+    assert notes(tmp_path) == []
+
+
+def alive(pid):
+    """Whether process `pid` still runs: a zombie that nobody has reaped does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
+
+
+def until(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    return condition()
+
+
+def in_a_process(code):
+    """Python code with this file at hand as `t`, in a process that can be given up."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    setup = "import sys; from pathlib import Path; import test_launch as t\n"
+    return subprocess.Popen(
+        [sys.executable, "-c", setup + code],
+        env={**os.environ, "PYTHONPATH": paths},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("work", "said"),
+    [("fail_beside_the_deaf", "ValueError: the other fails"), ("die_with_the_lock", "BrokenProc")],
+)
+def test_a_failure_waits_for_nobody(tmp_path, work, said):
+    """kills: a pool left by waiting for workers that do not listen, a bar that is wiped under the
+    lock of a worker that was killed, or a death that the pool overlooks: that of its newest."""
+    process = in_a_process(
+        f"sys.stderr.isatty = lambda: True; folder = Path({str(tmp_path)!r})\n"
+        "graph = [('deaf', 2.0, set()), ('other', 1.0, set())]\n"
+        f"t.local.map(t.{work}, t.tasks(folder, graph), 2)"
+    )
+    try:
+        _, err = process.communicate(timeout=200)
+    finally:
+        process.kill()
+    assert said in err.strip().splitlines()[-1]
+    assert not any(alive(int(path.stem)) for path in tmp_path.glob("*.pid"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_no_worker_outlives_a_killed_parent(tmp_path):
+    """kills: workers that wait for ever on the queue of a parent that was killed."""
+    parent = in_a_process(
+        f"folder = Path({str(tmp_path)!r})\n"
+        "graph = [('a', 1.0, set()), ('b', 1.0, set())]\n"
+        "t.local.map(t.say_and_sleep, t.tasks(folder, graph), 2)"
+    )
+    try:
+        assert until(lambda: len(list(tmp_path.glob("*.pid"))) == 2, 90)
+        workers = [int(path.stem) for path in tmp_path.glob("*.pid")]
+        assert all(map(alive, workers))
+    finally:
+        parent.kill()
+        parent.wait()
+    assert until(lambda: not any(map(alive, workers)), 15)

@@ -1,0 +1,121 @@
+"""The script that draws with published weights, on a small folder of Paris 1.0's layout."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL
+from PIL import Image
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from experiments.sample import __main__ as sample
+from modules.selection import Full, Top
+from modules.text import Text
+from modules.weights import paris
+from tests.helpers.hub import ROUTER
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+@pytest.fixture
+def folder(hub, monkeypatch):
+    """Experts, router, VAE, text encoder and tokenizer, all small."""
+    torch.manual_seed(0)
+    letters = [*"abcdehrt", *(f"{x}</w>" for x in "abcdehrt"), START, END]
+    words = {word: i for i, word in enumerate(letters)}
+    CLIPTokenizer(vocab=words, merges=[]).save_pretrained(hub / "tokenizer")
+    (hub / "tokenizer" / "vocab.json").write_text(json.dumps(words))
+    (hub / "tokenizer" / "merges.txt").write_text("#version: 0.2\n")
+    ends = {"bos_token_id": words[START], "eos_token_id": words[END], "pad_token_id": words[END]}
+    config = CLIPTextConfig(
+        vocab_size=len(words), hidden_size=12, intermediate_size=16, num_hidden_layers=2,
+        num_attention_heads=3, max_position_embeddings=5, projection_dim=12, **ends,
+    )  # fmt: skip
+    CLIPTextModel(config).save_pretrained(hub / "text_encoder")
+    AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(4, 4, 8, 8), norm_num_groups=2,
+    ).save_pretrained(hub / "vae")  # fmt: skip
+    monkeypatch.setattr(paris, "ROUTER", ROUTER)
+    return hub
+
+
+def run(folder, out, *more):
+    arguments = ["--weights", str(folder), "--prompt", "a red", "--prompt", "b", "--steps", "3"]
+    return sample.main([*arguments, "--out", str(out), *more])
+
+
+def pixels(path):
+    return np.asarray(Image.open(path)).astype(int)
+
+
+def test_the_picture_is_the_ensembles_own_euler_path(folder, tmp_path, capsys):
+    """kills: another guidance, null caption, noise, grid, scale of latents or order of prompts."""
+    assert run(folder, tmp_path / "out", "--seed", "4", "--cfg", "2.5") == 0
+    _, clip = sample.encoders(folder)
+    tokens, pooled = (torch.from_numpy(x).float() for x in clip.encode(["a red", "b"]))
+    null = torch.from_numpy(clip.encode([""])[0][0]).float()
+    ensemble = paris.load(folder, null, Top(2), ROUTER)
+    blank = Text.of(null.expand(2, -1, -1), pooled)
+    noise = [torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(s)) for s in (4, 5)]
+    x = torch.stack(noise)
+    with torch.no_grad():
+        for t in (1.0, 2 / 3, 1 / 3):
+            times = torch.full((2,), t)
+            u, u_null = ensemble(x, times, Text.of(tokens, pooled)), ensemble(x, times, blank)
+            x = x - (u_null + 2.5 * (u - u_null)) / 3
+        vae = AutoencoderKL.from_pretrained(folder / "vae")
+        expected = vae.decode(x / 0.18215).sample.clamp(-1, 1).permute(0, 2, 3, 1)
+    paths = [tmp_path / "out" / name for name in ("0000-seed4.png", "0001-seed5.png")]
+    assert capsys.readouterr().out.split() == [str(path) for path in paths]
+    for path, picture in zip(paths, expected, strict=True):
+        assert np.abs(pixels(path) - ((picture.numpy() + 1) * 127.5)).max() < 1.5
+    told = json.loads((tmp_path / "out" / "sample.json").read_text())
+    assert (told["cfg"], told["steps"], told["prompt"]) == (2.5, 3, ["a red", "b"])
+
+
+def test_a_picture_depends_on_its_own_seed_and_prompt(folder, tmp_path):
+    """kills: noise of the batch's first seed, the selection or the steps not heard."""
+    names = {}
+    for more in ((), ("--select", "full"), ("--seed", "1"), ("--steps", "4")):
+        out = tmp_path / "-".join(("out", *more))
+        assert run(folder, out, *more) == 0
+        names[more] = sorted(out.glob("*.png"))
+    first = pixels(names[()][1])
+    assert np.array_equal(pixels(tmp_path / "out" / "0001-seed1.png"), first)
+    for more in list(names)[1:]:
+        assert not np.array_equal(pixels(names[more][1]), first)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("top1", Top(1)), ("top12", Top(12)), ("full", Full())]
+)
+def test_selections_have_names(text, found):
+    """kills: top-1 for all, a name that is not heard."""
+    assert sample.selection(text) == found
+
+
+@pytest.mark.parametrize("text", ["top", "top0", "top-1", "best", ""])
+def test_other_selections_are_refused(folder, tmp_path, capsys, text):
+    """kills: a misspelt selection that draws with another."""
+    with pytest.raises(SystemExit, match="2"):
+        run(folder, tmp_path / "out", "--select", text)
+    assert "--select" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "lost", ["config.json", "vae", "text_encoder", "tokenizer/vocab.json", "expert_1", "router"]
+)
+def test_what_is_missing_is_one_line(folder, tmp_path, capsys, lost):
+    """kills: a traceback, a download that hangs, or pictures of half an ensemble."""
+    target = folder / lost
+    shutil.rmtree(target) if target.is_dir() else target.unlink()
+    assert run(folder, tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("sample: ")
+    assert said.count("\n") == 1
+    assert lost.split("/")[-1].split("_")[0] in said
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,184 @@
+"""Samples and scores through real stages at smoke: what is drawn, counted, compared and remade."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules.sources.source import Split
+from experiments.pipeline import build
+from experiments.pipeline.files import StoreError
+from experiments.pipeline.stage import Context, canonical
+from experiments.pipeline.store import Store
+from experiments.recipes import experts as recipes
+from experiments.recipes.images import SCALES
+from experiments.scores.score import Real
+from metrics.diversity import nearest
+from modules.blocks import Size
+from modules.denoising import DDPMExpert, FlowMatchingExpert
+from modules.guard import Guard
+from modules.objectives import X0
+from modules.sampling import euler, starting_noise, uniform
+from modules.schedules import NicholDhariwal
+from modules.selection import Alternate, Full, Only, Switch
+from modules.text import Text
+from modules.training import Precision
+from tests.helpers.stages import make
+
+SMOKE = replace(
+    SCALES["smoke"], size=Size(8, 1, 2), router=Size(8, 1, 2), steps=3, router_steps=3, samples=8
+)
+DEFAULT = recipes.default(SMOKE)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A store with two experts of one seed and the router, and the experts."""
+    store = Store(tmp_path_factory.mktemp("trained"))
+    experts = [recipes.expert(SMOKE, FlowMatchingExpert, k, 0) for k in range(2)]
+    for stage in experts:
+        make(store, stage)
+    return store, experts
+
+
+def sample(experts, selection, **changes):
+    return replace(recipes.score(SMOKE, experts, None, selection, 0).pictures, **changes)
+
+
+def drawn(store, stage):
+    make(store, stage)
+    return stage.images(store)
+
+
+def test_samples_are_the_experts_own_euler_path(trained):
+    """kills: another expert, noise, caption, guidance or number of steps than the config says."""
+    store, experts = trained
+    stage = sample(experts, Only(1), batch=3)
+    make(store, stage)
+    captions, _ = stage.prompts(store)
+    tokens, pooled = map(torch.from_numpy, experts[0].shards.text.encode(captions))
+    seeds = [build.run_seed(0, build.SAMPLING, i) for i in range(8)]
+    network = experts[1].load(store).network
+    with torch.no_grad():
+        x = euler(
+            lambda x, t: network(x, t, Text.of(tokens, pooled)),
+            starting_noise(seeds, (1, 8, 8)),
+            uniform(SMOKE.solver_steps),
+        )
+    np.testing.assert_allclose(drawn(store, stage), x.clamp(-1, 1).numpy(), atol=1e-5)
+    assert stage.evaluations(store) == {"expert_evaluations": 3.0, "router_evaluations": 0.0}
+
+
+def test_a_schedule_of_experts_needs_no_router(trained):
+    """kills: the selection dropped where there is no router, the first expert standing for all."""
+    store, experts = trained
+    first, second = (drawn(store, sample(experts, Only(k))) for k in (0, 1))
+    switched = drawn(store, sample(experts, Switch(0.5, early=Only(1), late=Only(0))))
+    turns = drawn(store, sample(experts, Alternate((Only(0), Only(1)), SMOKE.solver_steps)))
+    both = sample(experts, Full())
+    kinds = [first, second, switched, turns, drawn(store, both)]
+    assert all(np.abs(a - b).max() > 1e-4 for i, a in enumerate(kinds) for b in kinds[:i])
+    assert both.evaluations(store)["expert_evaluations"] == 2 * SMOKE.solver_steps
+
+
+def test_bfloat16_draws_nearly_the_same(trained):
+    """kills: a precision that is not used, or mixtures and steps that lose their float32."""
+    store, experts = trained
+    mixed = replace(DEFAULT, precision=Precision.BF16)
+    one, other = (
+        drawn(store, sample(experts, Full(), setting=setting)) for setting in (DEFAULT, mixed)
+    )
+    assert one.dtype == other.dtype == np.float32
+    assert 0 < np.abs(one - other).mean() < 0.03
+
+
+def test_a_single_converted_expert_is_guarded(trained):
+    """kills: guard and alignment in the key but not in the field of a single expert."""
+    store, _ = trained
+    expert = recipes.expert(SMOKE, DDPMExpert, 0, 0)
+    make(store, expert)
+    with pytest.raises(ValueError, match="t_max"):
+        make(store, sample([expert], Only(0)))
+    loose, tight = (
+        drawn(store, sample([expert], Only(0), setting=replace(DEFAULT, guard=guard)))
+        for guard in (Guard(t_max=0.99, x0_clip=20.0), Guard(t_max=0.99, x0_clip=0.1))
+    )
+    assert np.abs(loose - tight).max() > 0.1
+
+
+def test_damaged_samples_are_named(trained):
+    """kills: zipfile's or numpy's own error, which names no file."""
+    store, experts = trained
+    stage = sample(experts, Only(0), seed=5)
+    make(store, stage)
+    path = store.path(stage) / "00000.npz"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(StoreError, match=r"00000\.npz"):
+        stage.images(store)
+
+
+def test_a_changed_byte_of_weights_is_noticed(trained):
+    """kills: weights of the right shapes loaded whatever they hold, and wrong numbers published."""
+    store, experts = trained
+    stage = replace(experts[0], seed=7)
+    make(store, stage)
+    path = store.path(stage) / "weights.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    with pytest.raises(StoreError, match=r"weights\.safetensors is damaged"):
+        stage.load(store)
+    path.write_bytes(whole)
+    stage.load(store)
+
+
+def test_real_pictures_show_what_the_prompts_name(trained):
+    """kills: unmatched classes, held-out pictures, or a picture repeated while others are left."""
+    store, _ = trained
+    real = Real(recipes.shards(SMOKE), 32, 0)
+    images = drawn(store, real)
+    _, named = real.prompts(store)
+    train = SMOKE.source.read(Split.TRAIN)
+    for label in np.unique(named):
+        there = {x.tobytes() for x in train.images[train.labels == label]}
+        shown = [x.tobytes() for x in images[named == label]]
+        assert set(shown) <= there
+        assert len(set(shown)) == min(len(shown), len(there))
+    assert not np.array_equal(images, drawn(store, replace(real, seed=1)))
+
+
+def test_nearest_is_the_median_distance():
+    """kills: a mean, a squared distance, the two sets exchanged, or the axis of the minimum."""
+    a, b = np.array([[0.0, 0], [3, 4], [9, 0]]), np.array([[0.0, 0], [9, 12]])
+    assert nearest(a, b) == 5.0
+    assert nearest(b, a) == pytest.approx((0 + 10) / 2)
+
+
+def test_the_key_covers_what_a_class_decides(monkeypatch):
+    """kills: an expert's objective or schedule outside its key."""
+    keys = {recipes.expert(SMOKE, DDPMExpert, 0, 0).key}
+    monkeypatch.setattr(DDPMExpert, "objective", X0())
+    keys.add(recipes.expert(SMOKE, DDPMExpert, 0, 0).key)
+    monkeypatch.setattr(DDPMExpert, "default_schedule", NicholDhariwal())
+    keys.add(recipes.expert(SMOKE, DDPMExpert, 0, 0).key)
+    assert len(keys) == 3
+    assert canonical(DDPMExpert)["objective"] == canonical(X0())
+
+
+def test_a_deleted_ancestor_is_made_again(store, monkeypatch):
+    """kills: a complete artifact hiding that what it cites is gone."""
+
+    def here(work, tasks, workers):
+        for task in tasks:  # inputs come first
+            work(task.item)
+
+    monkeypatch.setattr(build.launch, "map", here)
+    data = recipes.shards(SMOKE)
+    context = Context(store)
+    build.ensure([data], context, workers=1)
+    made = (store.path(data) / "provenance.json").stat().st_mtime_ns
+    shutil.rmtree(store.path(data.clusters.encoded))
+    build.ensure([data], context, workers=1)
+    assert store.has(data.clusters.encoded)
+    assert (store.path(data) / "provenance.json").stat().st_mtime_ns == made

@@ -1,0 +1,27 @@
+"""Where the project lies, shards written, and a disk that is full."""
+
+import resource
+from contextlib import contextmanager
+from pathlib import Path
+
+from datamodules.shards import ClusterWriter
+
+ROOT = Path(__file__).parents[2]
+
+
+def write_cluster(folder, cluster, samples, per_shard):
+    """One cluster's samples as shards."""
+    with ClusterWriter(folder, cluster, per_shard) as writer:
+        for sample in samples:
+            writer.write(sample)
+
+
+@contextmanager
+def full_disk(limit):
+    """No file may grow past `limit` bytes: writes fail as they do on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,0 +1,71 @@
+"""A small table whose every number is known."""
+
+from dataclasses import dataclass
+
+from experiments.pipeline.stage import Measurement
+from experiments.recipes.images import SCALES
+from experiments.scores.judge import Judging
+from experiments.tables import report
+from experiments.tables.columns import Column
+from experiments.tables.results import Results, Row, Table
+from tests.helpers.stages import make
+
+PAPER = ({"Paper": 29.64}, {"Paper": 22.6}, {})
+NAMES = ("Alone", "Pair", "All")
+FID = ((9.0, 12.0, 12.0), (10.0, 12.0, 14.0), (5.0, 5.0, 5.0))
+HITS = ((0.5, 0.5, 0.5), (0.25, 0.5, 0.75), (1.0, 1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Judge(Judging):
+    """Reads a one where the first pixel is bright, else a zero."""
+
+    classifies = True
+
+    def make(self, folder, context):
+        (folder / "judge").touch()
+
+    def read(self, store):
+        return {"accuracy": 0.975}
+
+    def wrong(self, store, images, labels):
+        return (images[:, 0, 0, 0] > 0.5).astype(int) != labels
+
+
+@dataclass(frozen=True)
+class Given(Measurement):
+    """A measurement typed by hand; a negative number is left out."""
+
+    fid: float
+    hits: float
+    judge: Judge = Judge()
+
+    def measure(self, folder, context):
+        return {"fid": self.fid, **({} if self.hits < 0 else {"hits": self.hits})}
+
+    def remarks(self, store):
+        return (f"The judge is right {self.judge.read(store)['accuracy']:.1%} of the time.",)
+
+
+def rows(scale, seed):
+    given = [Given(fid[seed], hits[seed]) for fid, hits in zip(FID, HITS, strict=True)]
+    return [Row({"Strategy": n}, m, p) for n, m, p in zip(NAMES, given, PAPER, strict=True)]
+
+
+COLUMNS = [Column("fid", "FID", 2), Column("hits", "Hits, %", 1, factor=100)]
+TABLE = Table("table9", "Table 9. By hand", COLUMNS, rows, paper=["Paper"], notes=["A note."])
+
+
+def fill(store, rows, seeds):
+    for seed in range(seeds):
+        for row in rows(None, seed):
+            if row.measured is not None:
+                make(store, row.measured.judge)
+                make(store, row.measured)
+    return store
+
+
+def write(store, folder, table=TABLE, seeds=3, scale="small"):
+    folder = report.open_folder(folder, scale, SCALES[scale])
+    report.write(Results(table, scale, SCALES[scale], seeds, store), folder)
+    return folder
