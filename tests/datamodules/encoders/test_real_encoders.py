@@ -113,7 +113,7 @@ def test_no_answer_depends_on_the_batch(weights, monkeypatch, encoder):
     """kills: the last batch lost, a norm over the batch."""
     images = pictures(5)
     for module in ("autoencoders", "dinov2", "clip_text"):
-        monkeypatch.setattr(f"datamodules.{module}.BATCH", 2)
+        monkeypatch.setattr(f"datamodules.encoders.{module}.BATCH", 2)
     if encoder == "clip":
         text = ClipText(str(weights / "clip"), width=24, pooled=24)
         whole, alone = text.encode(WORDS)[0], text.encode(WORDS[2:3])[0]

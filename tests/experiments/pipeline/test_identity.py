@@ -26,8 +26,8 @@ def test_the_order_of_fields_is_no_part_of_the_key():
 def test_defaults_count_and_equal_configs_share_a_key():
     """kills: hashing only what differs from the defaults, or the identity."""
     assert canonical(Part()) == canonical(Part("a", Inner(0.5, Colour.RED)))
-    red = {"enum": f"{__name__}.Colour.RED"}
-    assert canonical(Inner()) == {"is": f"{__name__}.Inner", "rate": 0.5, "colour": red}
+    red = {"enum": f"{Colour.__module__}.Colour.RED"}
+    assert canonical(Inner()) == {"is": f"{Inner.__module__}.Inner", "rate": 0.5, "colour": red}
     assert Part().key == Part("a", Inner(rate=0.5)).key
 
 

@@ -175,11 +175,10 @@ def until(condition, seconds):
 
 def in_a_process(code):
     """Python code with this file at hand as `t`, in a process that can be given up."""
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    setup = "import sys; from pathlib import Path; import test_launch as t\n"
+    setup = f"import sys; from pathlib import Path; import {__name__} as t\n"
     return subprocess.Popen(
         [sys.executable, "-c", setup + code],
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -10,6 +10,7 @@ import torch
 from datamodules.sources.source import Split
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError
+from experiments.pipeline.launch import local
 from experiments.pipeline.stage import Context, canonical
 from experiments.pipeline.store import Store
 from experiments.recipes import experts as recipes
@@ -173,7 +174,7 @@ def test_a_deleted_ancestor_is_made_again(store, monkeypatch):
         for task in tasks:  # inputs come first
             work(task.item)
 
-    monkeypatch.setattr(build.launch, "map", here)
+    monkeypatch.setattr(local, "map", here)
     data = recipes.shards(SMOKE)
     context = Context(store)
     build.ensure([data], context, workers=1)
