@@ -21,7 +21,7 @@ Sample = dict[str, Any]
 ARRAYS = {
     **{"x0": "latent.npy", "tokens": "tokens.npy", "pooled": "pooled.npy"},
     "ids": "ids.npy",
-    "look": "look.npy",
+    "frame_feature": "frame_feature.npy",
 }
 
 

@@ -96,15 +96,18 @@ class Drawing(L.LightningDataModule):
         self.accumulate, self.heldout, self.rows = accumulate, heldout, rows
 
     def batch_of(self, number: int) -> Arrays:
-        """The number-th batch: x0, tokens, pooled, cluster, step, and look, the first frames'
-        feature."""
+        """The number-th batch.
+
+        x0 [B, C, T, H, W], frame_feature [B, F] of the first frames, tokens [B, L, D],
+        pooled [B, P], cluster [B] and step [], int64.
+        """
         state = np.random.SeedSequence([self.seed, number, DATA]).generate_state(1, np.uint64)
         g = torch.Generator().manual_seed(int(state[0]))
         drawn = self.source.draw(Split.TRAIN, self.clusters, self.batch, g)
         clips, labels = drawn.clips[self.rows].numpy(), drawn.labels[self.rows]
         return {
             "x0": torch.from_numpy(self.latents.encode(clips)),
-            "look": torch.from_numpy(self.features.encode(clips)),
+            "frame_feature": torch.from_numpy(self.features.encode(clips)),
             "tokens": self.said.tokens[labels],
             "pooled": self.said.pooled[labels],
             "cluster": drawn.scene[self.rows],

@@ -1,7 +1,7 @@
-"""How an expert trained on one schedule is asked about a point on another path.
+"""How a point on the sampling path becomes the input of an expert trained on another schedule.
 
-The papers ask at the same time t, which gives a cosine-trained expert inputs of a norm and noise
-level it never saw (off by up to sqrt 2 at t = 0.5). Matching the signal-to-noise ratio is exact.
+The papers keep the time t. A cosine-trained expert then gets inputs whose norm and noise level it
+never saw in training (off by up to sqrt 2 at t = 0.5). Matching the signal-to-noise ratio is exact.
 """
 
 from dataclasses import dataclass
@@ -14,33 +14,36 @@ from modules.schedules import Schedule, expand
 
 
 class Alignment(Protocol):
-    def ask(
+    """A frozen value: what an expert reads, and how its answer becomes a velocity on the path."""
+
+    def expert_input(
         self, path: Schedule, schedule: Schedule, x: Tensor, t: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """(x', t') to give an expert of `schedule` for x [B, ...], t [B] on `path`."""
+        """(x' [B, ...], t' [B]) for an expert of `schedule`, of x [B, ...], t [B] on `path`."""
 
-    def leave(self, path: Schedule, schedule: Schedule) -> Schedule:
-        """The schedule whose derivatives turn the expert's (x0, eps) into a velocity."""
+    def velocity_schedule(self, path: Schedule, schedule: Schedule) -> Schedule:
+        """The schedule whose derivatives turn the expert's (x0, eps) into u.  (HDDM, Eq. 7)"""
 
 
 @dataclass(frozen=True)
 class MatchSNR:
-    """x' and t' of equal signal-to-noise ratio, so that x' is what the expert saw in training.
+    """x' and t' of equal signal-to-noise ratio: x' is distributed as the expert's training inputs.
 
     From the linear path to a cosine expert: t' = (2/pi) atan2(t, 1 - t), x' = x / |(1 - t, t)|.
     """
 
-    def ask(
+    def expert_input(
         self, path: Schedule, schedule: Schedule, x: Tensor, t: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """(x' [B, ...], t' [B]) for x [B, ...], t [B]; unchanged if the schedules are equal."""
         if schedule == path:
             return x, t
         t_expert = schedule.time(path.angle(t))
-        there = torch.hypot(schedule.alpha(t_expert), schedule.sigma(t_expert))
-        here = torch.hypot(path.alpha(t), path.sigma(t))
-        return expand(there / here, x) * x, t_expert
+        expert_norm = torch.hypot(schedule.alpha(t_expert), schedule.sigma(t_expert))
+        path_norm = torch.hypot(path.alpha(t), path.sigma(t))
+        return expand(expert_norm / path_norm, x) * x, t_expert
 
-    def leave(self, path: Schedule, schedule: Schedule) -> Schedule:
+    def velocity_schedule(self, path: Schedule, schedule: Schedule) -> Schedule:
         return path
 
 
@@ -48,16 +51,17 @@ class MatchSNR:
 class SameTime:
     """x' = x, t' = t: HDDM §2.3 read literally.
 
-    The paper leaves open whose alpha', sigma' enter Eq. 7: the sampling path's, or with
-    `own_derivatives` those of the expert's schedule.
+    own_derivatives: Eq. 7 uses alpha' and sigma' of the expert's schedule; otherwise those of the
+    sampling path. The paper leaves this open.
     """
 
     own_derivatives: bool = False
 
-    def ask(
+    def expert_input(
         self, path: Schedule, schedule: Schedule, x: Tensor, t: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """x [B, ...] and t [B], unchanged."""
         return x, t
 
-    def leave(self, path: Schedule, schedule: Schedule) -> Schedule:
+    def velocity_schedule(self, path: Schedule, schedule: Schedule) -> Schedule:
         return schedule if self.own_derivatives else path

@@ -1,9 +1,8 @@
-"""The transformer's parts: attention, the two kinds of adaptive norm, and the block.
+"""The transformer's parts: attention, two kinds of adaptive layer norm, and the block.
 
-AdaLN-Single (PixArt-alpha; HDDM, Eqs. 14-19) shares one MLP tau(t) -> 6d among all blocks, each
-adding a table of its own; AdaLN-Zero (Peebles and Xie) gives every block its own. The modulation
-order is Eq. 16's, scale, shift, gate; cross-attention reads the normalised state (Eq. 18), or the
-state itself, as Paris 1.0's does.
+AdaLN-Single (PixArt-alpha; HDDM, Eqs. 14-19) shares one MLP tau(t) -> 6d among all blocks; each
+block adds a table. AdaLN-Zero (Peebles and Xie) gives every block its own MLP. The six vectors are
+ordered as in Eq. 16: scale, shift, gate. Shapes: B samples, N tokens of x, L of text, width d.
 """
 
 from dataclasses import dataclass
@@ -16,7 +15,10 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Size:
-    """width d, depth (number of blocks), attention heads."""
+    """A transformer's size: width d, depth in blocks, attention heads.
+
+    Raises ValueError for sizes below 1, or a width not divisible by the heads and by 4.
+    """
 
     width: int
     depth: int
@@ -30,12 +32,14 @@ class Size:
 
 
 class AdaLN(Enum):
+    """SINGLE: one modulation MLP for all blocks and a table in each. ZERO: an MLP in each block."""
+
     SINGLE = "single"
     ZERO = "zero"
 
 
 def linear(inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer with Xavier weights and no bias at first, as DiT initialises all of them."""
+    """A linear layer initialised as in DiT: Xavier-uniform weights, zero bias."""
     layer = nn.Linear(inputs, outputs)
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -43,12 +47,12 @@ def linear(inputs: int, outputs: int) -> nn.Linear:
 
 
 def zero_linear(inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer that returns zero at first: gates, modulations, cross-attention outputs."""
+    """A linear layer initialised to zero: for modulations and cross-attention outputs."""
     return normal_linear(inputs, outputs, std=0.0)
 
 
 def normal_linear(inputs: int, outputs: int, std: float) -> nn.Linear:
-    """A linear layer with N(0, std^2) weights and no bias at first.  (HDDM, Eq. 20)"""
+    """A linear layer initialised with N(0, std^2) weights and zero bias.  (HDDM, Eq. 20)"""
     layer = nn.Linear(inputs, outputs)
     nn.init.normal_(layer.weight, std=std)
     nn.init.zeros_(layer.bias)
@@ -56,7 +60,10 @@ def normal_linear(inputs: int, outputs: int, std: float) -> nn.Linear:
 
 
 class Attention(nn.Module):
-    """Multi-head attention of h [B, N, d] to itself or to a context [B, M, d]."""
+    """Multi-head attention, without mask or dropout.
+
+    zero_out: initialise the output layer to zero, so that a new layer changes nothing.
+    """
 
     def __init__(self, width: int, heads: int, zero_out: bool = False) -> None:
         super().__init__()
@@ -66,6 +73,7 @@ class Attention(nn.Module):
         self.out = zero_linear(width, width) if zero_out else linear(width, width)
 
     def forward(self, h: Tensor, context: Tensor) -> Tensor:
+        """[B, N, d]: h [B, N, d] attends to `context` [B, M, d], which is h in self-attention."""
         q = self.query(h).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         k, v = self.key_value(context).unflatten(-1, (2, self.heads, -1)).unbind(2)
         h = F.scaled_dot_product_attention(q, k.transpose(1, 2), v.transpose(1, 2))
@@ -73,29 +81,34 @@ class Attention(nn.Module):
 
 
 class SharedModulation(nn.Module):
-    """C + E_b: the shared vectors plus this block's table.  (HDDM, Eq. 16)"""
+    """The shared vectors plus this block's table, C + E_b.  (HDDM, Eq. 16)"""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.randn(6, width) / width**0.5)
 
     def forward(self, tau: Tensor, shared: Tensor) -> Tensor:
+        """[B, 6, d] from `shared` [B, 6, d]; tau [B, d] is not used."""
         return shared + self.table
 
 
 class OwnModulation(nn.Module):
-    """Six vectors from this block's own linear layer, zero at first (AdaLN-Zero)."""
+    """Six vectors from this block's own linear layer, initialised to zero.  (AdaLN-Zero)"""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.linear = zero_linear(width, 6 * width)
 
     def forward(self, tau: Tensor, shared: Tensor | None) -> Tensor:
+        """[B, 6, d] from tau [B, d]; `shared` is not used."""
         return self.linear(F.silu(tau)).unflatten(-1, (6, -1))
 
 
 class Block(nn.Module):
-    """Self-attention, cross-attention if there is text, MLP.  (HDDM, Eqs. 17-19)"""
+    """Self-attention, cross-attention if there is text, MLP.  (HDDM, Eqs. 17-19)
+
+    cross_norm: cross-attention reads LN(h) as in Eq. 18, or h itself as in Paris 1.0.
+    """
 
     def __init__(self, size: Size, adaln: AdaLN, with_text: bool, cross_norm: bool = True) -> None:
         super().__init__()
@@ -108,6 +121,14 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(linear(d, 4 * d), nn.GELU(approximate="tanh"), linear(4 * d, d))
 
     def forward(self, h: Tensor, tau: Tensor, shared: Tensor | None, e: Tensor | None) -> Tensor:
+        """The next h [B, N, d].
+
+        Args:
+            h: tokens of x [B, N, d].
+            tau: time embedding [B, d].
+            shared: six vectors [B, 6, d] shared by all blocks; None with AdaLN-Zero.
+            e: projected text tokens [B, L, d]; read only by a block with text.
+        """
         six = self.modulation(tau, shared).unsqueeze(2).unbind(1)  # each [B, 1, d]
         scale_msa, shift_msa, gate_msa, scale_mlp, shift_mlp, gate_mlp = six
         normed = self.norm(h) * (1 + scale_msa) + shift_msa

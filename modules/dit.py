@@ -1,4 +1,7 @@
-"""Diffusion transformers: the expert's DiT and the router's trunk, in sizes XS to XL."""
+"""Diffusion transformers: the expert's DiT and the router's trunk, in sizes XS to XL.
+
+Shapes: B samples, C channels, T frames, N tokens of x, L tokens of text, width d, patch side p.
+"""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -23,7 +26,7 @@ XL = Size(1152, 28, 16)
 
 @dataclass(frozen=True)
 class TextShape:
-    """What the text encoder gives: `length` tokens of `width`, and a pooled vector."""
+    """What a text encoder returns for a caption: tokens [length, width] and a vector [pooled]."""
 
     length: int = 77
     width: int = 768
@@ -39,13 +42,14 @@ and a card written before it is read as having the default."""
 class DiT:
     """The shape of a network over x [B, channels, image, image], cut into patch x patch tokens.
 
-    text: captions read by cross-attention; None for an unconditional network.
-    frequencies: width of the sinusoidal time features, of time(t).
-    text_std, head_std: deviations of the initial text projection and output layer; Eq. 20 has 0.02
-    for both after conversion, §2.5 and §6.2 zero.
-    time: the number embedded for t.  cross_norm: whether cross-attention reads LN(h), as in Eq. 18,
-    or h as in Paris 1.0.  frames: of a latent of video, x [B, channels, frames, image, image];
-    none for pictures.
+    text: the captions that cross-attention reads; None for an unconditional network.
+    frequencies: width of the sinusoidal features of time(t).
+    text_std, head_std: standard deviations of the initial text projection and output layer. HDDM's
+        Eq. 20 gives 0.02 for both after conversion, §2.5 and §6.2 give zero.
+    time: maps t to the number that is embedded.
+    cross_norm: cross-attention reads LN(h) as in Eq. 18, or h as in Paris 1.0.
+    frames: T of a video latent x [B, channels, T, image, image]; None for pictures.
+    Raises ValueError if the patch does not divide the image side.
     """
 
     size: Size = XL
@@ -67,28 +71,33 @@ class DiT:
 
     @property
     def tokens(self) -> int:
+        """N, the tokens of one sample."""
         return (self.frames or 1) * (self.image // self.patch) ** 2
 
     @property
     def latent(self) -> tuple[int, ...]:
-        """(C, H, W), or (C, T, H, W), of what is read."""
+        """The shape of one input: (C, H, W), or (C, T, H, W)."""
         time = () if self.frames is None else (self.frames,)
         return (self.channels, *time, self.image, self.image)
 
-    def thinnest(self) -> "DiT":
-        """The same with one block."""
+    def shallowest(self) -> "DiT":
+        """The same shape with one block."""
         return replace(self, size=replace(self.size, depth=1))
 
-    def spared(self) -> int:
-        """Tokens that further blocks read, of a sample."""
+    def tokens_past_shallowest(self) -> int:
+        """Tokens of one sample, summed over the blocks that `shallowest` lacks."""
         return (self.size.depth - 1) * self.tokens
 
     def build(self) -> "DiTNetwork":
+        """A new network, initialised from torch's global generator."""
         return DiTNetwork(self)
 
 
 def sinusoids(position: Tensor, width: int) -> Tensor:
-    """[..., width]: cosines then sines of `position` at width / 2 geometric frequencies to 1e-4."""
+    """Cosines, then sines, of `position` [...]: [..., width], float32.
+
+    The width / 2 frequencies fall geometrically from 1 towards 1e-4.
+    """
     half = width // 2
     steps = torch.arange(half, dtype=torch.float32, device=position.device)
     angle = position.float().unsqueeze(-1) * torch.exp(-math.log(10_000) * steps / half)
@@ -96,7 +105,7 @@ def sinusoids(position: Tensor, width: int) -> Tensor:
 
 
 def position_table(side: int, width: int) -> Tensor:
-    """[1, side^2, width]: fixed positions, half the width for each axis."""
+    """Fixed positions [1, side^2, width]: the first half encodes the column, the other the row."""
     axis = sinusoids(torch.arange(side), width // 2)  # [side, width / 2]
     rows = axis[:, None].expand(side, side, -1)
     columns = axis[None, :].expand(side, side, -1)
@@ -104,7 +113,7 @@ def position_table(side: int, width: int) -> Tensor:
 
 
 def positions(shape: DiT) -> Tensor:
-    """[1, N, d]: of rows and columns and, for video, of frames."""
+    """Fixed positions [1, N, d] of rows and columns; for video plus those of the frames."""
     d = shape.size.width
     table = position_table(shape.image // shape.patch, d)
     if shape.frames is not None:
@@ -113,9 +122,10 @@ def positions(shape: DiT) -> Tensor:
 
 
 class Trunk(nn.Module):
-    """Patches, positions, time and blocks: what experts and routers share.
+    """Patch embedding, positions, time embedding and blocks: what experts and routers share.
 
-    checkpointing: keep a block's input alone and run it again going backward, to the same bits.
+    checkpointing: keep only each block's input and recompute the block in the backward pass. The
+    gradients have the same bits.
     """
 
     checkpointing = False
@@ -148,17 +158,18 @@ class Trunk(nn.Module):
         return h.reshape(len(x), -1, h.shape[-1]) + self.positions
 
     def embed_time(self, t: Tensor) -> Tensor:
-        """tau(t) [B, d] for t [B] in [0, 1]."""
+        """tau(t) [B, d] of t [B] in [0, 1]."""
         features = sinusoids(self.shape.time(t), self.shape.frequencies)
         return self.time(features.to(self.positions.dtype))
 
     def forward(self, h: Tensor, tau: Tensor, e: Tensor | None) -> Tensor:
+        """All blocks: [B, N, d] from h [B, N, d], tau [B, d] and text e [B, L, d], or None."""
         shared = None
         if self.global_mlp is not None:
             shared = self.global_mlp(F.silu(tau)).unflatten(-1, (6, -1))  # Eqs. 14-15, one for all
-        again = self.checkpointing and torch.is_grad_enabled()
+        recompute = self.checkpointing and torch.is_grad_enabled()
         for block in self.blocks:
-            if again:  # nothing in a block is random
+            if recompute:  # nothing in a block is random
                 h = checkpoint(
                     block, h, tau, shared, e, use_reentrant=False, preserve_rng_state=False
                 )
@@ -168,7 +179,7 @@ class Trunk(nn.Module):
 
 
 class FinalLayer(nn.Module):
-    """Norm, scale and shift by tau, and the projection to patches."""
+    """Layer norm, modulation by tau, and a linear layer to the pixels of each patch."""
 
     def __init__(self, shape: DiT) -> None:
         super().__init__()
@@ -180,6 +191,7 @@ class FinalLayer(nn.Module):
         self.modulation = None if single else zero_linear(d, 2 * d)
 
     def forward(self, h: Tensor, tau: Tensor) -> Tensor:
+        """Patches [B, N, p^2 C] from h [B, N, d] and tau [B, d]."""
         if self.table is not None:
             two = tau.unsqueeze(1) + self.table
         else:
@@ -192,7 +204,8 @@ class FinalLayer(nn.Module):
 class DiTNetwork(nn.Module):
     """The expert's network: (x_t [B, C, H, W], t [B], c) -> y [B, C, H, W].
 
-    Raises ValueError for video, which experts read by `MMDiT` and the router's trunk alone by DiT.
+    Raises ValueError for a shape with frames: experts for video are `MMDiT`s, and only a router's
+    trunk reads video as a DiT.
     """
 
     def __init__(self, shape: DiT) -> None:
@@ -207,6 +220,13 @@ class DiTNetwork(nn.Module):
             self.null = nn.Parameter(0.02 * torch.randn(shape.text.length, shape.text.width))
 
     def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
+        """The prediction y [B, C, H, W], in x's dtype under autocast too.
+
+        Args:
+            x: x_t [B, C, H, W].
+            t: times [B] in [0, 1].
+            c: captions, tokens [B, L, D]. ValueError if a network with text gets None.
+        """
         trunk, e = self.trunk, None
         if self.shape.text is not None:
             if c is None:
@@ -217,10 +237,10 @@ class DiTNetwork(nn.Module):
         side = self.shape.image // self.shape.patch
         h = h.unflatten(1, (side, side)).unflatten(-1, (self.shape.patch, self.shape.patch, -1))
         y = h.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
-        return y.to(x.dtype)  # under autocast too: what is made of it is float32
+        return y.to(x.dtype)
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Parameters as the papers count them: the fixed position table in, null embeddings out."""
+    """Parameters as the papers count them: positions included, null embeddings excluded."""
     own = sum(p.numel() for name, p in network.named_parameters() if name != "null")
     return own + sum(b.numel() for name, b in network.named_buffers() if "null" not in name)

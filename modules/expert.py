@@ -61,7 +61,7 @@ class Expert:
         """
         if isinstance(self.objective, Velocity) and self.schedule == path:
             return self.network(x, t, c)
-        x_expert, t_expert = alignment.ask(path, self.schedule, x, t)
+        x_expert, t_expert = alignment.expert_input(path, self.schedule, x, t)
         x0, eps = self.denoise(x_expert, t_expert, c, guard)
-        u = velocity(alignment.leave(path, self.schedule), x0, eps, t, guard.difference)
+        u = velocity(alignment.velocity_schedule(path, self.schedule), x0, eps, t, guard.difference)
         return expand(guard.damping(t), u) * u

@@ -168,7 +168,8 @@ class DenoisingError(nn.Module):
         """E[x_t | x_s, k]: alpha_t x0 + (a sigma_t^2 / sigma_s) eps, of the expert at (x_s, s)."""
         a, b = self._further(t, s)
         x_s = expand(a, x) * x + expand(b, x) * z
-        x0, eps = expert.denoise(*self.alignment.ask(self.path, expert.schedule, x_s, s), c)
+        x_expert, t_expert = self.alignment.expert_input(self.path, expert.schedule, x_s, s)
+        x0, eps = expert.denoise(x_expert, t_expert, c)
         kept = a * self.path.sigma(t) ** 2 / self.path.sigma(s)
         return expand(self.path.alpha(t), x) * x0 + expand(kept, x) * eps
 

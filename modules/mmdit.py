@@ -1,7 +1,8 @@
 """FLUX's MM-DiT over packed video latents, with rotary positions in time, height and width.
 
-The blocks are diffusers' FluxTransformer2DModel. Latents [B, C, T, H, W] are cut into patches of
-2 x 2 and become one row of tokens whose ids carry (frame, row, column).  (Paris 2.0, §3.1)
+The blocks are diffusers' FluxTransformer2DModel. Latents [B, C, T, H, W] are cut into p x p patches
+(p = 2) and packed as one sequence of N tokens; each has an id (frame, row, column).
+(Paris 2.0, §3.1)
 """
 
 from collections.abc import Iterator
@@ -15,10 +16,10 @@ from modules.dit import TextShape
 from modules.text import Text
 
 
-def axes(head: int) -> tuple[int, int, int]:
-    """How a head of that width is divided among time, height and width: 16, 56, 56 of FLUX's 128.
+def rotary_axes(head: int) -> tuple[int, int, int]:
+    """How a head's width is divided among time, height and width: 16, 56, 56 of FLUX's 128.
 
-    Raises ValueError if it cannot be, pairs being turned.
+    Each part must be even, since rotary positions rotate pairs. Raises ValueError if that fails.
     """
     time = 4 * -(-head // 32)
     if head % 4 or head <= time:
@@ -28,9 +29,10 @@ def axes(head: int) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class MMSize:
-    """double: blocks with weights of their own for text and video; single: with one set for both.
+    """A transformer's size: width d, blocks of two kinds, attention heads.
 
-    Raises ValueError for heads that cannot be divided among three axes.
+    double: blocks with separate weights for text and video.  single: blocks with one set for both.
+    Raises ValueError for sizes that make no network, or a head that `rotary_axes` cannot divide.
     """
 
     width: int
@@ -45,7 +47,7 @@ class MMSize:
             raise ValueError(f"{self} has no block")
         if self.width % self.heads:
             raise ValueError(f"width {self.width} does not divide among {self.heads} heads")
-        axes(self.width // self.heads)
+        rotary_axes(self.width // self.heads)
 
 
 #                width double single heads
@@ -54,15 +56,16 @@ S = MMSize(384, 4, 8, 6)
 B = MMSize(768, 6, 12, 12)
 L = MMSize(1536, 12, 24, 12)
 FLUX = MMSize(3072, 19, 38, 24)
-"""FLUX.1-dev's, 11.9B parameters: the experts that Paris 2.0 calls 11B."""
+"""FLUX.1-dev, 11.9B parameters: the experts that Paris 2.0 calls 11B."""
 
 
 @dataclass(frozen=True)
 class MMDiT:
     """The shape of a network over x [B, channels, frames, side, side].
 
-    first: whether it may be given the first frame, as FLUX's editing models are given a picture:
-    its latent and a mask stand beside x as further channels.
+    first: the network can be given the first frame. Its latent and a mask are further channels
+        beside x, as FLUX's editing models read a picture.
+    Raises ValueError if the patch does not divide the side.
     """
 
     size: MMSize = FLUX
@@ -79,60 +82,62 @@ class MMDiT:
 
     @property
     def tokens(self) -> int:
+        """N, the tokens of one sample of x."""
         return self.frames * (self.side // self.patch) ** 2
 
-    def thinnest(self) -> "MMDiT":
-        """The same with one block of each kind."""
+    def shallowest(self) -> "MMDiT":
+        """The same shape with one block of each kind."""
         return replace(self, size=replace(self.size, double=1, single=1))
 
-    def spared(self) -> int:
-        """Tokens that further blocks read, of a sample: of x and of the caption."""
-        more = self.size.double + self.size.single - 2
-        return more * (self.tokens + self.text.length)
+    def tokens_past_shallowest(self) -> int:
+        """Tokens of a sample, of x and caption, summed over the blocks that `shallowest` lacks."""
+        blocks = self.size.double + self.size.single - 2
+        return blocks * (self.tokens + self.text.length)
 
     @property
     def width(self) -> int:
-        """Numbers in a token of x."""
+        """Values in one token of x: C p^2."""
         return self.channels * self.patch**2
 
     @property
     def latent(self) -> tuple[int, ...]:
-        """(C, T, H, W) of what is read."""
+        """The shape of one input: (C, T, H, W)."""
         return (self.channels, self.frames, self.side, self.side)
 
     def build(self) -> "MMDiTNetwork":
+        """A new network, initialised from torch's global generator."""
         return MMDiTNetwork(self)
 
 
 def pack(x: Tensor, patch: int) -> Tensor:
-    """Tokens [B, T H/p W/p, C p p] of x [B, C, T, H, W]."""
+    """x [B, C, T, H, W] as tokens [B, T H/p W/p, C p^2], p = `patch`."""
     b, c, t, h, w = x.shape
     x = x.view(b, c, t, h // patch, patch, w // patch, patch)
     return x.permute(0, 2, 3, 5, 1, 4, 6).reshape(b, -1, c * patch**2)
 
 
 def unpack(tokens: Tensor, like: Tensor, patch: int) -> Tensor:
-    """[B, C, T, H, W], as `like`, of its tokens."""
+    """The inverse of `pack`: tokens [B, N, C p^2] in the shape of `like`, [B, C, T, H, W]."""
     b, c, t, h, w = like.shape
     x = tokens.view(b, t, h // patch, w // patch, c, patch, patch)
     return x.permute(0, 4, 1, 2, 5, 3, 6).reshape(like.shape)
 
 
 def token_ids(frames: int, rows: int, columns: int) -> Tensor:
-    """(frame, row, column) of every token, [N, 3], in the order of `pack`."""
+    """(frame, row, column) of every token [N, 3], float32, in the order of `pack`."""
     grid = torch.meshgrid(*map(torch.arange, (frames, rows, columns)), indexing="ij")
     return torch.stack(grid, dim=-1).view(-1, 3).float()
 
 
 def transformer(shape: MMDiT) -> Any:
-    """The network of diffusers, its modulations and output zero as DiTs begin."""
+    """diffusers' network, with modulations and output layer initialised to zero as in DiT."""
     from diffusers import FluxTransformer2DModel  # seconds to import
 
     size = shape.size
-    given = shape.width + shape.patch**2 if shape.first else 0
+    frame_channels = shape.width + shape.patch**2 if shape.first else 0
     network: Any = FluxTransformer2DModel(
         patch_size=1,
-        in_channels=shape.width + given,
+        in_channels=shape.width + frame_channels,
         out_channels=shape.width,
         num_layers=size.double,
         num_single_layers=size.single,
@@ -140,7 +145,7 @@ def transformer(shape: MMDiT) -> Any:
         num_attention_heads=size.heads,
         joint_attention_dim=shape.text.width,
         pooled_projection_dim=shape.text.pooled,
-        axes_dims_rope=axes(size.width // size.heads),
+        axes_dims_rope=rotary_axes(size.width // size.heads),
     )
     parts: Iterator[Any] = network.modules()
     modulations = [m.linear for m in parts if type(m).__name__.startswith("AdaLayerNorm")]
@@ -153,8 +158,8 @@ def transformer(shape: MMDiT) -> Any:
 class MMDiTNetwork(nn.Module):
     """The expert's network: (x_t [B, C, T, H, W], t [B], c) -> y [B, C, T, H, W].
 
-    Where a caption is dropped stand null_t5 [L, D] and null_clip [P], the encoding of the empty
-    string, kept with the weights: `set_null` before training.
+    null_t5 [L, D] and null_clip [P] replace a dropped caption. They encode the empty string and are
+    saved with the weights; call `set_null` before training.
     """
 
     def __init__(self, shape: MMDiT) -> None:
@@ -167,22 +172,30 @@ class MMDiTNetwork(nn.Module):
         self.register_buffer("null_clip", torch.zeros(shape.text.pooled))
 
     def set_null(self, tokens: Tensor, pooled: Tensor) -> None:
-        """What the encoders make of the empty string: [L, D] and [P]."""
+        """Set the encoding of the empty string: tokens [L, D] and pooled [P]."""
         self.null_t5.copy_(tokens)
         self.null_clip.copy_(pooled)
 
     def checkpoint(self, on: bool) -> None:
-        """Keep a block's input alone and run it again going backward, or not."""
+        """Turn activation checkpointing on or off: recompute each block in the backward pass."""
         (self.transformer.enable_gradient_checkpointing if on
          else self.transformer.disable_gradient_checkpointing)()  # fmt: skip
 
     def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
+        """The prediction y [B, C, T, H, W], in x's dtype.
+
+        Args:
+            x: x_t [B, C, T, H, W].
+            t: times [B] in [0, 1].
+            c: captions, tokens [B, L, D] and pooled [B, P], and first frames if `shape.first`.
+                ValueError for None.
+        """
         if c is None:
             raise ValueError("this network reads captions; Text.null() stands for none")
         patch = self.shape.patch
         h = pack(x, patch)
         if self.shape.first:
-            h = torch.cat([h, self._given(x, c)], dim=-1)
+            h = torch.cat([h, self._frame_tokens(x, c)], dim=-1)
         frames, rows, columns = x.shape[2], x.shape[3] // patch, x.shape[4] // patch
         y = self.transformer(
             hidden_states=h,
@@ -195,8 +208,8 @@ class MMDiTNetwork(nn.Module):
         )[0]
         return unpack(y, x, patch).to(x.dtype)
 
-    def _given(self, x: Tensor, c: Text) -> Tensor:
-        """The first frame's latent, where there is one, and a mask of where that is."""
+    def _frame_tokens(self, x: Tensor, c: Text) -> Tensor:
+        """[B, N, (C + 1) p^2]: the given first frame's latent, and a mask of where it stands."""
         latent = torch.zeros_like(x)
         mask = x.new_zeros(len(x), 1, *x.shape[2:])
         if c.first is not None:

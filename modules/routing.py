@@ -53,7 +53,7 @@ class RouterNetwork(nn.Module):
         if self.look is not None:
             seen = self.unseen.expand(len(x), -1)
             if c is not None and c.first is not None:
-                seen = torch.where(c.first.keep[:, None], c.first.look, seen)
+                seen = torch.where(c.first.keep[:, None], c.first.feature, seen)
             tau = tau + self.look(seen)
         h = self.trunk.embed(x)
         h = torch.cat([self.class_token.expand(len(h), -1, -1), h], dim=1)

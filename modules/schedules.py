@@ -1,7 +1,7 @@
 """Noise schedules: x_t = alpha(t) x0 + sigma(t) eps, data at t = 0, noise at t = 1.
 
-A schedule is a frozen value with closed forms for alpha, sigma, their time derivatives, and
-the inverse of its signal-to-noise ratio. The ratio travels as the angle
+A schedule is a frozen value. It gives alpha, sigma, their time derivatives and the inverse of its
+signal-to-noise ratio, all in closed form. The ratio is stored as the angle
 phi = arctan(sigma / alpha), which is finite at both ends: SNR = cot(phi)^2.
 """
 
@@ -15,35 +15,43 @@ from torch import Tensor
 
 
 def expand(value: Tensor, like: Tensor) -> Tensor:
-    """Shape `value` [B] so that it broadcasts over `like` [B, ...]."""
+    """`value` [B] as [B, 1, ..., 1], which broadcasts over `like` [B, ...]."""
     return value.reshape(value.shape + (1,) * (like.dim() - value.dim()))
 
 
 class Schedule(ABC):
-    """alpha, sigma and what follows from them, elementwise on times of any shape."""
+    """The coefficients of a path from data (t = 0) to noise (t = 1).
+
+    Every method is elementwise: it takes a float tensor of any shape, returns the same shape and
+    dtype, and raises nothing. Outside [0, 1] the closed forms are simply continued.
+    """
 
     @abstractmethod
-    def alpha(self, t: Tensor) -> Tensor: ...
+    def alpha(self, t: Tensor) -> Tensor:
+        """The coefficient of x0 at t [...]: [...], 1 at t = 0."""
 
     @abstractmethod
-    def sigma(self, t: Tensor) -> Tensor: ...
+    def sigma(self, t: Tensor) -> Tensor:
+        """The coefficient of eps at t [...]: [...], 1 at t = 1."""
 
     @abstractmethod
-    def dalpha(self, t: Tensor) -> Tensor: ...
+    def dalpha(self, t: Tensor) -> Tensor:
+        """d alpha / dt at t [...]: [...]."""
 
     @abstractmethod
-    def dsigma(self, t: Tensor) -> Tensor: ...
+    def dsigma(self, t: Tensor) -> Tensor:
+        """d sigma / dt at t [...]: [...]."""
 
     @abstractmethod
     def time(self, angle: Tensor) -> Tensor:
-        """The t at which arctan(sigma / alpha) equals `angle`: the inverse of the SNR."""
+        """The t [...] at which arctan(sigma / alpha) equals `angle` [...]: the SNR's inverse."""
 
     def angle(self, t: Tensor) -> Tensor:
-        """arctan(sigma / alpha), from 0 (data) to pi/2 (noise)."""
+        """arctan(sigma / alpha) at t [...]: [...] in radians, from 0 (data) to pi/2 (noise)."""
         return torch.atan2(self.sigma(t), self.alpha(t))
 
     def noise(self, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
-        """x_t for x0, eps [B, ...] and t [B].  (HDDM, Eq. 22)"""
+        """x_t = alpha(t) x0 + sigma(t) eps [B, ...] for x0, eps [B, ...], t [B].  (HDDM, Eq. 22)"""
         return expand(self.alpha(t), x0) * x0 + expand(self.sigma(t), x0) * eps
 
 
@@ -92,8 +100,10 @@ class Cosine(Schedule):
 class NicholDhariwal(Schedule):
     """The improved-DDPM cosine, alpha^2 = f(t) / f(0), f(t) = cos^2(pi/2 (t + s) / (1 + s)).
 
-    Nichol and Dhariwal 2021, Eq. 17, as a continuous curve: their clip of beta at 0.999, which
-    touches the last discrete step alone, is left out. sigma' is infinite at t = 0.
+    Nichol and Dhariwal 2021, Eq. 17, as a continuous curve. Their clip of beta at 0.999 is left
+    out: it affects the last discrete step only. sigma' is infinite at t = 0.
+
+    offset: their s, which keeps the first steps from being too small.
     """
 
     offset: float = 0.008
@@ -125,16 +135,19 @@ class NicholDhariwal(Schedule):
 
 @functools.lru_cache
 def _linear_beta_table(first: float, last: float, steps: int) -> Tensor:
+    """log(alpha^2) [steps] in float64."""
     beta = torch.linspace(first, last, steps, dtype=torch.float64)
     return torch.log1p(-beta).cumsum(0)  # [steps]
 
 
 @dataclass(frozen=True)
 class LinearBeta(Schedule):
-    """The linear-beta table of DDPM and of the pretrained DiT, index i at t = i / (steps - 1).
+    """The linear-beta table of DDPM and of the pretrained DiT: index i is t = i / (steps - 1).
 
-    Between indices log(alpha^2) is interpolated linearly, so every form below is closed. The
-    table starts at sigma = sqrt(first), not at 0: angles outside it map to its nearer end.
+    log(alpha^2) is interpolated linearly between indices, so all forms are closed. The table starts
+    at sigma = sqrt(first), not at 0. `time` maps angles outside the table to its nearer end.
+
+    first, last: beta at the first and last index.  steps: entries of the table.
     """
 
     first: float = 1e-4
@@ -145,7 +158,7 @@ class LinearBeta(Schedule):
         return _linear_beta_table(self.first, self.last, self.steps).to(like)
 
     def _log_alpha_bar(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """log(alpha^2) at t and its slope in t."""
+        """log(alpha^2) [...] at t [...], and its slope in t [...]."""
         table, position = self._table(t), t * (self.steps - 1)
         left = position.floor().clamp(0, self.steps - 2).long()
         step = table[left + 1] - table[left]
@@ -175,9 +188,10 @@ class LinearBeta(Schedule):
 
 
 def derivatives(schedule: Schedule, t: Tensor, h: float | None = None) -> tuple[Tensor, Tensor]:
-    """(alpha', sigma') at t: closed form, or central differences of step h.  (HDDM, Eq. 30)
+    """(alpha', sigma'), each [...], at t [...].  (HDDM, Eq. 30)
 
-    The difference reads the schedule at t - h and t + h, outside [0, 1] at both ends.
+    h: None for the closed form; otherwise the step of a central difference, in units of t. The
+    difference evaluates the schedule at t - h and t + h, outside [0, 1] near both ends.
     """
     if h is None:
         return schedule.dalpha(t), schedule.dsigma(t)

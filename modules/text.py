@@ -1,4 +1,4 @@
-"""The condition c: encoded captions and, where a clip is to go on from one, its first frame."""
+"""The condition c: encoded captions and, for clips that continue a given frame, that frame."""
 
 from dataclasses import dataclass, replace
 
@@ -7,52 +7,62 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class First:
-    """latent [B, C, 1, H, W], what experts read; look [B, F], its feature, what routers read; keep
-    [B] bool: False where a clip has to do without."""
+class GivenFrame:
+    """The first frames that clips continue.
+
+    latent: [B, C, 1, H, W], what experts read.  feature: [B, F], what routers read.
+    keep: [B] bool, False where the clip is not given its frame.
+    """
 
     latent: Tensor
-    look: Tensor
+    feature: Tensor
     keep: Tensor
 
-    def __getitem__(self, rows: Tensor | slice) -> "First":
-        return First(self.latent[rows], self.look[rows], self.keep[rows])
+    def __getitem__(self, rows: Tensor | slice) -> "GivenFrame":
+        """The chosen rows, by indices [M], a mask [B] or a slice."""
+        return GivenFrame(self.latent[rows], self.feature[rows], self.keep[rows])
 
-    def to(self, device: torch.device) -> "First":
-        return First(self.latent.to(device), self.look.to(device), self.keep.to(device))
+    def to(self, device: torch.device) -> "GivenFrame":
+        """The same on another device."""
+        return GivenFrame(self.latent.to(device), self.feature.to(device), self.keep.to(device))
 
 
 @dataclass(frozen=True)
 class Text:
-    """tokens [B, L, D], the encoder's states; pooled [B, P], its summary; keep [B] bool.
+    """Encoded captions, and given first frames if there are any.
 
-    Where keep is False a network puts its own null embedding in place of the caption. first: the
-    frames that clips begin with, None for pictures and for video from text alone.
+    tokens: [B, L, D], the encoder's token states.  pooled: [B, P], one vector a caption.
+    keep: [B] bool, False where a network replaces the caption by its own null embedding.
+    first: given first frames; None for pictures and for video from text alone.
     """
 
     tokens: Tensor
     pooled: Tensor
     keep: Tensor
-    first: First | None = None
+    first: GivenFrame | None = None
 
     @classmethod
     def of(cls, tokens: Tensor, pooled: Tensor) -> "Text":
-        """Captions, none of them dropped."""
+        """Captions of tokens [B, L, D] and pooled [B, P], none of them dropped."""
         return cls(tokens, pooled, torch.ones(len(tokens), dtype=torch.bool, device=tokens.device))
 
     def __getitem__(self, rows: Tensor | slice) -> "Text":
+        """The chosen rows, by indices [M], a mask [B] or a slice."""
         first = None if self.first is None else self.first[rows]
         return Text(self.tokens[rows], self.pooled[rows], self.keep[rows], first)
 
     def to(self, device: torch.device) -> "Text":
+        """The same on another device."""
         first = None if self.first is None else self.first.to(device)
         return Text(self.tokens.to(device), self.pooled.to(device), self.keep.to(device), first)
 
     def dropped(self, drop: Tensor) -> "Text":
-        """The same captions, those with drop [B] True replaced by the null embedding."""
+        """The same, with captions also dropped where `drop` [B] is True."""
         return replace(self, keep=self.keep & ~drop)
 
     def null(self) -> "Text":
-        """No caption in any row: the unconditional half of classifier-free guidance. A first frame
-        stays, since guidance is away from clips that ignore the caption, not the frame."""
+        """The same with every caption dropped, for classifier-free guidance.
+
+        A first frame is kept: guidance leads away from clips that ignore the caption alone.
+        """
         return replace(self, keep=torch.zeros_like(self.keep))

@@ -1,7 +1,7 @@
 """The number that a network embeds for a time t in [0, 1].  (HDDM, Eq. 21)
 
-Three readings are in use, and t = 0 and t = 1 are in the domain of each: only what the network was
-trained on can tell which is meant, never the value of t. A map is therefore part of its shape.
+Several maps are in use, and the value of t does not tell which one is meant: it depends on how the
+network was trained. A map is therefore part of a network's shape.
 """
 
 from abc import ABC, abstractmethod
@@ -13,20 +13,21 @@ from torch import Tensor
 from modules.objectives import Objective, Velocity
 from modules.schedules import LinearBeta, Schedule
 
-LAST = 999
+LAST_INDEX = 999
 """The last index of the pretrained DiT's table of 1000 noise levels."""
 
 
 class TimeMap(ABC):
-    """t [B] in [0, 1] -> the position [B] whose sinusoids are embedded."""
+    """A frozen value that maps a time to the position whose sinusoids are embedded."""
 
     @abstractmethod
-    def __call__(self, t: Tensor) -> Tensor: ...
+    def __call__(self, t: Tensor) -> Tensor:
+        """The position [B], a float from 0 to 1000, of t [B] in [0, 1]."""
 
 
 @dataclass(frozen=True)
 class Thousand(TimeMap):
-    """1000 t, not rounded. Paris 1.0 reads 1000 sigma, the same number on the linear path."""
+    """1000 t, not rounded. Paris 1.0 embeds 1000 sigma, the same number on the linear path."""
 
     def __call__(self, t: Tensor) -> Tensor:
         return 1000 * t
@@ -34,39 +35,40 @@ class Thousand(TimeMap):
 
 @dataclass(frozen=True)
 class Rounded(TimeMap):
-    """round(999 t), of flow matching experts begun with a DiT.  (Eq. 21, first case)"""
+    """round(999 t), for flow matching experts initialised from a DiT.  (HDDM, Eq. 21, case 1)"""
 
     def __call__(self, t: Tensor) -> Tensor:
-        return torch.round(LAST * t)
+        return torch.round(LAST_INDEX * t)
 
 
 @dataclass(frozen=True)
 class Index(TimeMap):
-    """999 t: index i where t = i / 999, as `LinearBeta` counts.  (Eq. 21, second case)
+    """999 t: index i of `LinearBeta` at t = i / 999.  (HDDM, Eq. 21, case 2)
 
-    Between grid times it is no integer, and a DiT's sinusoids are continuous in it.
+    It is not rounded: a DiT's sinusoids are continuous in the index.
     """
 
     def __call__(self, t: Tensor) -> Tensor:
-        return LAST * t
+        return LAST_INDEX * t
 
 
 @dataclass(frozen=True)
 class SameNoise(TimeMap):
     """The index at which the pretrained DiT saw the signal-to-noise ratio of `schedule` at t.
 
-    Not in the paper: Eq. 21 keeps t, at which the DiT's linear-beta table has another ratio.
+    Not in the paper. Eq. 21 keeps t, where the DiT's linear-beta table has another ratio.
     """
 
     schedule: Schedule
 
     def __call__(self, t: Tensor) -> Tensor:
-        return LAST * LinearBeta().time(self.schedule.angle(t))
+        return LAST_INDEX * LinearBeta().time(self.schedule.angle(t))
 
 
-def eq_21(objective: Objective) -> TimeMap:
-    """The map of an expert begun with a DiT. Objectives of DDPM's family keep the index.
+def dit_time_map(objective: Objective) -> TimeMap:
+    """The map of an expert of `objective` that is initialised from a DiT.  (HDDM, Eq. 21)
 
-    Eq. 21 names epsilon and velocity; x0 and v experts noise as DDPM does, and are read with it.
+    Eq. 21 names epsilon and velocity. Experts of x0 and v noise as DDPM does, so they keep the
+    DiT's index as epsilon does.
     """
     return Rounded() if isinstance(objective, Velocity) else Index()

@@ -12,11 +12,11 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from modules.dit import LATER
-from modules.text import First, Text
+from modules.text import GivenFrame, Text
 
 Batch = dict[str, Tensor]
 """x0 [B, ...], tokens [B, L, D], pooled [B, P], cluster [B], and step, the batch's own number; of
-clips, if they are to begin with a given frame, its feature look [B, F]."""
+clips, if they are to begin with a given frame, its frame_feature [B, F]."""
 
 
 class Times(Protocol):
@@ -139,7 +139,7 @@ class DiffusionModule(L.LightningModule):
         c = Text.of(batch["tokens"], batch["pooled"]).dropped(drop)
         if self.first_share:
             given = torch.rand(whole, generator=g)[self.rows].to(x0.device) < self.first_share
-            c = replace(c, first=First(x0[:, :, :1], batch["look"], given))
+            c = replace(c, first=GivenFrame(x0[:, :, :1], batch["frame_feature"], given))
         return t, eps, c
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -20,7 +20,7 @@ from experiments.stages.corpus import Corpus
 from experiments.stages.experts import TrainRouter
 from experiments.stages.routers import answers
 from modules.schedules import Linear
-from modules.text import First
+from modules.text import GivenFrame
 
 STATES = 2_048
 """Held-out clips, the first, that a router is asked about."""
@@ -60,7 +60,7 @@ class Evidence(Measurement):
     def measure(self, folder: Path, context: Context) -> dict[str, Any]:
         device, store = context.torch_device, context.store
         heldout = self.corpus.heldout
-        names = {"x0": "latents", "look": "features", "pooled": "pooled"}
+        names = {"x0": "latents", "frame_feature": "features", "pooled": "pooled"}
         data = {
             name: torch.from_numpy(heldout.array(store, array)[:STATES]).float()
             for name, array in names.items()
@@ -98,5 +98,5 @@ class Evidence(Measurement):
             c = c.null()
         if shown is Shown.FIRST:
             keep = torch.ones(len(x), dtype=torch.bool)
-            c = replace(c, first=First(data["x0"][:, :, :1], data["look"], keep))
+            c = replace(c, first=GivenFrame(data["x0"][:, :, :1], data["frame_feature"], keep))
         return x, times, eps, c

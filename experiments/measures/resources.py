@@ -172,8 +172,8 @@ def checkpointed_bytes(shape: DiT | MMDiT, batch: int, precision: Precision) -> 
 
     One block's own activations are then there at a time, and what lies outside the blocks.
     """
-    more = shape.spared() * 4 * batch * shape.size.width
-    return saved_bytes(shape.thinnest(), batch, precision) + more
+    more = shape.tokens_past_shallowest() * 4 * batch * shape.size.width
+    return saved_bytes(shape.shallowest(), batch, precision) + more
 
 
 def largest_batch(shape: DiT | MMDiT, room: float, precision: Precision) -> int:

@@ -36,7 +36,7 @@ def corpus(scale: VideoScale, source: VideoSource) -> Corpus:
         return Streamed(source, scale.latents, scale.features, scale.text)
     first = _clusters(scale, scale.source)
     clusters = first if source == scale.source else replace(_clusters(scale, source), of=first)
-    return Shards(clusters, scale.per_shard, looks=True)
+    return Shards(clusters, scale.per_shard, frame_features=True)
 
 
 def _clusters(scale: VideoScale, source: VideoSource) -> Clusters:

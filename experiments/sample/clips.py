@@ -40,7 +40,7 @@ from modules.mmdit import MMDiTNetwork
 from modules.routing import Probabilities, RouterNetwork
 from modules.sampling import starting_noise
 from modules.solvers import Euler
-from modules.text import First, Text
+from modules.text import GivenFrame, Text
 from modules.weights import paris2
 from modules.weights.bfl import Rotary
 from modules.weights.checkpoint import CheckpointError
@@ -96,7 +96,7 @@ def picture_of(file: Path) -> Image.Image:
 
 def first_frame(
     picture: Image.Image, ensemble: Ensemble, encoders: Encoders, dinov2: str, device: torch.device
-) -> First:
+) -> GivenFrame:
     """The picture, cropped to the latents' square, as experts and router read it; of one clip.
 
     ValueError for experts that read none, or a picture that is too small.
@@ -112,7 +112,7 @@ def first_frame(
     look = torch.zeros(1, 1)  # unread
     if router.network.look is not None:
         look = torch.from_numpy(DINOv2Features(dinov2).encode(pixels, device)).float()
-    return First(latent, look, torch.ones(1, dtype=torch.bool))
+    return GivenFrame(latent, look, torch.ones(1, dtype=torch.bool))
 
 
 def draw(

@@ -123,12 +123,12 @@ class Clusters(Stage):
 class Shards(Corpus):
     """cluster-00/, cluster-01/, …: latents and encoded captions as webdataset shards.
 
-    looks: whether they hold the features too, for routers that read a clip's first frame.
+    frame_features: whether they hold the features too, for routers that read a clip's first frame.
     """
 
     clusters: Clusters
     per_shard: int
-    looks: bool = field(default=False, metadata=LATER)
+    frame_features: bool = field(default=False, metadata=LATER)
 
     @property
     def source(self) -> Source:  # type: ignore[override]
@@ -164,7 +164,9 @@ class Shards(Corpus):
 
     def _entries(self, store: Store) -> Iterator[dict[str, Any]]:
         names = {"tokens": "tokens", "pooled": "pooled"} if self.text.cached else {"ids": "ids"}
-        names |= {"latents": "latent", **({"features": "look"} if self.looks else {})}
+        names["latents"] = "latent"
+        if self.frame_features:
+            names["features"] = "frame_feature"
         return (
             entry for part in self.clusters.encoded.parts(store) for entry in part.entries(names)
         )

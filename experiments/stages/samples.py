@@ -31,7 +31,7 @@ from modules.sampling import starting_noise
 from modules.schedules import Linear, Schedule
 from modules.selection import Selection
 from modules.solvers import Euler, Solver
-from modules.text import First, Text
+from modules.text import GivenFrame, Text
 from modules.training import Precision
 
 Arrays = dict[str, NDArray[Any]]
@@ -58,7 +58,7 @@ class Loaded:
     experts: list[DenoisingExpert]
     router: nn.Module
     captions: Text
-    first: First | None = None
+    first: GivenFrame | None = None
 
     def asked(self, rows: range) -> Text:
         """The captions of these rows, on the networks' device, in float32 as they were trained."""
@@ -180,13 +180,13 @@ class Sample(Pictures):
         experts = [stage.load(store).to(device) for stage in self.experts]
         return Loaded(experts, router.to(device), Text.of(tokens, pooled), self._firsts(store))
 
-    def _firsts(self, store: Store) -> First | None:
+    def _firsts(self, store: Store) -> GivenFrame | None:
         """The first frames of the held-out clips, round again if there are few."""
         if not self.first:
             return None
         arrays = [self.shards.heldout.array(store, name) for name in ("latents", "features")]
-        x0, look = (torch.from_numpy(x[np.arange(self.n) % len(x)]).float() for x in arrays)
-        return First(x0[:, :, :1], look, torch.ones(self.n, dtype=torch.bool))
+        x0, feature = (torch.from_numpy(x[np.arange(self.n) % len(x)]).float() for x in arrays)
+        return GivenFrame(x0[:, :, :1], feature, torch.ones(self.n, dtype=torch.bool))
 
     def beginnings(self, store: Store, device: torch.device = CPU) -> Images | None:
         if not isinstance(self.asked, Heldout):

@@ -19,7 +19,7 @@ from modules.blocks import Size
 from modules.dit import XL, DiT, DiTNetwork
 from modules.mmdit import MMDiT, MMDiTNetwork
 from modules.objectives import Objective
-from modules.timesteps import eq_21
+from modules.timesteps import dit_time_map
 from modules.weights import bfl, flux
 from modules.weights.facebook_dit import convert, read
 from modules.weights.pretrained import Transfer
@@ -67,15 +67,15 @@ class PretrainedDiT(Stage):
 
     def shape(self, shape: DiT, objective: Objective) -> DiT:
         """`shape` as one begun with this has it: of this size, with the time map of Eq. 21."""
-        return replace(shape, size=self.size, time=eq_21(objective))
+        return replace(shape, size=self.size, time=dit_time_map(objective))
 
     def check(self, shape: DiT | MMDiT, objective: Objective) -> None:
         """ValueError for a network of this objective that reads time otherwise than Eq. 21."""
         time = shape.time if isinstance(shape, DiT) else shape
-        if time != eq_21(objective):
+        if time != dit_time_map(objective):
             raise ValueError(
-                f"begun with an ImageNet DiT, an expert of {objective} reads {eq_21(objective)} "
-                f"(Eq. 21), not {time}"
+                f"begun with an ImageNet DiT, an expert of {objective} reads "
+                f"{dit_time_map(objective)} (Eq. 21), not {time}"
             )
 
     def begin(self, network: nn.Module, what: Transfer, store: Store) -> str:

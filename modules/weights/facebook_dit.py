@@ -1,7 +1,7 @@
 """An ImageNet DiT, in the layout of facebookresearch/DiT's `DiT-XL-2-256x256.pt`, as an expert.
 
-HDDM §2.6: Eq. 20 is `Transfer`, Eq. 21 `modules.timesteps.eq_21`. Rows of its per-block modulations
-are put in Eq. 16's order on the way, and q, k, v taken apart. Under AdaLN-Single those modulations
+HDDM §2.6: Eq. 20 is `Transfer`, Eq. 21 `modules.timesteps.dit_time_map`. The rows of its per-block
+modulations are reordered as in Eq. 16, and q, k, v are split. With AdaLN-Single these modulations
 have no target and are dropped, though Eq. 20 transfers the blocks.
 """
 

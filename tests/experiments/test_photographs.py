@@ -31,7 +31,7 @@ from metrics.features import Dinov2Features, InceptionFeatures
 from metrics.perceptual import Backbone, Lpips
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert
-from modules.timesteps import eq_21
+from modules.timesteps import dit_time_map
 from tests.helpers.assets import asset
 from tests.helpers.checkpoints import lay_clip, lay_encoders, transformers_clip
 from tests.helpers.networks import lay_inception
@@ -162,7 +162,7 @@ def test_table_4_begins_with_the_imagenet_dit(store, scale, tmp_path):
         what = (store.path(expert) / "transfer.txt").read_text()
         assert "transferred    trunk.patches.weight <- x_embedder.proj.weight" in what
         assert "reinitialised  final.linear.weight" in what
-        assert expert.network.time == eq_21(kind.objective)
+        assert expert.network.time == dit_time_map(kind.objective)
 
 
 def aligned(scale, seed):

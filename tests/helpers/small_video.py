@@ -5,7 +5,7 @@ import torch
 
 from modules.dit import TextShape
 from modules.mmdit import MMDiT, MMSize
-from modules.text import First, Text
+from modules.text import GivenFrame, Text
 
 SHAPE = MMDiT(MMSize(24, 1, 2, 2), channels=3, frames=3, side=4, text=TextShape(5, 12, 7))
 
@@ -52,4 +52,4 @@ def condition(n=2, shape=SHAPE, seed=2):
 def given(keep=(True, True), look=6, shape=SHAPE, seed=3):
     """First frames, kept or not."""
     latent = randn(len(keep), shape.channels, 1, shape.side, shape.side, seed=seed)
-    return First(latent, randn(len(keep), look, seed=seed + 100), torch.tensor(keep))
+    return GivenFrame(latent, randn(len(keep), look, seed=seed + 100), torch.tensor(keep))

@@ -40,7 +40,7 @@ def linear_path():
 def test_from_linear_to_cosine_in_closed_form():
     """kills: x multiplied by the norm instead of divided, or atan2's arguments exchanged."""
     x = randn(len(T), 3, 2)
-    found, t = MatchSNR().ask(Linear(), Cosine(), x, T)
+    found, t = MatchSNR().expert_input(Linear(), Cosine(), x, T)
     torch.testing.assert_close(t, 2 / math.pi * torch.atan2(T, 1 - T), rtol=1e-13, atol=0)
     norm = torch.sqrt((1 - T) ** 2 + T**2)[:, None, None]
     torch.testing.assert_close(found, x / norm, rtol=1e-13, atol=0)
@@ -51,7 +51,7 @@ def test_from_linear_to_cosine_in_closed_form():
 def test_match_snr_lands_on_the_experts_own_point(path, schedule):
     """kills: a scale that ignores the norm of either side: x' is made of the same x0 and eps."""
     x0, eps = randn(len(T), 4), randn(len(T), 4, seed=1)
-    found, t = MatchSNR().ask(path, schedule, path.noise(x0, eps, T), T)
+    found, t = MatchSNR().expert_input(path, schedule, path.noise(x0, eps, T), T)
     torch.testing.assert_close(found, schedule.noise(x0, eps, t), rtol=1e-10, atol=1e-10)
 
 
@@ -59,7 +59,7 @@ def test_an_experts_own_path_is_passed_through():
     """kills: a round trip through the angle where none is needed, which is lossy at the ends."""
     x, t = randn(3, 2), torch.tensor([0.0, 0.3, 1.0], dtype=torch.float64)
     for schedule in SCHEDULES:
-        found = MatchSNR().ask(schedule, type(schedule)(), x, t)
+        found = MatchSNR().expert_input(schedule, type(schedule)(), x, t)
         assert torch.equal(found[0], x)
         assert torch.equal(found[1], t)
 
@@ -67,7 +67,7 @@ def test_an_experts_own_path_is_passed_through():
 def test_another_table_is_another_schedule():
     """kills: a comparison by class that would skip the alignment of two linear-beta tables."""
     short = LinearBeta(1e-3, 0.05, 60)
-    _, t = MatchSNR().ask(short, LinearBeta(), randn(len(T), 2), T)
+    _, t = MatchSNR().expert_input(short, LinearBeta(), randn(len(T), 2), T)
     torch.testing.assert_close(LinearBeta().angle(t), short.angle(T), rtol=1e-11, atol=0)
     assert (t - T).abs().max() > 0.01
 
@@ -109,5 +109,5 @@ def test_same_time_is_the_paper_read_literally():
 def test_equal_times_differ_in_norm_by_up_to_sqrt_2():
     """kills: an alignment that matches the noise level and leaves the input's norm alone."""
     t = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
-    found, _ = MatchSNR().ask(Linear(), Cosine(), torch.ones(3, 1).double(), t)
+    found, _ = MatchSNR().expert_input(Linear(), Cosine(), torch.ones(3, 1).double(), t)
     torch.testing.assert_close(found[:, 0], torch.tensor([1, math.sqrt(2), 1]).double())

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from modules import mmdit
-from modules.mmdit import FLUX, B, L, MMDiT, MMSize, S, axes, pack, token_ids, unpack
+from modules.mmdit import FLUX, B, L, MMDiT, MMSize, S, pack, rotary_axes, token_ids, unpack
 from modules.text import Text
 from tests.helpers.small_video import SHAPE, alive, clips, condition, given
 
@@ -64,12 +64,12 @@ def test_flux_is_flux_dev_without_its_guidance():
 )
 def test_a_head_is_divided_as_fluxs(head, expected):
     """kills: an odd share, which has no pairs; shares that do not add up."""
-    assert axes(head) == expected
+    assert rotary_axes(head) == expected
 
 
 def test_what_cannot_be_divided_is_refused():
     """kills: rotations of half a pair, or a patch that leaves pixels out."""
-    for wrong in (lambda: axes(4), lambda: axes(18), lambda: MMSize(48, 1, 1, 5)):
+    for wrong in (lambda: rotary_axes(4), lambda: rotary_axes(18), lambda: MMSize(48, 1, 1, 5)):
         with pytest.raises(ValueError, match="divide"):
             wrong()
     with pytest.raises(ValueError, match="patch 2 does not divide"):

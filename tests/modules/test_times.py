@@ -52,7 +52,7 @@ def module(share=0.0, times=Uniform(), rows=slice(0, None, 1)):
 def batch(n=600, rows=slice(None)):
     x0, look = randn(n, 2, 3, 2, 2), randn(n, 5, seed=1)
     text = {"tokens": randn(n, 1, 2, seed=2), "pooled": randn(n, 2, seed=3)}
-    found = {"x0": x0, "look": look, **text}
+    found = {"x0": x0, "frame_feature": look, **text}
     return {**{name: x[rows] for name, x in found.items()}, "step": torch.tensor(4)}
 
 
@@ -71,7 +71,7 @@ def test_a_share_of_clips_is_given_its_own_first_frame(share):
     data = batch()
     _, _, c = module(share).draw(data)
     assert torch.equal(c.first.latent, data["x0"][:, :, :1])
-    assert torch.equal(c.first.look, data["look"])
+    assert torch.equal(c.first.feature, data["frame_feature"])
     assert float(c.first.keep.float().mean()) == pytest.approx(share, abs=0.07)
     both = (c.first.keep & ~c.keep).float().mean()
     assert float(both) == pytest.approx(share * 0.3, abs=0.06)  # independent of the caption

@@ -10,19 +10,23 @@ from modules.blocks import Size
 from modules.dit import DiT, DiTNetwork
 from modules.objectives import X0, Epsilon, V, Velocity
 from modules.schedules import Cosine, Linear, LinearBeta
-from modules.timesteps import Index, Rounded, SameNoise, Thousand, eq_21
+from modules.timesteps import Index, Rounded, SameNoise, Thousand, dit_time_map
 
 GRID = torch.arange(1000, dtype=torch.float64) / 999
 
 
 def test_flow_matching_rounds_and_ddpm_keeps_its_index():
     """kills: floor for round, 1000 for 999, or a choice made by the value of t at 0 and 1."""
-    torch.testing.assert_close(eq_21(Epsilon())(GRID), torch.arange(1000, dtype=torch.float64))
+    torch.testing.assert_close(
+        dit_time_map(Epsilon())(GRID), torch.arange(1000, dtype=torch.float64)
+    )
     t = torch.tensor([0.0, 0.0004, 0.0006, 0.5, 0.9999, 1.0], dtype=torch.float64)
-    assert eq_21(Velocity())(t).tolist() == [0, 0, 1, 500, 999, 999]
-    assert eq_21(Epsilon())(t).tolist() == pytest.approx([0, 0.3996, 0.5994, 499.5, 998.9001, 999])
+    assert dit_time_map(Velocity())(t).tolist() == [0, 0, 1, 500, 999, 999]
+    assert dit_time_map(Epsilon())(t).tolist() == pytest.approx(
+        [0, 0.3996, 0.5994, 499.5, 998.9001, 999]
+    )
     assert Thousand()(t).tolist() == pytest.approx([0, 0.4, 0.6, 500, 999.9, 1000])
-    assert [eq_21(objective) for objective in (X0(), V())] == [Index(), Index()]
+    assert [dit_time_map(objective) for objective in (X0(), V())] == [Index(), Index()]
 
 
 @pytest.mark.parametrize("schedule", [Linear(), Cosine()])

@@ -147,7 +147,7 @@ def test_one_router_serves_with_and_without_a_first_frame():
         without, some = network(X, T, c), network(X, T, replace(c, first=first))
         assert torch.equal(some[1], without[1])
         assert (some - without)[0].abs().max() > 1e-3
-        unseen = replace(first, look=network.unseen.expand(2, -1), keep=first.keep | True)
+        unseen = replace(first, feature=network.unseen.expand(2, -1), keep=first.keep | True)
         assert torch.equal(network(X, T, replace(c, first=unseen)), without)
         other = replace(first, latent=first.latent + 1)
         assert torch.equal(network(X, T, replace(c, first=other)), some)

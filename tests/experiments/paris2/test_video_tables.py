@@ -186,7 +186,7 @@ def test_the_router_is_shown_what_the_row_says():
     own = torch.arange(n, dtype=torch.float32)
     data = {
         "x0": own.reshape(n, 1, 1, 1, 1).expand(n, 2, 3, 4, 4),
-        **{name: own[:, None].expand(n, 3) for name in ("look", "pooled")},
+        **{name: own[:, None].expand(n, 3) for name in ("frame_feature", "pooled")},
         "tokens": own[:, None, None].expand(n, 2, 3),
     }
     other = torch.tensor([1, 2, 3, 4, 0])
@@ -203,4 +203,4 @@ def test_the_router_is_shown_what_the_row_says():
         assert torch.equal(c.pooled[:, 0], said.float()), shown
         assert c.keep.all() == (shown is not Shown.SILENT)
         assert (c.first is not None) == (shown is Shown.FIRST)
-    assert torch.equal(states[Shown.FIRST][3].first.look[:, 0], own)
+    assert torch.equal(states[Shown.FIRST][3].first.feature[:, 0], own)

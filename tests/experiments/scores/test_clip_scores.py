@@ -136,7 +136,7 @@ def test_row_i_is_given_its_own_held_out_frame(judged):
     asked = loaded.asked(range(4, 8)).first
     expected = SCALE.latents.encode(held.images[4:8])[:, :, :1]
     assert np.array_equal(asked.latent.numpy(), expected)
-    assert np.array_equal(asked.look.numpy(), SCALE.features.encode(held.images[4:8]))
+    assert np.array_equal(asked.feature.numpy(), SCALE.features.encode(held.images[4:8]))
     assert asked.keep.all()
     beginnings = sample.beginnings(judged)
     np.testing.assert_allclose(beginnings, held.images[:9, :, 0], atol=1e-6)

@@ -150,7 +150,7 @@ def test_the_router_sees_frames_in_training(straight):
     batch = stage.shards.loader(straight, stage.clusters, stage.optim, 0).batch_of(0)
     c = module.draw(batch)[2]
     assert 0 < int(c.first.keep.sum()) < len(c.first.keep)
-    assert batch["look"].shape[1] == SCALE.look
+    assert batch["frame_feature"].shape[1] == SCALE.look
     assert module.network.trunk.shape.frames == 3
 
 

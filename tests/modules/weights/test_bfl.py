@@ -7,7 +7,7 @@ import torch
 
 from modules.dit import TextShape
 from modules.mmdit import MMDiT, MMDiTNetwork, MMSize, pack, token_ids
-from modules.text import First, Text
+from modules.text import GivenFrame, Text
 from modules.weights import flux
 from modules.weights.bfl import FLUX, OPEN_SORA, Names, Rotary, layout, renamed
 from modules.weights.checkpoint import CheckpointError
@@ -38,7 +38,7 @@ def asked(n=2):
         for shape in ((n, 4, 3, 4, 4), (n, 5, 24), (n, 12), (n, 4, 1, 4, 4))
     )
     keep = torch.tensor([True, False])
-    return x, torch.tensor([0.3, 0.9]), Text.of(tokens, pooled), First(latent, latent, keep)
+    return x, torch.tensor([0.3, 0.9]), Text.of(tokens, pooled), GivenFrame(latent, latent, keep)
 
 
 def close(found, x, theirs):
