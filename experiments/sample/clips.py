@@ -83,7 +83,7 @@ def folder_of(name: str) -> Path | None:
             here = find(name, ["model_index.json"])
         except WeightsError:
             return None
-    return here if paris2.is_here(here) else None
+    return here if paris2.is_paris2(here) else None
 
 
 def picture_of(file: Path) -> Image.Image:

@@ -53,7 +53,7 @@ class Start:
         source = self.source.load(store).network
         if isinstance(network, MMDiTNetwork):
             assert isinstance(source, MMDiTNetwork)
-            return str(flux.begin(source.transformer.state_dict(), network, self.source.label))
+            return str(flux.initialise(source.transformer.state_dict(), network, self.source.label))
         assert isinstance(source, DiTNetwork)
         transfer(source, network, self.what)
         return ""

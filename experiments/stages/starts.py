@@ -21,9 +21,9 @@ from modules.mmdit import MMDiT, MMDiTNetwork
 from modules.objectives import Objective
 from modules.timesteps import dit_time_map
 from modules.weights import bfl, flux
-from modules.weights.facebook_dit import convert, read
+from modules.weights.facebook_dit import convert, read_checkpoint
 from modules.weights.pretrained import Transfer
-from modules.weights.tensors import parts, stored
+from modules.weights.tensors import checkpoint_files, open_tensors
 
 FLUX_INDEX = "diffusion_pytorch_model.safetensors.index.json"
 
@@ -86,7 +86,7 @@ class PretrainedDiT(Stage):
         """
         assert isinstance(network, DiTNetwork)
         path, found = self._found(read_json(store.file(self, "file.json"))["sha256"])
-        report = convert(read(path), network, what)
+        report = convert(read_checkpoint(path), network, what)
         return f"file           {self.url}\nSHA-256        {found}\n{report}\n"
 
 
@@ -128,7 +128,7 @@ class PretrainedFlux(Stage):
 
     def _found(self, digest: str | None) -> tuple[Path, str]:
         place = self.locate()
-        lines = [f"{sha256(path)}  {path.name}\n" for path in parts(place)]
+        lines = [f"{sha256(path)}  {path.name}\n" for path in checkpoint_files(place)]
         whole = hashlib.sha256("".join(lines).encode()).hexdigest()
         found = whole if len(lines) > 1 else lines[0].split()[0]
         if digest not in (None, found):
@@ -154,6 +154,6 @@ class PretrainedFlux(Stage):
         assert isinstance(network, MMDiTNetwork)
         place, found = self._found(read_json(store.file(self, "file.json"))["sha256"])
         mine = network.transformer.state_dict()
-        given = bfl.renamed(stored(place), network.shape.size, mine, str(place))
-        report = flux.begin(given, network, str(place))
+        given = bfl.renamed(open_tensors(place), network.shape.size, mine, str(place))
+        report = flux.initialise(given, network, str(place))
         return f"file      {self.name}\nSHA-256   {found}\n{report}\n"

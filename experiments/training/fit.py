@@ -29,7 +29,7 @@ from experiments.training.strategies import Sharded, autocast, strategy
 from modules.dit import Trunk
 from modules.mmdit import MMDiTNetwork
 from modules.training import DiffusionModule, Optim
-from modules.weights.checkpoint import CheckpointError, save_weights, whole
+from modules.weights.checkpoint import CheckpointError, gathered, save_weights
 
 SAVES = 5
 """Checkpoints in a run: what a kill can cost is one part in this many of the steps."""
@@ -68,7 +68,7 @@ class Averaging(EMAWeightAveraging):
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         super().on_save_checkpoint(trainer, pl_module, checkpoint)
-        checkpoint["state_dict"] = {k: whole(x) for k, x in checkpoint["state_dict"].items()}
+        checkpoint["state_dict"] = {k: gathered(x) for k, x in checkpoint["state_dict"].items()}
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._begun(trainer):

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from experiments.pipeline.stage import Hardware, Strategy
 from modules.mmdit import MMDiTNetwork
 from modules.training import Precision
-from modules.weights.checkpoint import whole
+from modules.weights.checkpoint import gathered
 
 
 def strategy(hardware: Hardware) -> DDPStrategy | str:
@@ -72,10 +72,10 @@ class Sharded(DDPStrategy):
         self.shard(self.lightning_module.network)  # type: ignore[arg-type]
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
-        return {name: whole(x) for name, x in super().lightning_module_state_dict().items()}
+        return {name: gathered(x) for name, x in super().lightning_module_state_dict().items()}
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        return apply_to_collection(super().optimizer_state(optimizer), Tensor, whole)
+        return apply_to_collection(super().optimizer_state(optimizer), Tensor, gathered)
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):

@@ -1,8 +1,9 @@
-"""Black Forest Labs' names for FLUX's tensors, and Open-Sora 2's, to diffusers' and back.
+"""FLUX's tensors by Black Forest Labs' or Open-Sora 2's names, as diffusers names them.
 
-Open-Sora keeps q, k and v apart and turns a head's two halves into each other where FLUX turns
-neighbours, with the rows of q and k in another order; no tensor says which, so that it is a value.
-It also adds `cond_in`, of a mask and the first frame's latent, which here are columns of one layer.
+Open-Sora has separate layers for q, k and v. Its rotary positions rotate a head's first half into
+its second, where FLUX rotates neighbours, so its rows of q and k have another order. No tensor
+tells which, so it is a value. Open-Sora's layer `cond_in` reads a mask and the first frame's
+latent; here these are further columns of the input layer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,94 +16,102 @@ from torch import Tensor
 from modules.mmdit import MMSize
 from modules.weights import layouts
 from modules.weights.checkpoint import CheckpointError, Shapes, require_same
-from modules.weights.layouts import FINAL_SHIFT_FIRST, Layout, Part, both
+from modules.weights.layouts import FINAL_SHIFT_FIRST, Layout, Rows, weight_and_bias
 from modules.weights.tensors import shapes
 
-OURS, THEIRS, SPLIT = "x_embedder.weight", "img_in.weight", ".q_proj.weight"
+OUR_INPUT, THEIR_INPUT, SPLIT = "x_embedder.weight", "img_in.weight", ".q_proj.weight"
 COND = "cond_in.weight", "cond_in.bias"
 BLOCKS = "double_blocks", "single_blocks"
 
 
 class Rotary(Enum):
-    """Which numbers of a head are turned together: neighbours, or the two halves' equals."""
+    """Which values of a head of width h are rotated as a pair: (0, 1) and so on, or (0, h/2)."""
 
     PAIRS = "pairs"
     HALVES = "halves"
 
 
 @dataclass(frozen=True)
-class Names:
-    """split: whether q, k and v are layers of their own."""
+class Naming:
+    """How a checkpoint names FLUX's tensors.
+
+    split: q, k and v are separate layers.  rotary: the order of the rows of q and k.
+    """
 
     split: bool
     rotary: Rotary
 
 
-FLUX = Names(split=False, rotary=Rotary.PAIRS)
-OPEN_SORA = Names(split=True, rotary=Rotary.HALVES)
+FLUX = Naming(split=False, rotary=Rotary.PAIRS)
+OPEN_SORA = Naming(split=True, rotary=Rotary.HALVES)
 
 
-def names_of(found: Mapping[str, Tensor], where: str, rotary: Rotary | None = None) -> Names | None:
-    """By the keys; None for diffusers' own. rotary: other than that naming's usual.
+def naming_of(
+    tensors: Mapping[str, Tensor], where: str, rotary: Rotary | None = None
+) -> Naming | None:
+    """The naming of a checkpoint's tensors [...], by their names; None for diffusers' own.
 
-    CheckpointError for neither.
+    rotary: overrides the naming's usual order. Raises CheckpointError for an unknown naming.
     """
-    if OURS in found:
+    if OUR_INPUT in tensors:
         return None
-    if THEIRS not in found:
-        raise CheckpointError(f"{where} is no FLUX: it has neither {OURS} nor {THEIRS}")
-    usual = OPEN_SORA if any(name.endswith(SPLIT) for name in found) else FLUX
-    return Names(usual.split, rotary or usual.rotary)
+    if THEIR_INPUT not in tensors:
+        raise CheckpointError(f"{where} is no FLUX: it has neither {OUR_INPUT} nor {THEIR_INPUT}")
+    usual = OPEN_SORA if any(name.endswith(SPLIT) for name in tensors) else FLUX
+    return Naming(usual.split, rotary or usual.rotary)
 
 
-def size_of(found: Mapping[str, Tensor], where: str) -> tuple[MMSize, int, int]:
-    """The blocks of a FLUX by either names, and how many numbers of a token are read and answered.
+def size_of(tensors: Mapping[str, Tensor], where: str) -> tuple[MMSize, int, int]:
+    """The size of a FLUX by its tensors [...], in any naming, and the values per token in and out.
 
-    CheckpointError if a tensor that would say so is not there.
+    Raises CheckpointError if a tensor that tells is missing.
     """
-    own = names_of(found, where) is None
+    own = naming_of(tensors, where) is None
     one, two = ("transformer_blocks", "single_transformer_blocks") if own else BLOCKS
     scale = f"{one}.0.attn.norm_q.weight" if own else f"{one}.0.img_attn.norm.query_norm.scale"
     last = "proj_out.weight" if own else "final_layer.linear.weight"
     try:
-        width, read = found[OURS if own else THEIRS].shape
-        places = [{n.split(".")[1] for n in found if n.startswith(f"{x}.")} for x in (one, two)]
-        double, single = map(len, places)
-        size = MMSize(width, double, single, width // len(found[scale]))
-        return size, read, len(found[last])
+        width, inputs = tensors[OUR_INPUT if own else THEIR_INPUT].shape
+        blocks = [{n.split(".")[1] for n in tensors if n.startswith(f"{x}.")} for x in (one, two)]
+        double, single = map(len, blocks)
+        size = MMSize(width, double, single, width // len(tensors[scale]))
+        return size, inputs, len(tensors[last])
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"{where} is no FLUX: {error}") from error
 
 
-def _turned(part: Part, names: Names, head: int, rows: int) -> Part:
-    """Of q or k: `rows` rows, the one group that `part` takes, with equals of halves neighbours."""
-    if names.rotary is Rotary.PAIRS:
-        return part
-    starts = range(part.take[0] * rows, (part.take[0] + 1) * rows, head)
-    order = (h + j // 2 + head // 2 * (j % 2) for h in starts for j in range(head))
-    return Part(part.of, part.groups * rows, tuple(order))
+def _in_pairs(rows: Rows, naming: Naming, head: int, count: int) -> Rows:
+    """The rows of q or k in FLUX's order, where rotated pairs are neighbours.
 
-
-def _read_by(
-    ours: Sequence[str], theirs: Sequence[Part], norms: Sequence[str], names: Names, size: MMSize
-) -> Layout:
-    """q, k and v of one stream, weight and bias, and what normalises q and k.
-
-    ours: the layers' names.  theirs: the rows of theirs, without "weight" or "bias".
-    norms: ours of q, theirs of q, ours of k, theirs of k.
+    rows: takes one group, of `count` rows.  head: the width of an attention head.
     """
-    found, head = {}, size.width // size.heads
-    for i, (layer, part) in enumerate(zip(ours, theirs, strict=True)):
+    if naming.rotary is Rotary.PAIRS:
+        return rows
+    starts = range(rows.take[0] * count, (rows.take[0] + 1) * count, head)
+    order = (start + j // 2 + head // 2 * (j % 2) for start in starts for j in range(head))
+    return Rows(rows.source, rows.groups * count, tuple(order))
+
+
+def _attention(
+    ours: Sequence[str], theirs: Sequence[Rows], norms: Sequence[str], naming: Naming, size: MMSize
+) -> Layout:
+    """q, k and v of one stream, weight and bias, and the norms of q and k.
+
+    ours: our layers' names.  theirs: the rows of their layers, without "weight" or "bias".
+    norms: our name for q, theirs for q, our name for k, theirs for k.
+    """
+    layout, head = {}, size.width // size.heads
+    for i, (layer, rows) in enumerate(zip(ours, theirs, strict=True)):
         for kind in ("weight", "bias"):
-            mine = Part(f"{part.of}.{kind}", part.groups, part.take)
-            found[f"{layer}.{kind}"] = mine if i == 2 else _turned(mine, names, head, size.width)
-    for layer, of in (norms[:2], norms[2:]):
-        found[f"{layer}.weight"] = _turned(Part(f"{of}_norm.scale"), names, head, head)
-    return found
+            own = Rows(f"{rows.source}.{kind}", rows.groups, rows.take)
+            layout[f"{layer}.{kind}"] = own if i == 2 else _in_pairs(own, naming, head, size.width)
+    for layer, source in (norms[:2], norms[2:]):
+        layout[f"{layer}.weight"] = _in_pairs(Rows(f"{source}_norm.scale"), naming, head, head)
+    return layout
 
 
-def _double(i: int, names: Names, size: MMSize) -> Layout:
-    found: Layout = {}
+def _double(i: int, naming: Naming, size: MMSize) -> Layout:
+    layout: Layout = {}
     ours, theirs = f"transformer_blocks.{i}", f"double_blocks.{i}"
     for stream, norm, q, last, added, out, mlp in (
         ("img", "norm1", "to_", "", "", "to_out.0", "ff"),
@@ -110,75 +119,81 @@ def _double(i: int, names: Names, size: MMSize) -> Layout:
     ):
         attention, own = f"{theirs}.{stream}_attn", f"{ours}.attn"
         rows = (
-            [Part(f"{attention}.{x}_proj") for x in "qkv"] if names.split
-            else [Part(f"{attention}.qkv", 3, (k,)) for k in range(3)]
+            [Rows(f"{attention}.{x}_proj") for x in "qkv"] if naming.split
+            else [Rows(f"{attention}.qkv", 3, (k,)) for k in range(3)]
         )  # fmt: skip
         norms = [f"{own}.norm_{added}q", f"{attention}.norm.query",
                  f"{own}.norm_{added}k", f"{attention}.norm.key"]  # fmt: skip
-        found |= _read_by([f"{own}.{q}{x}{last}" for x in "qkv"], rows, norms, names, size)
-        found |= {
-            **both(f"{ours}.{norm}.linear", f"{theirs}.{stream}_mod.lin"),
-            **both(f"{own}.{out}", f"{attention}.proj"),
-            **both(f"{ours}.{mlp}.net.0.proj", f"{theirs}.{stream}_mlp.0"),
-            **both(f"{ours}.{mlp}.net.2", f"{theirs}.{stream}_mlp.2"),
+        layout |= _attention([f"{own}.{q}{x}{last}" for x in "qkv"], rows, norms, naming, size)
+        layout |= {
+            **weight_and_bias(f"{ours}.{norm}.linear", f"{theirs}.{stream}_mod.lin"),
+            **weight_and_bias(f"{own}.{out}", f"{attention}.proj"),
+            **weight_and_bias(f"{ours}.{mlp}.net.0.proj", f"{theirs}.{stream}_mlp.0"),
+            **weight_and_bias(f"{ours}.{mlp}.net.2", f"{theirs}.{stream}_mlp.2"),
         }
-    return found
+    return layout
 
 
-def _single(i: int, names: Names, size: MMSize) -> Layout:
-    """Its MLP is four times as wide as it: of q, k, v and MLP in one layer seven equal groups."""
+def _single(i: int, naming: Naming, size: MMSize) -> Layout:
+    """One layer holds q, k, v and an MLP four times as wide: seven equal groups of rows."""
     ours, theirs = f"single_transformer_blocks.{i}", f"single_blocks.{i}"
     own, split, wide = f"{ours}.attn", [f"{theirs}.{x}_proj" for x in "qk"], f"{theirs}.v_mlp"
     one = f"{theirs}.linear1"
-    rows = [*map(Part, split), Part(wide, 5)] if names.split else [
-        Part(one, 7, (k,)) for k in range(3)
+    rows = [*map(Rows, split), Rows(wide, 5)] if naming.split else [
+        Rows(one, 7, (k,)) for k in range(3)
     ]  # fmt: skip
     norms = [f"{own}.norm_q", f"{theirs}.norm.query", f"{own}.norm_k", f"{theirs}.norm.key"]
-    mlp = (wide, 5, (1, 2, 3, 4)) if names.split else (one, 7, (3, 4, 5, 6))
+    mlp = (wide, 5, (1, 2, 3, 4)) if naming.split else (one, 7, (3, 4, 5, 6))
     return {
-        **_read_by([f"{own}.to_{x}" for x in "qkv"], rows, norms, names, size),
-        **both(f"{ours}.norm.linear", f"{theirs}.modulation.lin"),
-        **both(f"{ours}.proj_mlp", *mlp),
-        **both(f"{ours}.proj_out", f"{theirs}.linear2"),
+        **_attention([f"{own}.to_{x}" for x in "qkv"], rows, norms, naming, size),
+        **weight_and_bias(f"{ours}.norm.linear", f"{theirs}.modulation.lin"),
+        **weight_and_bias(f"{ours}.proj_mlp", *mlp),
+        **weight_and_bias(f"{ours}.proj_out", f"{theirs}.linear2"),
     }
 
 
-def layout(size: MMSize, names: Names) -> Layout:
-    """diffusers' names -> theirs, of all but a guidance embedder and `cond_in`."""
-    found = both("x_embedder", "img_in") | both("context_embedder", "txt_in")
+def flux_layout(size: MMSize, naming: Naming) -> Layout:
+    """The layout of all tensors, by diffusers' names, but a guidance embedder and `cond_in`."""
+    layout = weight_and_bias("x_embedder", "img_in") | weight_and_bias("context_embedder", "txt_in")
     for ours, theirs in (("timestep", "time_in"), ("text", "vector_in")):
-        found |= _embedder(ours, theirs)
+        layout |= _embedder(ours, theirs)
     for i in range(size.double):
-        found |= _double(i, names, size)
+        layout |= _double(i, naming, size)
     for i in range(size.single):
-        found |= _single(i, names, size)
-    final = both("norm_out.linear", "final_layer.adaLN_modulation.1", 2, FINAL_SHIFT_FIRST)
-    return found | final | both("proj_out", "final_layer.linear")
+        layout |= _single(i, naming, size)
+    final = weight_and_bias(
+        "norm_out.linear", "final_layer.adaLN_modulation.1", 2, FINAL_SHIFT_FIRST
+    )
+    return layout | final | weight_and_bias("proj_out", "final_layer.linear")
 
 
 def _embedder(ours: str, theirs: str) -> Layout:
     own = f"time_text_embed.{ours}_embedder.linear_"
-    return both(f"{own}1", f"{theirs}.in_layer") | both(f"{own}2", f"{theirs}.out_layer")
+    return weight_and_bias(f"{own}1", f"{theirs}.in_layer") | weight_and_bias(
+        f"{own}2", f"{theirs}.out_layer"
+    )
 
 
 @dataclass(frozen=True)
-class Renamed(Mapping[str, Tensor]):
-    """Their tensors under diffusers' names, each made when it is asked for.
+class RenamedTensors(Mapping[str, Tensor]):
+    """Their tensors [...] by diffusers' names, each made on access.
 
-    The bias of `cond_in` is added to the other's, and its columns follow those of x: first the
-    latent's, then the mask's, which it has first.  mask: how many these are.
+    `cond_in` becomes part of the input layer: its bias is added, and its columns follow those of x,
+    first the latent's, then the mask's. In `cond_in` itself the mask comes first.
+
+    mask: columns of the mask.
     """
 
-    found: Mapping[str, Tensor]
+    tensors: Mapping[str, Tensor]
     layout: Layout
     mask: int
 
     def __getitem__(self, name: str) -> Tensor:
-        part = self.layout[name]
-        x = part.read(self.found[part.of])
-        if COND[0] not in self.found or not name.startswith("x_embedder."):
+        rows = self.layout[name]
+        x = rows.read(self.tensors[rows.source])
+        if COND[0] not in self.tensors or not name.startswith("x_embedder."):
             return x
-        cond = self.found[f"cond_in.{name.rsplit('.', 1)[1]}"]
+        cond = self.tensors[f"cond_in.{name.rsplit('.', 1)[1]}"]
         if name.endswith("bias"):
             return (x.float() + cond.float()).to(x.dtype)
         return torch.cat([x, cond[:, self.mask :], cond[:, : self.mask]], dim=1)
@@ -191,31 +206,32 @@ class Renamed(Mapping[str, Tensor]):
 
 
 def renamed(
-    found: Mapping[str, Tensor],
+    tensors: Mapping[str, Tensor],
     size: MMSize,
-    mine: Mapping[str, Tensor],
+    ours: Mapping[str, Tensor],
     where: str,
     rotary: Rotary | None = None,
 ) -> Mapping[str, Tensor]:
-    """`found` by diffusers' names, whichever its own are.
+    """A checkpoint's tensors [...] by diffusers' names, whatever its own names are.
 
-    mine: a network's state whose shapes they shall have; columns for a first frame, and a guidance
-    embedder, are there if they are in `found`.  CheckpointError naming every key, by its name in
-    `found`, that is missing, unused or of another shape.
+    ours: our network's state, whose shapes they must have. A guidance embedder, and columns for a
+    first frame, are there if the checkpoint has them.
+    Raises CheckpointError, naming every key of the checkpoint that is missing, unused or of another
+    shape.
     """
-    names = names_of(found, where, rotary)
-    if names is None:
-        return found
-    whole, width = layout(size, names), mine["proj_out.weight"].shape[0]
-    need = layouts.wanted(whole, mine)
-    d, columns = mine["x_embedder.weight"].shape
-    need[THEIRS] = (d, width)
-    there: Shapes = shapes(found)
-    if COND[0] in found:
+    naming = naming_of(tensors, where, rotary)
+    if naming is None:
+        return tensors
+    layout, width = flux_layout(size, naming), ours["proj_out.weight"].shape[0]
+    need = layouts.source_shapes(layout, ours)
+    d, columns = ours["x_embedder.weight"].shape
+    need[THEIR_INPUT] = (d, width)
+    given: Shapes = shapes(tensors)
+    if COND[0] in tensors:
         need |= {COND[0]: (d, columns - width), COND[1]: (d,)}
     guidance = _embedder("guidance", "guidance_in")
-    if any(part.of in found for part in guidance.values()):
-        need |= {part.of: there.get(part.of, ()) for part in guidance.values()}
-        whole |= guidance
-    require_same(there, need, where)
-    return Renamed(found, whole, columns - 2 * width)
+    if any(rows.source in tensors for rows in guidance.values()):
+        need |= {rows.source: given.get(rows.source, ()) for rows in guidance.values()}
+        layout |= guidance
+    require_same(given, need, where)
+    return RenamedTensors(tensors, layout, columns - 2 * width)

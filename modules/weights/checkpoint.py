@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors, loaded strictly, every differing key named."""
+"""Weights on disk as safetensors, loaded strictly: an error names every key that differs."""
 
 from pathlib import Path
 
@@ -7,42 +7,48 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 Shapes = dict[str, tuple[int, ...]]
+"""A tensor's shape, by its name."""
 
 
 class CheckpointError(RuntimeError):
-    """Weights that cannot be read, or are another network's. Names the file and the keys."""
+    """Weights that cannot be read, or belong to another network. Names the file and the keys."""
 
 
-def require_same(found: Shapes, wanted: Shapes, where: str) -> None:
-    """CheckpointError, naming every key, unless names and shapes are the same."""
+def require_same(given: Shapes, wanted: Shapes, where: str) -> None:
+    """Raise CheckpointError, naming every key that differs, unless names and shapes are equal.
+
+    where: what the error names, such as the file.
+    """
     differing = {
-        "missing": sorted(wanted.keys() - found.keys()),
-        "unused": sorted(found.keys() - wanted.keys()),
+        "missing": sorted(wanted.keys() - given.keys()),
+        "unused": sorted(given.keys() - wanted.keys()),
         "of another shape": sorted(
-            f"{key} {list(found[key])} for {list(wanted[key])}"
-            for key in wanted.keys() & found.keys()
-            if wanted[key] != found[key]
+            f"{key} {list(given[key])} for {list(wanted[key])}"
+            for key in wanted.keys() & given.keys()
+            if wanted[key] != given[key]
         ),
     }
     if any(differing.values()):
-        said = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in differing.items() if keys)
-        raise CheckpointError(f"{where} holds another architecture: {said}")
+        text = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in differing.items() if keys)
+        raise CheckpointError(f"{where} holds another architecture: {text}")
 
 
-def whole(x: Tensor) -> Tensor:
-    """The tensor itself; of one that lies in parts on several devices all of it, on the CPU: they
-    must all ask for it."""
+def gathered(x: Tensor) -> Tensor:
+    """x [...] itself; of a tensor sharded over devices, the full tensor on the CPU.
+
+    Gathering is collective: every device must call this.
+    """
     gather = getattr(x, "full_tensor", None)  # a DTensor, whose import takes seconds
     return x if gather is None else gather().cpu()
 
 
 def save_weights(network: nn.Module, path: Path, write: bool = True) -> None:
-    """All parameters and buffers of `network`, as safetensors. OSError if it cannot write.
+    """Write all parameters and buffers of `network` as safetensors. Raises OSError.
 
-    write: false on a device that only gives its part of them.
+    write: False on a device that only contributes its shards.
     """
     state = network.state_dict().items()
-    tensors = {name: whole(x.detach()).cpu().contiguous() for name, x in state}
+    tensors = {name: gathered(x.detach()).cpu().contiguous() for name, x in state}
     if write:
         path.write_bytes(save(tensors))  # safetensors' own writer reports a full disk as no OSError
 
@@ -50,14 +56,14 @@ def save_weights(network: nn.Module, path: Path, write: bool = True) -> None:
 def load_weights(network: nn.Module, path: Path) -> None:
     """Load `path` into `network`.
 
-    Raises CheckpointError if the file is damaged, or if any key is missing, unused or of another
-    shape; nothing is loaded then.
+    Raises CheckpointError if the file is damaged or any key is missing, unused or of another shape.
+    Nothing is loaded then.
     """
     try:
-        found = load_file(path)
+        tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot read the weights {path}: {error}") from error
-    shapes = {name: tuple(x.shape) for name, x in found.items()}
+    shapes = {name: tuple(x.shape) for name, x in tensors.items()}
     wanted = {name: tuple(x.shape) for name, x in network.state_dict().items()}
     require_same(shapes, wanted, str(path))
-    network.load_state_dict(found)
+    network.load_state_dict(tensors)

@@ -1,4 +1,4 @@
-"""An MM-DiT begun with another's weights: FLUX.1-dev's, or an earlier stage's own, key by key.
+"""An MM-DiT initialised with the weights of FLUX.1-dev or of an earlier training stage.
 
 (Paris 2.0, §3.1: "initialized only from FLUX.1-dev image weights")
 """
@@ -13,40 +13,40 @@ from modules.mmdit import MMDiTNetwork
 from modules.weights.checkpoint import CheckpointError
 
 WIDENED = "x_embedder.weight"
-"""May gain columns, those of a given first frame, which begin at zero: until they are trained the
-network answers as before."""
+"""May gain the columns of a given first frame. They are initialised to zero, so that the network's
+output does not change."""
 GUIDANCE = "time_text_embed.guidance_embedder."
-"""What FLUX.1-dev reads the scale of its distilled guidance with; experts are not distilled."""
+"""Reads the scale of FLUX.1-dev's distilled guidance; dropped, since experts are not distilled."""
 
 
 @dataclass(frozen=True)
-class Begun:
-    """What became of every tensor, by name."""
+class FluxReport:
+    """What became of every tensor, by name: copied, copied and widened, or dropped."""
 
     copied: list[str]
     widened: list[str]
-    left: list[str]
+    dropped: list[str]
 
     def __str__(self) -> str:
-        said = {"copied": self.copied, "widened": self.widened, "left out": self.left}
-        return "\n".join(f"{what:<9} {name}" for what, names in said.items() for name in names)
+        groups = {"copied": self.copied, "widened": self.widened, "left out": self.dropped}
+        return "\n".join(f"{what:<9} {name}" for what, names in groups.items() for name in names)
 
 
-def begin(found: Mapping[str, Tensor], network: MMDiTNetwork, where: str) -> Begun:
-    """Copy a FluxTransformer2DModel's tensors, by diffusers' names, into the expert's.
+def initialise(tensors: Mapping[str, Tensor], network: MMDiTNetwork, where: str) -> FluxReport:
+    """Copy a FluxTransformer2DModel's tensors [...], by diffusers' names, into an expert's network.
 
-    CheckpointError, before anything is copied, for a tensor that is missing, of another shape, or
-    of no use; a guidance embedder is left out. where: what the error names.
+    A guidance embedder is dropped. Raises CheckpointError, before anything is copied, for a tensor
+    that is missing, of another shape or unused.  where: what the error names.
     """
     own = network.transformer.state_dict()
-    left = [name for name in found if name.startswith(GUIDANCE)]
-    taken = {name: tuple(x.shape) for name, x in found.items() if name not in left}
+    dropped = [name for name in tensors if name.startswith(GUIDANCE)]
+    given = {name: tuple(x.shape) for name, x in tensors.items() if name not in dropped}
     wanted = {name: tuple(x.shape) for name, x in own.items()}
     plain = (wanted[WIDENED][0], network.shape.width)
-    widened = [WIDENED] if taken.get(WIDENED) == plain != wanted[WIDENED] else []
+    widened = [WIDENED] if given.get(WIDENED) == plain != wanted[WIDENED] else []
     wrong = sorted(
-        name for name in taken.keys() | wanted.keys()
-        if taken.get(name) != wanted.get(name) and name not in widened
+        name for name in given.keys() | wanted.keys()
+        if given.get(name) != wanted.get(name) and name not in widened
     )  # fmt: skip
     if wrong:
         raise CheckpointError(f"{where} is another network's: {', '.join(wrong[:5])}")
@@ -54,7 +54,7 @@ def begin(found: Mapping[str, Tensor], network: MMDiTNetwork, where: str) -> Beg
         for name, x in own.items():
             if name in widened:
                 x.zero_()
-                x[:, : found[name].shape[1]] = found[name]
+                x[:, : tensors[name].shape[1]] = tensors[name]
             else:
-                x.copy_(found[name])
-    return Begun(sorted(own.keys() - set(widened)), widened, sorted(left))
+                x.copy_(tensors[name])
+    return FluxReport(sorted(own.keys() - set(widened)), widened, sorted(dropped))

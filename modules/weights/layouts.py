@@ -1,7 +1,7 @@
-"""Another project's names for the tensors of a network of ours, and which rows of them are ours.
+"""Where the tensors of a network of ours lie in another project's checkpoint.
 
-A layout is {our name: Part}. Reading is strict: a tensor that is missing, unknown or of another
-shape is named, and nothing is read.
+A layout is {our name: Rows}. Reading is strict: if a tensor is missing, unknown or of another
+shape, the error names it and nothing is read.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,62 +14,82 @@ from modules.weights.checkpoint import Shapes, require_same
 
 
 @dataclass(frozen=True)
-class Part:
-    """Rows of the tensor `of`: cut into `groups` along its first axis, those of `take` in order."""
+class Rows:
+    """Some rows of another project's tensor.
 
-    of: str
+    source: the tensor's name.  groups: how many equal groups its first axis is cut into.
+    take: the groups that are read, in this order.
+    """
+
+    source: str
     groups: int = 1
     take: tuple[int, ...] = (0,)
 
-    def whole(self, mine: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of the whole tensor where these rows are `mine`."""
-        return (mine[0] * self.groups // len(self.take), *mine[1:])
+    def source_shape(self, ours: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the source tensor, if the rows that are read have the shape `ours`."""
+        return (ours[0] * self.groups // len(self.take), *ours[1:])
 
-    def read(self, whole: Tensor) -> Tensor:
-        return whole.unflatten(0, (self.groups, -1))[list(self.take)].flatten(0, 1)
+    def read(self, source: Tensor) -> Tensor:
+        """The rows [n, ...] of the whole source tensor [m, ...]."""
+        return source.unflatten(0, (self.groups, -1))[list(self.take)].flatten(0, 1)
 
 
-Layout = dict[str, Part]
+Layout = dict[str, Rows]
+"""Our name of a tensor -> where it is read from."""
 
 SHIFT_FIRST = (1, 0, 2, 4, 3, 5)
-"""Where scale, shift, gate (Eq. 16) of attention and MLP lie in DiT's order, shift, scale, gate."""
+"""Groups of a six-vector modulation in DiT's order (shift, scale, gate), as Eq. 16 orders them."""
 FINAL_SHIFT_FIRST = (1, 0)
-"""The same of the final layer, which has no gate."""
+"""The same for the final layer, which has no gate."""
 
 
-def both(ours: str, theirs: str, groups: int = 1, take: tuple[int, ...] = (0,)) -> Layout:
-    """Weight and bias of one layer."""
-    return {f"{ours}.{x}": Part(f"{theirs}.{x}", groups, take) for x in ("weight", "bias")}
+def weight_and_bias(
+    ours: str, theirs: str, groups: int = 1, take: tuple[int, ...] = (0,)
+) -> Layout:
+    """The layout of one layer, `ours`, read from the layer `theirs`."""
+    return {f"{ours}.{x}": Rows(f"{theirs}.{x}", groups, take) for x in ("weight", "bias")}
 
 
-def wanted(layout: Mapping[str, Part], mine: Mapping[str, Tensor]) -> Shapes:
-    """{their name: shape} of every tensor that the layout reads for the tensors `mine`."""
-    return {part.of: part.whole(tuple(mine[name].shape)) for name, part in layout.items()}
+def source_shapes(layout: Mapping[str, Rows], ours: Mapping[str, Tensor]) -> Shapes:
+    """{their name: shape} of every tensor that is read.
+
+    ours: our tensors, {our name: [n, ...]}, whose shapes are to be filled.
+    """
+    return {
+        rows.source: rows.source_shape(tuple(ours[name].shape)) for name, rows in layout.items()
+    }
 
 
-def untaken(layout: Mapping[str, Part]) -> list[str]:
-    """Rows that lie in tensors the layout reads, and that nothing takes."""
+def unused_rows(layout: Mapping[str, Rows]) -> list[str]:
+    """The groups of rows that no part of the layout takes, one line for each source tensor."""
     taken: dict[str, set[int]] = {}
-    groups = {part.of: part.groups for part in layout.values()}
-    for part in layout.values():
-        taken.setdefault(part.of, set()).update(part.take)
+    groups = {rows.source: rows.groups for rows in layout.values()}
+    for rows in layout.values():
+        taken.setdefault(rows.source, set()).update(rows.take)
     left = {name: [i for i in range(groups[name]) if i not in taken[name]] for name in groups}
     return [f"{name}, parts {rows} of {groups[name]}" for name, rows in left.items() if rows]
 
 
 def read(
-    layout: Mapping[str, Part],
-    mine: Mapping[str, Tensor],
+    layout: Mapping[str, Rows],
+    ours: Mapping[str, Tensor],
     tensors: Mapping[str, Tensor],
     where: str,
     unread: Collection[str] = (),
 ) -> dict[str, Tensor]:
-    """{our name: tensor in float32} from `tensors`, each of the shape that `mine` has.
+    """{our name: float32 tensor [n, ...]} from a checkpoint.
 
-    unread: tensors that must be there though nothing is read from them. CheckpointError as said.
+    Args:
+        ours: our tensors, {our name: [n, ...]}, whose shapes are to be filled.
+        tensors: the checkpoint, {their name: [m, ...]}.
+        where: what an error names, such as the file.
+        unread: tensors that must be in the checkpoint though nothing is read from them.
+    Raises CheckpointError, naming every tensor that is missing, unknown or of another shape.
     """
     shapes = {name: tuple(x.shape) for name, x in tensors.items()}
-    need = wanted(layout, mine)
+    need = source_shapes(layout, ours)
     need |= {name: shapes.get(name, ()) for name in unread if name not in need}
     require_same(shapes, need, where)
-    return {name: part.read(tensors[part.of]).to(torch.float32) for name, part in layout.items()}
+    return {
+        name: rows.read(tensors[rows.source]).to(torch.float32) for name, rows in layout.items()
+    }

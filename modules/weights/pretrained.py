@@ -1,8 +1,7 @@
 """A network that starts from the weights of one trained on another objective.  (HDDM, §2.6)
 
-What is not taken over stays as the network drew it: `DiT.text_std` and `DiT.head_std` are the
-deviations of Eq. 20's new layers. Eq. 21 is `modules.timesteps`; a network that keeps reading what
-its source read needs no map.
+Tensors that are not copied keep their initialisation: `DiT.text_std` and `DiT.head_std` are the
+deviations of Eq. 20's new layers. Eq. 21 is in `modules.timesteps`.
 """
 
 from dataclasses import dataclass
@@ -15,17 +14,17 @@ from modules.weights.checkpoint import CheckpointError
 
 @dataclass(frozen=True)
 class Transfer:
-    """What is taken over beside patch embedding, positions, time and blocks. Default: Eq. 20.
+    """What is copied besides patch embedding, positions, time and blocks.  (HDDM, Eq. 20)
 
-    captions: the text projection, the null embedding and the blocks' cross-attention, which an
-    ImageNet DiT has not.  head: the final layer, made for the source's own target.
+    captions: the text projection, null embedding and cross-attention. An ImageNet DiT has none.
+    head: the final layer, which was trained for the source's own objective.
     """
 
     captions: bool = False
     head: bool = False
 
     def takes(self, name: str) -> bool:
-        """Whether the tensor of this name in a DiTNetwork is taken over.  (HDDM, Eq. 20)"""
+        """Whether the tensor of this name in a DiTNetwork is copied."""
         if name.startswith("final."):
             return self.head
         if name == "null" or name.startswith("text.") or ".cross." in name:
@@ -34,16 +33,15 @@ class Transfer:
 
 
 def transfer(source: DiTNetwork, target: DiTNetwork, what: Transfer = Transfer()) -> None:
-    """Copy into `target` the tensors that `what` takes from `source`; leave the rest as drawn.
+    """Copy the tensors that `what` takes from `source` into `target`; leave the rest unchanged.
 
-    Raises CheckpointError, before anything is copied, for a tensor that the source has not, or has
-    in another shape.
+    Raises CheckpointError, before anything is copied, if `source` lacks one or has another shape.
     """
-    found = source.state_dict()
+    tensors = source.state_dict()
     wanted = {name: x for name, x in target.state_dict().items() if what.takes(name)}
-    bad = [n for n, x in wanted.items() if n not in found or found[n].shape != x.shape]
+    bad = [n for n, x in wanted.items() if n not in tensors or tensors[n].shape != x.shape]
     if bad:
         raise CheckpointError(f"the source does not have, in this shape: {', '.join(bad)}")
     with torch.no_grad():
         for name, x in wanted.items():
-            x.copy_(found[name])
+            x.copy_(tensors[name])

@@ -1,7 +1,7 @@
-"""Weights too large to hold twice: tensors by name, each read from its file when it is asked for.
+"""Weights too large to hold twice: a tensor is read from its file when it is accessed.
 
-One safetensors file, or several with Hugging Face's index; or PyTorch's .bin files with such an
-index, as Colossal-AI writes them, of which nothing is executed.
+Reads one safetensors file, several with Hugging Face's index, or PyTorch's .bin files with such an
+index, as Colossal-AI writes them. Nothing in the files is executed.
 """
 
 import json
@@ -19,20 +19,25 @@ from modules.weights.checkpoint import CheckpointError, Shapes
 
 SUFFIXES = (".safetensors", ".bin", ".pt")
 WRAPPERS = ("model.diffusion_model.", "model.", "module.")
+"""Prefixes that training wrappers put before all names."""
 
 
 @dataclass(frozen=True)
-class Tensors(Mapping[str, Tensor]):
-    """files: an open file, by the name of each tensor in it.  prefix: of all names, taken off."""
+class LazyTensors(Mapping[str, Tensor]):
+    """{name: tensor [...]}, each read on access.
+
+    files: the open file that holds each tensor, by the tensor's full name.
+    prefix: of all full names; it is left out of the names here.
+    """
 
     files: Mapping[str, Any]
     prefix: str = ""
 
     def __getitem__(self, name: str) -> Tensor:
-        whole = self.prefix + name
-        file = self.files[whole]
-        found: Tensor = file[whole] if isinstance(file, dict) else file.get_tensor(whole)
-        return found
+        full_name = self.prefix + name
+        file = self.files[full_name]
+        x: Tensor = file[full_name] if isinstance(file, dict) else file.get_tensor(full_name)
+        return x
 
     def __iter__(self) -> Iterator[str]:
         return (name.removeprefix(self.prefix) for name in self.files)
@@ -42,28 +47,31 @@ class Tensors(Mapping[str, Tensor]):
 
 
 def shapes(tensors: Mapping[str, Tensor]) -> Shapes:
-    """Of every tensor, held one at a time."""
+    """The shape of every tensor [...]. Holds one at a time."""
     return {name: tuple(x.shape) for name, x in tensors.items()}
 
 
 def _opened(path: Path) -> tuple[Any, list[str]]:
-    """The file and its names. CheckpointError if it cannot be read or holds more than tensors."""
+    """The open file and the names in it.
+
+    Raises CheckpointError if it cannot be read or holds anything but tensors.
+    """
     try:
         if path.suffix == ".safetensors":
             file = safe_open(path, "pt")
             return file, list(file.keys())
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"cannot read the weights {path}: {error}") from error
-    if not isinstance(found, dict) or not all(isinstance(x, Tensor) for x in found.values()):
+    if not isinstance(tensors, dict) or not all(isinstance(x, Tensor) for x in tensors.values()):
         raise CheckpointError(f"{path} holds more than tensors by name")
-    return found, list(found)
+    return tensors, list(tensors)
 
 
-def parts(place: Path) -> list[Path]:
-    """The files of a checkpoint: a file, those that a folder's index names, or its only one.
+def checkpoint_files(place: Path) -> list[Path]:
+    """The files of a checkpoint: `place` itself, those in a folder's index, or its only file.
 
-    CheckpointError, naming what is missing.
+    Raises CheckpointError, naming what is missing.
     """
     if place.is_file():
         return [place]
@@ -79,24 +87,24 @@ def parts(place: Path) -> list[Path]:
         return [place / name for name in names]
     files = sorted(path for path in place.glob("*") if path.suffix in SUFFIXES)
     if len(indices) > 1 or len(files) != 1:
-        said = ", ".join(path.name for path in indices or files) or "none"
+        listed = ", ".join(path.name for path in indices or files) or "none"
         raise CheckpointError(
-            f"{place} must hold one file of weights or an index; there is: {said}"
+            f"{place} must hold one file of weights or an index; there is: {listed}"
         )
     return files
 
 
-def stored(place: Path) -> Tensors:
-    """All tensors of a checkpoint, without what a wrapper put before all their names.
+def open_tensors(place: Path) -> LazyTensors:
+    """All tensors [...] of a checkpoint, by name, without a wrapper's prefix.
 
-    CheckpointError if a file is missing or damaged, or a tensor lies in two.
+    Raises CheckpointError if a file is missing or damaged, or a tensor stands in two files.
     """
     files: dict[str, Any] = {}
-    for path in parts(place):
+    for path in checkpoint_files(place):
         file, names = _opened(path)
-        twice = files.keys() & set(names)
-        if twice:
-            raise CheckpointError(f"{path} holds again {', '.join(sorted(twice)[:5])}")
+        duplicates = files.keys() & set(names)
+        if duplicates:
+            raise CheckpointError(f"{path} holds again {', '.join(sorted(duplicates)[:5])}")
         files |= dict.fromkeys(names, file)
     prefix = (p for p in WRAPPERS if all(name.startswith(p) for name in files))
-    return Tensors(files, next(prefix, ""))
+    return LazyTensors(files, next(prefix, ""))

@@ -138,7 +138,7 @@ def lay_hub(folder):
     (folder / "config.json").write_text(json.dumps(HUB))
     for k, model in enumerate(experts()):
         own = {
-            **paris.EXPERT_SAYS,
+            **paris.EXPERT_CONFIG,
             **{"expert_id": k, "hidden_size": 16, "num_layers": 2, "num_heads": 4},
             **{"patch_size": 2, "in_channels": 4, "out_channels": 4, "text_embed_dim": 12},
             **{"num_classes": 1000, "cfg_dropout_prob": 0.1},

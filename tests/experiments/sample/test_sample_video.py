@@ -15,7 +15,7 @@ from datamodules.encoders import hunyuan
 from experiments.sample import __main__ as sample
 from experiments.sample import clips as sample_video
 from modules.weights import paris2
-from modules.weights.paris2 import Stage
+from modules.weights.paris2 import Paris2Stage
 from tests.helpers import paris2_hub as hub
 from tests.helpers.checkpoints import lay_encoders, lay_t5
 
@@ -41,7 +41,7 @@ def whole(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     monkeypatch.setattr(hunyuan, "ORIGINAL", hub.VAE)
-    monkeypatch.setattr(paris2, "STAGES", (Stage(2, 8), Stage(3, 24)))
+    monkeypatch.setattr(paris2, "STAGES", (Paris2Stage(2, 8), Paris2Stage(3, 24)))
 
 
 def run(folder, out, *more):

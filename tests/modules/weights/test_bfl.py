@@ -9,9 +9,9 @@ from modules.dit import TextShape
 from modules.mmdit import MMDiT, MMDiTNetwork, MMSize, pack, token_ids
 from modules.text import GivenFrame, Text
 from modules.weights import flux
-from modules.weights.bfl import FLUX, OPEN_SORA, Names, Rotary, layout, renamed
+from modules.weights.bfl import FLUX, OPEN_SORA, Naming, Rotary, flux_layout, renamed
 from modules.weights.checkpoint import CheckpointError
-from modules.weights.layouts import untaken
+from modules.weights.layouts import unused_rows
 from tests.helpers.original_flux import Original, drawn
 
 SIZE = MMSize(32, 2, 2, 2)
@@ -74,30 +74,30 @@ def test_a_first_frame_is_read_as_open_sora_reads_it():
     close(filled(model, GIVEN)(x, t, given), x, theirs)
 
 
-@pytest.mark.parametrize("names", [Names(*x) for x in itertools.product((False, True), Rotary)])
+@pytest.mark.parametrize("names", [Naming(*x) for x in itertools.product((False, True), Rotary)])
 def test_every_row_is_taken_once_and_comes_back(names):
     """kills: rows of a fused layer left lying or taken twice, a tensor forgotten."""
-    whole = layout(SIZE, names)
-    assert untaken(whole) == []
+    whole = flux_layout(SIZE, names)
+    assert unused_rows(whole) == []
     taken = sum(len(part.take) / part.groups for part in whole.values())
-    assert round(taken) == len({part.of for part in whole.values()})
+    assert round(taken) == len({part.source for part in whole.values()})
     model = Original(split=names.split)
-    assert {part.of for part in whole.values()} == model.state_dict().keys()
+    assert {part.source for part in whole.values()} == model.state_dict().keys()
     assert whole.keys() == network(SHAPE).transformer.state_dict().keys()
-    back = written(whole, {n: p.read(model.state_dict()[p.of]) for n, p in whole.items()})
+    back = written(whole, {n: p.read(model.state_dict()[p.source]) for n, p in whole.items()})
     assert all(torch.equal(x, back[name]) for name, x in model.state_dict().items())
 
 
-def written(whole, mine):
+def written(layout, ours):
     """Their tensors from ours: the inverse of reading, row by row."""
-    found = {}
-    for name, part in whole.items():
-        x = mine[name]
-        there = found.setdefault(part.of, torch.full(part.whole(tuple(x.shape)), torch.nan))
-        there.unflatten(0, (part.groups, -1))[list(part.take)] = x.unflatten(
-            0, (len(part.take), -1)
-        )
-    return found
+    theirs = {}
+    for name, rows in layout.items():
+        x = ours[name]
+        source = torch.full(rows.source_shape(tuple(x.shape)), torch.nan)
+        source = theirs.setdefault(rows.source, source)
+        groups = source.unflatten(0, (rows.groups, -1))
+        groups[list(rows.take)] = x.unflatten(0, (len(rows.take), -1))
+    return theirs
 
 
 def test_the_namings_are_known_by_their_keys():
@@ -134,9 +134,9 @@ def test_flux_dev_begins_an_expert_that_answers_as_it():
     model = drawn(Original(guidance=True))
     expert = network(GIVEN)
     mine = expert.transformer.state_dict()
-    begun = flux.begin(renamed(model.state_dict(), SIZE, mine, "dev"), expert, "dev")
+    begun = flux.initialise(renamed(model.state_dict(), SIZE, mine, "dev"), expert, "dev")
     left = {f"{flux.GUIDANCE}linear_{i}.{kind}" for i in (1, 2) for kind in ("weight", "bias")}
-    assert set(begun.left) == left
+    assert set(begun.dropped) == left
     assert begun.widened == ["x_embedder.weight"]
     assert {*begun.copied, *begun.widened} == mine.keys()
     x, t, c, first = asked()

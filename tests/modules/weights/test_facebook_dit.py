@@ -12,8 +12,8 @@ from modules.blocks import AdaLN, Size
 from modules.dit import DiT, DiTNetwork, TextShape
 from modules.timesteps import Index
 from modules.weights.checkpoint import CheckpointError
-from modules.weights.facebook_dit import CLASSES, convert, layout, positions, read
-from modules.weights.layouts import wanted
+from modules.weights.facebook_dit import CLASSES, convert, dit_positions, layout, read_checkpoint
+from modules.weights.layouts import source_shapes
 from modules.weights.pretrained import Transfer
 from tests.helpers.original_dit import Original, sincos
 
@@ -48,7 +48,7 @@ def test_with_adaln_zero_the_whole_forward_is_the_originals(tmp_path):
     index, the variance's channels for the noise's, or a gate of the MLP for one of attention."""
     model, expert = original(), target(ZERO)
     torch.save(model.state_dict(), tmp_path / "DiT.pt")
-    convert(read(tmp_path / "DiT.pt"), expert, HEAD)
+    convert(read_checkpoint(tmp_path / "DiT.pt"), expert, HEAD)
     x, index = torch.randn(4, 4, 8, 8), torch.tensor([0, 17, 500, 999])
     eps, variance = model(x, index, torch.tensor([3, 1000, 0, 5]))
     torch.testing.assert_close(expert(x, index / 999), eps, rtol=1e-4, atol=1e-4)
@@ -165,7 +165,7 @@ def test_a_file_that_is_no_state_dict_is_refused(tmp_path, content, said):
     elif content is not None:
         torch.save(content, path)
     with pytest.raises(CheckpointError, match=said):
-        read(path)
+        read_checkpoint(path)
 
 
 def test_the_published_checkpoints_layout_and_size():
@@ -173,7 +173,7 @@ def test_the_published_checkpoints_layout_and_size():
     which 1.15M are class embeddings and 0.29M positions."""
     xl = DiT(adaln=AdaLN.ZERO, text=None)
     with torch.device("meta"):
-        shapes = wanted(layout(xl), DiTNetwork(xl).state_dict())
+        shapes = source_shapes(layout(xl), DiTNetwork(xl).state_dict())
     assert shapes["final_layer.linear.weight"] == (32, 1152)
     assert shapes["blocks.27.adaLN_modulation.1.weight"] == (6912, 1152)
     assert shapes["pos_embed"] == (1, 256, 1152)
@@ -185,8 +185,8 @@ def test_the_published_checkpoints_layout_and_size():
 def test_positions_differ_from_ours_in_the_order_of_sines_alone():
     """kills: a formula that is right for width 4 or for one axis only."""
     torch.testing.assert_close(
-        positions(5, 24)[0], torch.tensor(sincos(5, 24)), rtol=1e-5, atol=1e-5
+        dit_positions(5, 24)[0], torch.tensor(sincos(5, 24)), rtol=1e-5, atol=1e-5
     )
     ours = DiTNetwork(replace(ZERO, image=10)).trunk.positions
-    assert (ours - positions(5, 24)).abs().max() > 0.5
-    assert torch.equal(ours.sort(-1).values, positions(5, 24).sort(-1).values)
+    assert (ours - dit_positions(5, 24)).abs().max() > 0.5
+    assert torch.equal(ours.sort(-1).values, dit_positions(5, 24).sort(-1).values)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from modules.weights.checkpoint import CheckpointError
-from modules.weights.flux import WIDENED, begin
+from modules.weights.flux import WIDENED, initialise
 from tests.helpers.small_video import SHAPE, alive, clips, condition, enliven, given, randn
 
 FIRST = replace(SHAPE, first=True)
@@ -21,9 +21,9 @@ def source(seed=5):
 def test_every_tensor_is_copied():
     """kills: a tensor left as it was drawn, or lists that do not add up."""
     network, found = SHAPE.build(), source()
-    told = begin(found, network, "FLUX")
-    assert told.copied == sorted(found)
-    assert told.widened == told.left == []
+    report = initialise(found, network, "FLUX")
+    assert report.copied == sorted(found)
+    assert report.widened == report.dropped == []
     for name, x in network.transformer.state_dict().items():
         assert torch.equal(x, found[name]), name
         assert x.data_ptr() != found[name].data_ptr()
@@ -35,10 +35,10 @@ def test_every_tensor_is_copied():
 def test_a_widened_network_answers_as_before():
     """kills: new columns that are drawn, or that stand before the old ones."""
     network = enliven(FIRST.build())
-    told = begin(source(), network, "FLUX")
-    assert (told.widened, told.left) == ([WIDENED], [])
-    assert WIDENED not in told.copied
-    assert len(told.copied) + 1 == len(network.transformer.state_dict())
+    report = initialise(source(), network, "FLUX")
+    assert (report.widened, report.dropped) == ([WIDENED], [])
+    assert WIDENED not in report.copied
+    assert len(report.copied) + 1 == len(network.transformer.state_dict())
     x, c = clips(), condition()
     with torch.no_grad():
         before = alive(SHAPE, 5)(x, T, c)
@@ -55,7 +55,7 @@ def test_a_widened_networks_weights_go_on_whole():
     """kills: a third stage that forgets what the second learned of first frames."""
     second = alive(FIRST, 5).transformer.state_dict()
     third = FIRST.build()
-    assert begin(second, third, "Stage 2").widened == []
+    assert initialise(second, third, "Stage 2").widened == []
     assert torch.equal(third.transformer.x_embedder.weight, second[WIDENED])
 
 
@@ -63,10 +63,10 @@ def test_the_guidance_embedder_is_left_out():
     """kills: a distilled guidance copied, or taken for another network's tensor."""
     found, network = source(), SHAPE.build()
     name = "time_text_embed.guidance_embedder.linear_1.weight"
-    told = begin({**found, name: torch.ones(24, 256)}, network, "FLUX")
-    assert told.left == [name]
-    assert told.copied == sorted(found)
-    lines = str(told).splitlines()
+    report = initialise({**found, name: torch.ones(24, 256)}, network, "FLUX")
+    assert report.dropped == [name]
+    assert report.copied == sorted(found)
+    lines = str(report).splitlines()
     assert f"left out  {name}" in lines
     assert len(lines) == len(found) + 1
     assert f"copied    {sorted(found)[0]}" in lines
@@ -117,6 +117,6 @@ def test_what_does_not_fit_is_refused_before_anything_is_copied(spoil, named, sh
     before = {name: x.clone() for name, x in network.transformer.state_dict().items()}
     spoil(found)
     with pytest.raises(CheckpointError, match=f"FLUX is another network's: .*{named}"):
-        begin(found, network, "FLUX")
+        initialise(found, network, "FLUX")
     for name, x in network.transformer.state_dict().items():
         assert torch.equal(x, before[name]), name

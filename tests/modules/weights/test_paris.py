@@ -19,7 +19,7 @@ from modules.text import Text
 from modules.timesteps import Rounded
 from modules.weights import paris
 from modules.weights.checkpoint import CheckpointError
-from modules.weights.layouts import untaken, wanted
+from modules.weights.layouts import source_shapes, unused_rows
 from modules.weights.paris import PARIS_1, Conventions, expert_layout, router_layout
 from tests.helpers.hub import HUB, ROUTER, TEXT, Router, experts, random
 
@@ -98,12 +98,12 @@ def test_the_real_sizes():
         (router, router_layout(paris.ROUTER), 129.136904),
     ):
         state = network.state_dict()
-        shapes = wanted(layout, state)
+        shapes = source_shapes(layout, state)
         assert sum(math.prod(s) for s in shapes.values()) == round(millions * 1e6)
         assert count_parameters(network) == round(millions * 1e6)
         assert state.keys() - layout.keys() == ({"null"} if network is expert else set())
-        assert untaken(layout) == []
-    shapes = wanted(expert_layout(xl), expert.state_dict())
+        assert unused_rows(layout) == []
+    shapes = source_shapes(expert_layout(xl), expert.state_dict())
     assert shapes["t_block.1.weight"] == (6912, 1152)
     assert shapes["layers.27.attn.in_proj_weight"] == (3456, 1152)
     assert shapes["text_proj.weight"] == (1152, 768)

@@ -13,8 +13,8 @@ from modules.mmdit import pack, token_ids
 from modules.text import Text
 from modules.weights import paris2
 from modules.weights.checkpoint import CheckpointError
-from modules.weights.paris2 import STAGES, Stage
-from modules.weights.tensors import parts, stored
+from modules.weights.paris2 import STAGES, Paris2Stage
+from modules.weights.tensors import checkpoint_files, open_tensors
 from tests.helpers import paris2_hub as hub
 from tests.helpers.hub import Mha, mlp, norm
 from tests.helpers.original_flux import Original, drawn
@@ -87,7 +87,7 @@ class Router(nn.Module):
 @torch.no_grad()
 def test_a_router_by_the_names_of_paris_1():
     """kills: its order of modulations kept, caption or look unread, a null that is not CLIP's."""
-    model, stage = drawn(Router(2 * 16), 3), Stage(2, 8)
+    model, stage = drawn(Router(2 * 16), 3), Paris2Stage(2, 8)
     found = paris2.load_router(model.state_dict(), stage, None, NULL[1], "it")
     assert found.trunk.shape.frames == 2
     g = torch.Generator().manual_seed(1)
@@ -102,7 +102,12 @@ def test_a_router_by_the_names_of_paris_1():
 def test_a_routers_formula_serves_other_sizes():
     """kills: the table of one size for another, nine frames of stage 2 taken for one of stage 3."""
     state = hub.router(side=32, frames=9).state_dict()
-    for stage, frames in ((STAGES[0], 3), (Stage(3, 48), 2), (STAGES[1], None), (STAGES[0], None)):
+    for stage, frames in (
+        (STAGES[0], 3),
+        (Paris2Stage(3, 48), 2),
+        (STAGES[1], None),
+        (STAGES[0], None),
+    ):
         found = paris2.load_router(state, stage, frames, NULL[1], "it")
         same = hub.router(stage.side, frames or 9).state_dict()["trunk.positions"]
         assert torch.equal(found.trunk.positions, same)
@@ -112,12 +117,12 @@ def test_the_stage_is_the_folder_of_its_number(tmp_path):
     """kills: stage 2 asked and 3 read, stage 12 taken for 1 or 2, another's name refused."""
     for name in ("Stage_2_256px", "stage12", "STAGE 3", "logs"):
         (tmp_path / name).mkdir()
-    assert [paris2.of_stage(tmp_path, s).name for s in STAGES] == ["Stage_2_256px", "STAGE 3"]
+    assert [paris2.stage_folder(tmp_path, s).name for s in STAGES] == ["Stage_2_256px", "STAGE 3"]
     (tmp_path / "stage2").mkdir()
     with pytest.raises(
         CheckpointError, match="no one folder of stage 2; there is: Stage_2_256px, "
     ):
-        paris2.of_stage(tmp_path, STAGES[0])
+        paris2.stage_folder(tmp_path, STAGES[0])
 
 
 @pytest.fixture
@@ -177,22 +182,22 @@ def test_checkpoints_in_parts(laid, tmp_path):
     """kills: a part missing or damaged passed over, a name of two parts, a wrapper's prefix."""
     names = Original(x=64, split=True, cond=68).state_dict().keys()
     for k in (1, 2, 3):
-        found = paris2.weights(laid / f"expert{k}" / "stage2")
+        found = paris2.open_weights(laid / f"expert{k}" / "stage2")
         assert found.keys() == names
         assert len(found) == len(names)
     state = {f"module.{name}": torch.ones(1) for name in ("a.b", "c")}
     hub.sharded(state, tmp_path / "model")
-    assert dict(stored(tmp_path / "model")) == {"a.b": torch.ones(1), "c": torch.ones(1)}
-    last = parts(tmp_path / "model")[-1]
+    assert dict(open_tensors(tmp_path / "model")) == {"a.b": torch.ones(1), "c": torch.ones(1)}
+    last = checkpoint_files(tmp_path / "model")[-1]
     save_file(state, last)
     with pytest.raises(CheckpointError, match=f"{last.name} holds again module.a.b"):
-        stored(tmp_path / "model")
+        open_tensors(tmp_path / "model")
     last.write_bytes(b"x")
     with pytest.raises(CheckpointError, match=f"cannot read the weights .*{last.name}"):
-        stored(tmp_path / "model")
+        open_tensors(tmp_path / "model")
     last.unlink()
     with pytest.raises(CheckpointError, match=f"has no {last.name}, which its index names"):
-        stored(tmp_path / "model")
+        open_tensors(tmp_path / "model")
     (tmp_path / "model" / "model.safetensors.index.json").write_text(json.dumps({}))
     with pytest.raises(CheckpointError, match=r"cannot read .*index.json"):
-        stored(tmp_path / "model")
+        open_tensors(tmp_path / "model")
