@@ -179,7 +179,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(folder)
     except (KeyboardInterrupt, BrokenProcessPool):
         return cli.say("publish", "interrupted; the same command goes on from here", 130)
-    except BAD_INPUT as error:
+    except (build.StagesFailed, *BAD_INPUT) as error:
+        if cli.is_bug(error):
+            raise
         return cli.say("publish", " ".join(cli.reason(error, options.store).split()), 1)
     return 0
 

@@ -78,8 +78,8 @@ def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
         return say(prog, "interrupted; the same command goes on from here", 130)
     except BrokenProcessPool:
         return say(prog, "a worker process was killed; the same command goes on from here", 1)
-    except BAD_INPUT as error:
-        if options.debug:
+    except (build.StagesFailed, *BAD_INPUT) as error:
+        if options.debug or is_bug(error):
             raise
         return say(prog, " ".join(reason(error, options.store).split()), 1)
     return 0
@@ -91,8 +91,17 @@ def hear_interrupts() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def is_bug(error: Exception) -> bool:
+    """Whether a stage failed of what no person can mend."""
+    errors = error.errors.values() if isinstance(error, build.StagesFailed) else [error]
+    return not all(isinstance(each, BAD_INPUT) for each in errors)
+
+
 def reason(error: Exception, store: Path) -> str:
     """What went wrong, and, where an artifact is at fault, which folder to delete."""
+    if isinstance(error, build.StagesFailed):
+        lines = [f"{stage.label}: {reason(each, store)}" for stage, each in error.errors.items()]
+        return "; ".join(lines) + error.consequence
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     said = str(error)

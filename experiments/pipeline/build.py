@@ -51,6 +51,26 @@ def make(stage: Stage, context: Context) -> Path:
     return context.store.make(stage, replace(context, bar=local.slot))
 
 
+class StagesFailed(Exception):  # noqa: N818 -- read as the sentence that it is
+    """Some stages could not be made; everything that does not need them was.
+
+    errors: the failed stages, each with its error.  waiting: how many others need one of them.
+    """
+
+    def __init__(self, errors: dict[Stage, Exception], waiting: int) -> None:
+        self.errors, self.waiting = errors, waiting
+        lines = [f"{stage.label}: {error}" for stage, error in errors.items()]
+        super().__init__("; ".join(lines) + self.consequence)
+
+    @property
+    def consequence(self) -> str:
+        """What is read after the failed stages: how many wait for them, if any do."""
+        those = "it" if len(self.errors) == 1 else "them"
+        if self.waiting == 1:
+            return f"; 1 other stage waits for {those}"
+        return f"; {self.waiting} other stages wait for {those}" if self.waiting else ""
+
+
 def behind(targets: Sequence[Stage]) -> list[Stage]:
     """The targets and all that they are made from, each once, inputs first."""
     found: dict[str, Stage] = {}
@@ -70,6 +90,8 @@ def ensure(targets: Sequence[Stage], context: Context, workers: int) -> None:
     """Make every target and all it is made from, unless the store has it, in worker processes.
 
     What a complete artifact was made from is made again too if it is gone: the table cites it.
+    Raises StagesFailed once everything else is made; BrokenProcessPool at once if a worker is
+    killed.
     """
     missing = [stage for stage in behind(targets) if not context.store.has(stage)]
     tasks = [
@@ -78,4 +100,8 @@ def ensure(targets: Sequence[Stage], context: Context, workers: int) -> None:
         )
         for stage in missing
     ]
-    local.map(functools.partial(make, context=context), tasks, workers)
+    errors = local.map(functools.partial(make, context=context), tasks, workers)
+    if errors:
+        failed = {stage: errors[stage.key] for stage in missing if stage.key in errors}
+        undone = [stage for stage in missing if not context.store.has(stage)]
+        raise StagesFailed(failed, len(undone) - len(failed)) from next(iter(failed.values()))

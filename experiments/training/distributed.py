@@ -48,7 +48,7 @@ def run(work: Callable[..., None], arguments: Sequence[Any], count: int) -> None
             ours, theirs = multiprocessing.Pipe(duplex=False)
             mine = {**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}
             process = Process(target=_rank, args=(theirs, mine, lock, work, rank, arguments))
-            with local.deaf():
+            with local.block_sigint():
                 process.start()
                 ranks.append((process, ours))
             theirs.close()

@@ -18,13 +18,17 @@ def make(store, stage):
 
 
 def serial(work, tasks, workers):
-    """launch.map in this process: the same order of needs, no workers to start."""
-    left = list(tasks)
-    while left:
-        waiting = {task.key for task in left}
-        task = next(task for task in left if not task.needs & waiting)
-        work(task.item)
-        left.remove(task)
+    """local.map in this process: the same order of needs and the same failures, no workers."""
+    left, undone, errors = list(tasks), {task.key for task in tasks}, {}
+    while ready := [task for task in left if not task.needs & undone]:
+        left.remove(ready[0])
+        try:
+            work(ready[0].item)
+        except Exception as error:
+            errors[ready[0].key] = error
+        else:
+            undone.remove(ready[0].key)
+    return errors
 
 
 def die(*_):

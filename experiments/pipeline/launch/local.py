@@ -22,22 +22,20 @@ from typing import Any, Generic, TypeVar
 import torch
 from tqdm import tqdm
 
+from experiments.pipeline.launch.progress import Progress
+
 Item = TypeVar("Item")
 
-LOG_EVERY = 5.0
-"""Seconds between two lines of progress where there is no terminal to draw a bar on."""
-GRACE = 5.0
+TERMINATE_TIMEOUT = 5.0
 """Seconds that a worker has to end by itself once it is asked to."""
-PATIENCE = (True, 1.0)
-"""A bar is drawn once its lock is free, or not at all: a killed worker may hold it for ever."""
 worker: int | None = None
 """In a worker: its number, from 0."""
 slot: int | None = None
-"""In a worker: its row of progress bars, from 1. None where bars make no sense."""
+"""In a worker: its row of progress bars, from 1. None where there is no terminal."""
 
 
 def follow_parent() -> None:
-    """Have this process end when its parent does, whatever it is doing."""
+    """End this process when its parent ends, whatever it is doing."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
@@ -57,7 +55,7 @@ def _start_worker(numbers: "multiprocessing.queues.Queue[int]", lock: Any, bars:
 
 
 def settle() -> None:
-    """Make this process one of one thread that ends when told to, and with its parent."""
+    """Use one thread, end at SIGINT without a traceback, and end with the parent."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -65,9 +63,12 @@ def settle() -> None:
 
 
 @contextlib.contextmanager
-def deaf() -> Iterator[None]:
-    """SIGINT waits, for a moment: a worker begun now is deaf to it too until it has imported what
-    it needs, and this process hears it afterwards."""
+def block_sigint() -> Iterator[None]:
+    """Block SIGINT while a worker starts.
+
+    The worker inherits the block, so that no Ctrl-C interrupts its imports; `settle` lifts it
+    there. This process gets the signal when the block ends.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -86,14 +87,18 @@ class Task(Generic[Item]):
     needs: frozenset[str]
 
 
-def map(work: Callable[[Item], object], tasks: Sequence[Task[Item]], workers: int) -> None:
+def map(
+    work: Callable[[Item], object], tasks: Sequence[Task[Item]], workers: int
+) -> dict[str, Exception]:
     """Run work(task.item) for every task in worker processes, each after the tasks it needs.
 
     Of the tasks that are ready the costliest starts first. One bar shows the whole, its estimate
-    weighing tasks by cost. The first failure stops the rest and is raised.
+    weighing tasks by cost. Returns the errors of the tasks that failed, by key; what needs one of
+    those is not run, and everything else is.
+    Raises BrokenProcessPool at once if a worker is killed.
     """
     if not tasks:
-        return
+        return {}
     bars = sys.stderr.isatty()
     spawn = multiprocessing.get_context("spawn")
     numbers, lock = spawn.Queue(), spawn.RLock()
@@ -104,22 +109,23 @@ def map(work: Callable[[Item], object], tasks: Sequence[Task[Item]], workers: in
         os.environ[name] = "1"  # inherited by the workers, before they import torch
     size = min(workers, len(tasks))
     progress = Progress(len(tasks), sum(task.cost for task in tasks), bars)
-    crew = Crew()
+    processes = Processes()
     pool = ProcessPoolExecutor(size, spawn, _start_worker, (numbers, lock, bars))
     try:
-        _run(pool, work, tasks, size, progress, crew)
+        errors = _run(pool, work, tasks, size, progress, processes)
         pool.shutdown()
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        crew.end()
-        tqdm.set_lock(threading.RLock())  # the old one may have died in a worker's hands
+        processes.end()
+        tqdm.set_lock(threading.RLock())  # a killed worker may have held the old one
         raise
     finally:
         progress.close()
+    return errors
 
 
-class Crew:
-    """The worker processes: the children that this process has got since the crew was made."""
+class Processes:
+    """The worker processes: the children that this process has started since this was made."""
 
     def __init__(self) -> None:
         self.others = set(multiprocessing.active_children())
@@ -132,56 +138,16 @@ class Crew:
             raise BrokenProcessPool("a worker process ended abruptly")
 
     def end(self) -> None:
-        """End all, whatever they are doing: asked to at first, killed if they do not listen."""
+        """Terminate all, and kill those that are still there after TERMINATE_TIMEOUT."""
         self.workers |= set(multiprocessing.active_children()) - self.others
         for worker in self.workers:
             worker.terminate()
-        end = time.monotonic() + GRACE
+        end = time.monotonic() + TERMINATE_TIMEOUT
         for worker in self.workers:
             worker.join(max(0.0, end - time.monotonic()))
             if worker.is_alive():
                 worker.kill()
-                worker.join(GRACE)
-
-
-def _print(line: str) -> None:
-    """A line on stderr; that nobody reads it any more is no reason to stop."""
-    with contextlib.suppress(BrokenPipeError):
-        print(line, file=sys.stderr, flush=True)
-
-
-class Progress:
-    """How far the whole is and how long it will take: a bar on a terminal, lines in a log."""
-
-    def __init__(self, count: int, total: float, bars: bool) -> None:
-        self.count, self.total, self.spent, self.done = count, total, 0.0, 0
-        self.started = self.said = time.monotonic()
-        layout = "{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"
-        self.bar = tqdm(
-            total=total, bar_format=layout, disable=not bars, leave=False, lock_args=PATIENCE
-        )
-        self.bar.set_description_str(f"0/{count} stages")
-        if not bars:
-            _print(f"[0/{count}] starting")
-
-    def finished(self, label: str, cost: float) -> None:
-        self.done, self.spent = self.done + 1, self.spent + cost
-        self.bar.set_description_str(f"{self.done}/{self.count} stages", refresh=False)
-        self.bar.update(cost)
-        now = time.monotonic()
-        if self.bar.disable and (now - self.said > LOG_EVERY or self.done == self.count):
-            self.said, elapsed = now, now - self.started
-            line = f"[{self.done}/{self.count}] {label}; {tqdm.format_interval(elapsed)} elapsed"
-            if self.spent > self.total / 50:  # earlier, start-up would swamp the estimate
-                left = max(0.0, elapsed * (self.total / self.spent - 1))
-                line += f", about {tqdm.format_interval(left)} left"
-            _print(line)
-
-    def tick(self) -> None:
-        self.bar.refresh(lock_args=PATIENCE)
-
-    def close(self) -> None:
-        self.bar.close()
+                worker.join(TERMINATE_TIMEOUT)
 
 
 def _run(
@@ -190,22 +156,31 @@ def _run(
     tasks: Sequence[Task[Item]],
     size: int,
     progress: Progress,
-    crew: Crew,
-) -> None:
+    processes: Processes,
+) -> dict[str, Exception]:
     waiting = sorted(tasks, key=lambda task: task.cost, reverse=True)
-    unfinished = {task.key for task in tasks}
+    undone = {task.key for task in tasks}
     running: dict[Future[object], Task[Item]] = {}
-    while unfinished:
-        ready = [task for task in waiting if not task.needs & unfinished]
+    errors: dict[str, Exception] = {}
+    while True:
+        ready = [task for task in waiting if not task.needs & undone]
         for task in ready[: size - len(running)]:
-            with deaf():
+            with block_sigint():
                 running[pool.submit(work, task.item)] = task
             waiting.remove(task)
-        crew.check()
-        finished, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-        for future in finished:
+        if not running:
+            return errors
+        processes.check()
+        for future in wait(running, timeout=1, return_when=FIRST_COMPLETED).done:
             task = running.pop(future)
-            future.result()
-            unfinished.remove(task.key)
-            progress.finished(task.label, task.cost)
+            try:
+                future.result()
+            except BrokenProcessPool:
+                raise
+            except Exception as error:
+                errors[task.key] = error
+                progress.failed(task.label, error)
+            else:
+                undone.remove(task.key)
+                progress.finished(task.label, task.cost)
         progress.tick()

@@ -29,7 +29,7 @@ def pools(monkeypatch):
 
     def mapped(work, tasks, workers):
         found.append([task.key for task in tasks])
-        serial(work, tasks, workers)
+        return serial(work, tasks, workers)
 
     monkeypatch.setattr(local, "map", mapped)
     return found

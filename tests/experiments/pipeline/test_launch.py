@@ -42,8 +42,8 @@ def note(item):
 
 
 def note_or_fail(item):
-    if item[1] == "bad":
-        raise ValueError("bad fails")
+    if item[1] in ("bad", "worse"):
+        raise ValueError(f"{item[1]} fails")
     time.sleep(0.3)
     note(item)
 
@@ -59,14 +59,15 @@ def say_and_sleep(item):
     time.sleep(300)
 
 
-def fail_beside_the_deaf(item):
-    """One worker hears no SIGTERM and sleeps; the other waits for it to do so, and fails."""
+def interrupt_beside_one_that_ignores_it(item):
+    """One worker ignores SIGTERM and sleeps; once it does, the other sends the parent a Ctrl-C."""
     folder, key = item
-    if key == "deaf":
+    if key == "ignores":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         say_and_sleep(item)
     assert until(lambda: list(folder.glob("*.pid")), 120)
-    raise ValueError("the other fails")
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(300)
 
 
 def die_with_the_lock(item):
@@ -138,15 +139,20 @@ def test_nothing_to_do_starts_nobody(monkeypatch):
     local.map(note, [], 2)
 
 
-def test_the_first_failure_is_raised_and_stops_the_rest(tmp_path):
-    """kills: a failure swallowed, raised only after all the rest, or a dependant run without it."""
-    graph = [("bad", 9.0, set()), ("dependant", 99.0, {"bad"})]
-    graph += [(f"other{i}", 1.0, set()) for i in range(20)]
-    with pytest.raises(ValueError, match="bad fails"):
-        local.map(note_or_fail, tasks(tmp_path, graph), 1)
-    done = [key for key, *_ in notes(tmp_path)]
-    assert "dependant" not in done
-    assert len(done) <= 2
+def test_a_failure_stops_only_what_needs_it(tmp_path, capfd):
+    """kills: a failure swallowed, or that stops the rest; what needs it run, directly or not; a
+    failure that its own task's dependants repeat; one told only at the end."""
+    graph = [("bad", 9.0, set()), ("dependant", 99.0, {"bad"}), ("last", 1.0, {"dependant"})]
+    graph += [("worse", 8.0, set()), ("both", 1.0, {"worse", "other0"})]
+    graph += [(f"other{i}", 1.0, set()) for i in range(3)]
+    errors = local.map(note_or_fail, tasks(tmp_path, graph), 2)
+    assert {key: str(error) for key, error in errors.items()} == {
+        "bad": "bad fails", "worse": "worse fails",
+    }  # fmt: skip
+    assert all(isinstance(error, ValueError) for error in errors.values())
+    assert sorted(key for key, *_ in notes(tmp_path)) == ["other0", "other1", "other2"]
+    lines = capfd.readouterr().err.splitlines()
+    assert [line for line in lines if "bad" in line] == ["[0/8] bad failed: bad fails"]
 
 
 def test_a_killed_worker_breaks_the_pool(tmp_path):
@@ -186,14 +192,17 @@ def in_a_process(code):
 
 @pytest.mark.parametrize(
     ("work", "said"),
-    [("fail_beside_the_deaf", "ValueError: the other fails"), ("die_with_the_lock", "BrokenProc")],
+    [
+        ("interrupt_beside_one_that_ignores_it", "KeyboardInterrupt"),
+        ("die_with_the_lock", "BrokenProc"),
+    ],
 )
-def test_a_failure_waits_for_nobody(tmp_path, work, said):
+def test_a_stopped_run_waits_for_nobody(tmp_path, work, said):
     """kills: a pool left by waiting for workers that do not listen, a bar that is wiped under the
     lock of a worker that was killed, or a death that the pool overlooks: that of its newest."""
     process = in_a_process(
         f"sys.stderr.isatty = lambda: True; folder = Path({str(tmp_path)!r})\n"
-        "graph = [('deaf', 2.0, set()), ('other', 1.0, set())]\n"
+        "graph = [('ignores', 2.0, set()), ('other', 1.0, set())]\n"
         f"t.local.map(t.{work}, t.tasks(folder, graph), 2)"
     )
     try:

@@ -26,7 +26,7 @@ from modules.schedules import NicholDhariwal
 from modules.selection import Alternate, Full, Only, Switch
 from modules.text import Text
 from modules.training import Precision
-from tests.helpers.stages import make
+from tests.helpers.stages import make, serial
 
 SMOKE = replace(
     SCALES["smoke"], size=Size(8, 1, 2), router=Size(8, 1, 2), steps=3, router_steps=3, samples=8
@@ -169,12 +169,7 @@ def test_the_key_covers_what_a_class_decides(monkeypatch):
 
 def test_a_deleted_ancestor_is_made_again(store, monkeypatch):
     """kills: a complete artifact hiding that what it cites is gone."""
-
-    def here(work, tasks, workers):
-        for task in tasks:  # inputs come first
-            work(task.item)
-
-    monkeypatch.setattr(local, "map", here)
+    monkeypatch.setattr(local, "map", serial)
     data = recipes.shards(SMOKE)
     context = Context(store)
     build.ensure([data], context, workers=1)

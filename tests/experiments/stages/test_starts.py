@@ -135,7 +135,7 @@ def test_the_table_without_the_file_ends_in_a_line(tmp_path, monkeypatch, capsys
     of training before the file is missed."""
 
     def costliest_first(work, tasks, workers):  # as the workers do
-        serial(work, sorted(tasks, key=lambda task: -task.cost), workers)
+        return serial(work, sorted(tasks, key=lambda task: -task.cost), workers)
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(local, "map", costliest_first)
