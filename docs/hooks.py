@@ -1,28 +1,41 @@
-"""Takes the committed tables and figures of results/ into the site, as pages of their own.
+"""What the site has beside the pages of docs/: the committed results, and a line for every file.
 
-A page of docs/ links to them as `../results/small/table1.md`, which also works on a code host.
+A page links to results as `../results/small/table1.md`, which also works on a code host.
 """
 
+import ast
 import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+ROOT = Path(__file__).parents[1]
+ROOMS = ("modules", "datamodules", "metrics", "experiments")
 UNCOMMITTED = re.compile(r"smoke.*|.*-.{6}")
 """Folders of results/ that git ignores."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds every table and figure of a committed scale."""
-    root = Path(config.config_file_path).parent
-    for path in sorted((root / "results").rglob("*")):
-        place = path.relative_to(root)
+    for path in sorted((ROOT / "results").rglob("*")):
+        place = path.relative_to(ROOT)
         if path.suffix in (".md", ".png") and not UNCOMMITTED.fullmatch(place.parts[1]):
             files.append(File.generated(config, place.as_posix(), abs_src_path=str(path)))
     return files
 
 
 def on_page_markdown(markdown: str, **kwargs: object) -> str:
-    """Links to results/ from within the site, where it lies beside the pages."""
-    return markdown.replace("](../results/", "](results/")
+    """Links to results/ from within the site, and the list of files where a page asks for it."""
+    return markdown.replace("](../results/", "](results/").replace("<!-- files -->", listing())
+
+
+def listing() -> str:
+    """A definition list of every Python file: the first line of its docstring."""
+    lines = []
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            said = ast.get_docstring(ast.parse(path.read_text()))
+            if said:
+                lines.append(f"`{path.relative_to(ROOT)}`\n:   {said.splitlines()[0]}\n")
+    return "\n".join(lines)
