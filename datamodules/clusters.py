@@ -6,7 +6,7 @@ but for `Lloyd`, what is held does not grow with their number.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -17,8 +17,6 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 Array = NDArray[np.floating]
 ROWS = 65_536
 """Features whose distances are held at once."""
-LATER = {"later": True}
-"""Marks a field that came when there were results: at its default it is not part of a name."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,8 @@ class FineMethod(Protocol):
 class Lloyd:
     """k-means on all features at once, for those that fit into memory: the best of `starts`."""
 
-    starts: int = field(default=4, metadata=LATER)
-    iterations: int = field(default=300, metadata=LATER)
+    starts: int = 4
+    iterations: int = 300
 
     def centroids(self, parts: Sequence[Array], fine: int, seed: int) -> Array:
         points = unit(np.concatenate(parts))

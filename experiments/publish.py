@@ -23,14 +23,15 @@ from experiments.cli.options import UsageError, cores, read, take_scale
 from experiments.hddm.variants import ROUTERS
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError, read_json
-from experiments.pipeline.stage import Context, Stage
-from experiments.pipeline.store import Store
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import Scale
-from experiments.stages import naming
+from experiments.stages import publishable
 from experiments.stages.clusters import Shards
 from experiments.stages.experts import TrainExpert, TrainRouter
 from experiments.stages.routers import Calibrated
+from modules.codec import encode
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
 from modules.dit import DiTNetwork
 from modules.routing import RouterNetwork
@@ -108,9 +109,9 @@ def origin(shards: Shards, licence: str, data: str | None) -> Origin:
     return Origin(
         partition=f"{shards.clusters.kind}/{shards.clusters.key}",
         experts=shards.clusters.k,
-        latents=naming.name(shards.latents),
-        captions=naming.name(shards.text),
-        data=data or naming.words(shards.source),
+        latents=publishable.written(shards.latents),
+        captions=publishable.written(shards.text),
+        data=data or encode(shards.source),
         licence=licence,
     )
 

@@ -4,7 +4,7 @@ Shapes: B samples, C channels, T frames, N tokens of x, L tokens of text, width 
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -33,11 +33,6 @@ class TextShape:
     pooled: int = 768
 
 
-LATER = {"later": True}
-"""Marks a field that came when there were artifacts: at its default it is left out of their keys,
-and a card written before it is read as having the default."""
-
-
 @dataclass(frozen=True)
 class DiT:
     """The shape of a network over x [B, channels, image, image], cut into patch x patch tokens.
@@ -61,9 +56,9 @@ class DiT:
     frequencies: int = 256
     text_std: float = 0.02
     head_std: float = 0.0
-    time: TimeMap = field(default=Thousand(), metadata=LATER)
-    cross_norm: bool = field(default=True, metadata=LATER)
-    frames: int | None = field(default=None, metadata=LATER)
+    time: TimeMap = Thousand()
+    cross_norm: bool = True
+    frames: int | None = None
 
     def __post_init__(self) -> None:
         if self.image % self.patch:

@@ -1,7 +1,7 @@
 """What every training shares: the optimiser's recipe, and draws that depend on the step alone."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
@@ -11,7 +11,6 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from modules.dit import LATER
 from modules.text import GivenFrame, Text
 
 Batch = dict[str, Tensor]
@@ -76,7 +75,7 @@ class Optim:
     ema: float | None = None
     ema_start: int = 0
     accumulate: int = 1
-    precision: Precision = field(default=Precision.SINGLE, metadata=LATER)
+    precision: Precision = Precision.SINGLE
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:

@@ -9,8 +9,8 @@ import importlib
 from typing import Any, cast, get_type_hints
 
 from datamodules.sources.source import Source
-from experiments.pipeline.stage import canonical
 from experiments.recipes.images import Scale
+from modules.codec import encode
 
 
 def form(scale: Any, source: type[Source] | None = None) -> type:
@@ -52,7 +52,7 @@ def changed(plain: Any, scale: Any) -> dict[str, object]:
     return {
         dial: value
         for dial, value in vars(scale).items()
-        if canonical(value) != canonical(getattr(plain, dial))
+        if encode(value) != encode(getattr(plain, dial))
     }
 
 

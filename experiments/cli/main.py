@@ -19,8 +19,7 @@ from experiments.cli.plan import plan
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.provenance import commit
-from experiments.pipeline.stage import Context
-from experiments.pipeline.store import Store
+from experiments.pipeline.store import Context, Store
 from experiments.tables import report
 from experiments.tables.results import Results, Table
 from metrics import weights

@@ -11,7 +11,7 @@ import torch
 from jsonargparse import ArgumentError, ArgumentParser
 
 from experiments.cli import dials
-from experiments.pipeline.stage import Device, Hardware, Strategy
+from experiments.pipeline.hardware import Device, Hardware, Strategy
 from experiments.recipes.images import SCALES
 
 

@@ -19,7 +19,7 @@ EARLY, LATE, CORRECTED = "literal §6.2", "literal §8.3.4", "corrected"
 READINGS = (EARLY, LATE, CORRECTED)
 SLOPES = tuple(f"{how}, expert's derivatives" for how in (EARLY, LATE))
 """Names of readings; the last two differentiate the expert's schedule, not the sampling path."""
-LAST, LATER = 0.95, 0.98
+LAST, LATEST = 0.95, 0.98
 """The latest time of its own schedule at which a corrected expert is asked. An error of eps becomes
 sigma / alpha times as large in x0: 13 times at 0.95, 32 times at 0.98 (Table 3 has both). Literal
 readings floor alpha instead (Eq. 29). It was chosen among 0.9 … 0.995 by the FID of one seed's
@@ -64,7 +64,7 @@ def halves(scale: Scale, setting: Setting) -> dict[str, Setting]:
     return {
         UNALIGNED: _literal(setting, Guard(t_max=LAST), False),
         GUARDED: replace(setting, alignment=MatchSNR(), guard=late),
-        f"corrected, to t = {LATER:g}": corrected(setting, LATER),
+        f"corrected, to t = {LATEST:g}": corrected(setting, LATEST),
     }
 
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from experiments.measures.routing import MEAN, averaged
 from experiments.pipeline.build import MEASURING, noised, run_seed
-from experiments.pipeline.stage import Context, Measurement
-from experiments.pipeline.store import Store
+from experiments.pipeline.stage import Measurement
+from experiments.pipeline.store import Context, Store
 from experiments.stages.clusters import Encoded, Shards
 from experiments.stages.samples import Sample
 from metrics import alignment

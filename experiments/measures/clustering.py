@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from datamodules.clusters import ROWS, FineMethod, assignment_file, partition, unit
 from experiments.pipeline.launch import local
-from experiments.pipeline.stage import Context, Measurement, Stage
-from experiments.pipeline.store import Store
+from experiments.pipeline.stage import Measurement, Stage
+from experiments.pipeline.store import Context, Store
 
 WATCH = 0.005
 """Seconds between two looks at the memory of the process that clusters."""

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from experiments.pipeline.build import MEASURING, noised, run_seed
-from experiments.pipeline.stage import Context, Measurement, Stage
+from experiments.pipeline.stage import Measurement, Stage
+from experiments.pipeline.store import Context
 from experiments.stages.corpus import Corpus
 from experiments.stages.experts import TrainRouter
 from experiments.stages.routers import answers

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from experiments.pipeline.build import MEASURING, run_seed
-from experiments.pipeline.stage import Context, Measurement
+from experiments.pipeline.stage import Measurement
+from experiments.pipeline.store import Context
 from experiments.stages.clusters import Encoded
 from experiments.stages.experts import TrainExpert
 from modules.denoising import DenoisingExpert

@@ -17,7 +17,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.pipeline.stage import Context, Measurement
+from experiments.pipeline.stage import Measurement
+from experiments.pipeline.store import Context
 from experiments.scores.score import Score
 from experiments.stages.clusters import Shards
 from experiments.stages.experts import TrainExpert, TrainRouter

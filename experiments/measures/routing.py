@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from experiments.pipeline.build import MEASURING, noised, run_seed
-from experiments.pipeline.stage import Context, Measurement
-from experiments.pipeline.store import Store
+from experiments.pipeline.stage import Measurement
+from experiments.pipeline.store import Context, Store
 from experiments.scores.judge import Wrong
 from experiments.scores.score import Score
 from experiments.stages.clusters import Encoded

@@ -16,14 +16,15 @@ import torch
 from torch import Tensor
 
 from experiments.pipeline.launch import local
-from experiments.pipeline.stage import Context, Stage
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Context
 from modules.schedules import Schedule
 from modules.text import Text
 
 EXPERT, ROUTER, SAMPLING, MEASURING = range(4)
 """Roles of a seed: what has another role draws other numbers."""
-LATER_STAGES = 1 << 16
-"""Roles from here on are experts' later stages."""
+CONTINUED = 1 << 16
+"""Roles from here on are those of experts trained further, stage by stage."""
 
 
 Noised = tuple[Tensor, Tensor, Tensor, Text]

@@ -11,12 +11,32 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
+
+import torch
 
 from experiments.pipeline.files import StoreError, read_json, sha256
+from experiments.pipeline.hardware import Device, Hardware
+from experiments.pipeline.key import difference
 from experiments.pipeline.provenance import commit, provenance
-from experiments.pipeline.stage import Context, Stage, canonical
+from modules.codec import encode
+
+
+class Artifact(Protocol):
+    """What a store keeps the files of: a stage."""
+
+    resumes: ClassVar[bool]
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def config(self) -> dict[str, Any]: ...
+    def inputs(self) -> "tuple[Artifact, ...]": ...
+    def make(self, folder: Path, context: "Context") -> None: ...
 
 
 def _alive(pid: int) -> bool:
@@ -29,6 +49,27 @@ def _alive(pid: int) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Context:
+    """What a run may change without a change of key. A device changes a result's last digits.
+
+    bar: the row of this process's progress bars, None for no bars. tensorboard: write its logs
+    too, under the store's `tensorboard/`. device: "cpu", "cuda", or "auto" for what there is.
+    """
+
+    store: "Store"
+    bar: int | None = None
+    tensorboard: bool = False
+    device: Device = "auto"
+    hardware: Hardware = Hardware()
+
+    @property
+    def torch_device(self) -> torch.device:
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(self.device)
+
+
 class Store:
     """A folder of artifacts, `<root>/<stage>/<key>/`, safe for processes that race."""
 
@@ -36,10 +77,10 @@ class Store:
         self.root = root
         self._provenance: dict[Path, dict[str, Any]] = {}
 
-    def path(self, stage: Stage) -> Path:
+    def path(self, stage: Artifact) -> Path:
         return self.root / stage.kind / stage.key
 
-    def has(self, stage: Stage) -> bool:
+    def has(self, stage: Artifact) -> bool:
         """Whether the artifact is complete. StoreError if another config sits at its key."""
         try:
             self.path(stage).stat()
@@ -47,12 +88,15 @@ class Store:
             return False
         except OSError as error:
             raise StoreError(f"cannot read the store {self.root}: {error}") from error
-        config = read_json(self.path(stage) / "config.json")
-        if config != stage.config:
-            raise StoreError(f"{self.path(stage)} was made from another config")
+        found = difference(read_json(self.path(stage) / "config.json"), stage.config)
+        if found is not None:
+            raise StoreError(
+                f"{found}, the default having changed since {self.path(stage)} was made: raise the "
+                "version of that class, or delete the folder"
+            )
         return True
 
-    def file(self, stage: Stage, name: str) -> Path:
+    def file(self, stage: Artifact, name: str) -> Path:
         """A file of a complete artifact. StoreError, naming it, if it is not what was written."""
         path = self.path(stage) / name
         try:
@@ -63,14 +107,14 @@ class Store:
             raise StoreError(f"{path} is damaged: delete {path.parent} and run again")
         return path
 
-    def provenance(self, stage: Stage) -> dict[str, Any]:
+    def provenance(self, stage: Artifact) -> dict[str, Any]:
         """What made the artifact: commit, command, host, packages, seconds, upstream keys."""
         path = self.path(stage) / "provenance.json"
         if path not in self._provenance:
             self._provenance[path] = read_json(path)
         return self._provenance[path]
 
-    def make(self, stage: Stage, context: Context) -> Path:
+    def make(self, stage: Artifact, context: Context) -> Path:
         """The artifact's folder, made now unless it is there. Its inputs must be there."""
         if self.has(stage):
             return self.path(stage)
@@ -82,13 +126,13 @@ class Store:
             raise StoreError(f"cannot make {where}: {error}") from error
         return self.path(stage)
 
-    def _fill(self, stage: Stage, folder: Path, context: Context) -> None:
+    def _fill(self, stage: Artifact, folder: Path, context: Context) -> None:
         if self.has(stage):
             return  # made by another process while this one waited to begin
         started, _ = time.time(), commit()  # the code that runs, whatever is committed meanwhile
         stage.make(folder, context)
         made = provenance(time.time() - started, context.torch_device)
-        made["hardware"] = canonical(context.hardware)
+        made["hardware"] = encode(context.hardware)
         made["files"] = {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.is_file()}
         made["seed"] = getattr(stage, "seed", None)
         made["inputs"] = [f"{item.kind}/{item.key}" for item in stage.inputs()]
@@ -104,7 +148,7 @@ class Store:
                 raise  # otherwise another process was first: its copy stays
 
     @contextmanager
-    def _working(self, stage: Stage) -> Iterator[Path]:
+    def _working(self, stage: Artifact) -> Iterator[Path]:
         """A folder to make `stage` in: the resumable one, or a private one if that is busy."""
         making = self.root / "making"
         making.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ from datamodules.encoders.hub import WeightsError, find
 from experiments.hddm.readings import LAST
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import commit
-from experiments.stages import naming
+from experiments.stages import publishable
 from metrics.pixels import to_uint8
 from modules.dit import DiTNetwork
 from modules.ensemble import Ensemble
@@ -119,7 +119,7 @@ def load(weights: Sequence[str], select: Selection, device: torch.device) -> Mod
                 f"no network of ours in {', '.join(strange)}: no {CARD} and {WEIGHTS}"
             )
         ensemble, origin = load_ensemble(there, select, Guard(t_max=LAST), device)
-        latents, text = map(naming.encoder, (origin.latents, origin.captions))
+        latents, text = map(publishable.read, (origin.latents, origin.captions))
         return Model(ensemble, latents, text)
     if len(weights) > 1:
         raise WeightsError(f"no network of ours in {', '.join(weights)}: no {CARD} and {WEIGHTS}")

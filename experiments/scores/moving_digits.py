@@ -16,8 +16,7 @@ from datamodules.sources.moving_digits import CAPTIONS, MOTIONS, MovingDigits
 from datamodules.sources.source import Split, picture
 from experiments.pipeline.build import SAMPLING, run_seed
 from experiments.pipeline.files import read_json
-from experiments.pipeline.stage import Context
-from experiments.pipeline.store import Store
+from experiments.pipeline.store import Context, Store
 from experiments.scores.clips import ClipJudging, Each
 from experiments.stages.experts import load_trained
 from experiments.stages.prompts import Asked

@@ -14,8 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.sources.source import Refused, Source, Split
-from experiments.pipeline.stage import Context
-from experiments.pipeline.store import Store
+from experiments.pipeline.store import Context, Store
 from experiments.scores.judge import Judging
 from experiments.stages.parts import BATCH
 from experiments.stages.samples import Pictures

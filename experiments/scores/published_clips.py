@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.sources.source import Refused, SourceError, Split, VideoSource
-from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Context
 from experiments.scores.clips import ClipJudging, Each
 from experiments.stages.parts import BATCH
 from experiments.stages.samples import Images

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,8 +15,8 @@ from datamodules.sources.digits import Digits
 from datamodules.sources.source import Refused, Source, Split
 from experiments.pipeline.build import SAMPLING
 from experiments.pipeline.files import read_json
-from experiments.pipeline.stage import Context, Measurement, Stage
-from experiments.pipeline.store import Store
+from experiments.pipeline.stage import Measurement, Stage
+from experiments.pipeline.store import Context, Store
 from experiments.scores.judge import Judging, Wrong
 from experiments.stages.clusters import Shards
 from experiments.stages.experts import load_trained
@@ -29,7 +29,6 @@ from metrics.embedded import ClassJudge, judged, train_judge
 from metrics.frechet import frechet_distance, kernel_distance
 from metrics.perceptual import Lpips
 from metrics.pixels import to_uint8
-from modules.dit import LATER
 from modules.weights.checkpoint import save_weights
 
 COMPARED = 1_000
@@ -47,7 +46,7 @@ class Judge(Judging):
     source: Source
     steps: int
     seed: int = 0
-    lpips: Lpips | None = field(default=None, metadata=LATER)
+    lpips: Lpips | None = None
 
     @property
     def cost(self) -> float:

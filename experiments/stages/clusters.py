@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,11 +24,10 @@ from datamodules.latents import ALL, Heldout, Latents
 from datamodules.shards import ClusterWriter, read_index
 from datamodules.sources.source import BAD_SHARE, Refused, Source, Split
 from experiments.pipeline.files import read_json
-from experiments.pipeline.stage import Context, Stage
-from experiments.pipeline.store import Store
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Context, Store
 from experiments.stages.corpus import Corpus
 from experiments.stages.parts import Part, encode_part, read_refused
-from modules.dit import LATER
 from modules.training import Optim
 
 Array = NDArray[Any]
@@ -98,7 +97,7 @@ class Clusters(Stage):
     k: int
     method: FineMethod = Lloyd()
     seed: int = 0
-    of: "Clusters | None" = field(default=None, metadata=LATER)
+    of: "Clusters | None" = None
 
     def make(self, folder: Path, context: Context) -> None:
         if self.of is not None:
@@ -128,7 +127,7 @@ class Shards(Corpus):
 
     clusters: Clusters
     per_shard: int
-    frame_features: bool = field(default=False, metadata=LATER)
+    frame_features: bool = False
 
     @property
     def source(self) -> Source:  # type: ignore[override]

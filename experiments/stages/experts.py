@@ -6,7 +6,7 @@ on which schedule, from how many pictures of which cluster.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,16 +15,17 @@ import torch
 from torch import nn
 
 from datamodules.latents import Heldout
-from experiments.pipeline.build import EXPERT, LATER_STAGES, ROUTER, run_seed
-from experiments.pipeline.stage import Context, Stage, canonical
-from experiments.pipeline.store import Store
+from experiments.pipeline.build import CONTINUED, EXPERT, ROUTER, run_seed
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Context, Store
 from experiments.stages.clusters import Encoded
 from experiments.stages.corpus import Corpus
 from experiments.stages.run import train, training_cost
 from experiments.stages.starts import PretrainedDiT, PretrainedFlux
 from experiments.training.fit import read_curve
+from modules.codec import encode
 from modules.denoising import DenoisingExpert
-from modules.dit import LATER, DiT, DiTNetwork
+from modules.dit import DiT, DiTNetwork
 from modules.mmdit import MMDiT, MMDiTNetwork
 from modules.routing import Router
 from modules.schedules import Schedule
@@ -105,9 +106,9 @@ class TrainExpert(Stage):
     seed: int
     start: Start | None = None
     validation: Validation | None = None
-    first_share: float = field(default=0.0, metadata=LATER)
-    times: Times = field(default=Uniform(), metadata=LATER)
-    later: int = field(default=0, metadata=LATER)
+    first_share: float = 0.0
+    times: Times = Uniform()
+    later: int = 0
 
     def __post_init__(self) -> None:
         if self.start is not None and not isinstance(self.start.source, TrainExpert):
@@ -135,7 +136,7 @@ class TrainExpert(Stage):
 
     def build(self) -> DenoisingExpert:
         """The untrained module, its weights drawn from (seed, clusters, later)."""
-        role = EXPERT if not self.later else LATER_STAGES + self.later
+        role = EXPERT if not self.later else CONTINUED + self.later
         seed = run_seed(self.seed, role, *self.clusters)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -161,9 +162,9 @@ class TrainExpert(Stage):
             (folder / "transfer.txt").write_text(told)
         train(self, folder, context, self.validation)
         card = {
-            "objective": canonical(self.module.objective),
-            "schedule": canonical(self.schedule),
-            "network": canonical(self.network),
+            "objective": encode(self.module.objective),
+            "schedule": encode(self.schedule),
+            "network": encode(self.network),
             "clusters": list(self.clusters),
             "samples": self.shards.samples(context.store, self.clusters),
         }
@@ -198,8 +199,8 @@ class TrainRouter(Stage):
     optim: Optim
     text_dropout: float
     seed: int
-    look: int | None = field(default=None, metadata=LATER)
-    first_share: float = field(default=0.0, metadata=LATER)
+    look: int | None = None
+    first_share: float = 0.0
 
     @property
     def label(self) -> str:

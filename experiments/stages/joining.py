@@ -16,8 +16,8 @@ from torch import nn
 from datamodules.shards import read_index, read_shard
 from experiments.pipeline.build import ROUTER, run_seed
 from experiments.pipeline.files import read_json
-from experiments.pipeline.stage import Context, Stage
-from experiments.pipeline.store import Store
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Context, Store
 from experiments.stages.clusters import Encoded, Shards
 from experiments.stages.experts import TrainExpert, load_trained
 from experiments.stages.routers import Routing

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from experiments.pipeline.build import MEASURING, Noised, noised, run_seed
 from experiments.pipeline.files import read_json
-from experiments.pipeline.stage import Context, Stage
-from experiments.pipeline.store import Store
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Context, Store
 from experiments.stages.clusters import Encoded
 from experiments.stages.experts import TrainRouter
 from metrics.calibration import temperature

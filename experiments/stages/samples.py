@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,15 +16,14 @@ from tqdm import tqdm
 from datamodules.encoders.encoder import CPU
 from experiments.pipeline.build import SAMPLING, run_seed
 from experiments.pipeline.files import write_whole
-from experiments.pipeline.stage import Context, Stage
-from experiments.pipeline.store import Store
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Context, Store
 from experiments.stages.corpus import Corpus
 from experiments.stages.experts import TrainExpert
 from experiments.stages.prompts import Asked, Heldout, InClusters, Prompts
 from experiments.stages.routers import Known, Routing, at_rows, networks
 from modules.alignment import Alignment, MatchSNR
 from modules.denoising import DenoisingExpert
-from modules.dit import LATER
 from modules.ensemble import Ensemble, Uniform, counting
 from modules.guard import Guard
 from modules.sampling import starting_noise
@@ -48,7 +47,7 @@ class Setting:
     alignment: Alignment = MatchSNR()
     guard: Guard = Guard()
     solver: Solver = Euler()
-    precision: Precision = field(default=Precision.SINGLE, metadata=LATER)
+    precision: Precision = Precision.SINGLE
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ class Sample(Pictures):
     batch: int
     seed: int
     setting: Setting
-    first: bool = field(default=False, metadata=LATER)
+    first: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.router, Known) and self.asked != Heldout(self.router.n):

@@ -12,8 +12,8 @@ from torch import nn
 
 from datamodules.encoders import hub
 from experiments.pipeline.files import read_json, sha256
-from experiments.pipeline.stage import Context, Stage
-from experiments.pipeline.store import Store
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Context, Store
 from metrics.weights import WeightsError, torch_file
 from modules.blocks import Size
 from modules.dit import XL, DiT, DiTNetwork

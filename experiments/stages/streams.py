@@ -12,8 +12,7 @@ from datamodules.encoders.encoder import FeatureEncoder, LatentEncoder, TextEnco
 from datamodules.latents import ALL, Heldout
 from datamodules.sources.source import Split
 from datamodules.streams import Drawing, DrawingSource, Said
-from experiments.pipeline.stage import Context
-from experiments.pipeline.store import Store
+from experiments.pipeline.store import Context, Store
 from experiments.stages.clusters import Encode
 from experiments.stages.corpus import Corpus
 from modules.training import Optim

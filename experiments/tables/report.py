@@ -14,10 +14,10 @@ from typing import Any
 from experiments.cli.dials import changed
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import packages
-from experiments.pipeline.stage import canonical
 from experiments.recipes.images import SCALES
 from experiments.tables.columns import MISSING, Column
 from experiments.tables.results import Results, Row
+from modules.codec import encode
 
 SMOKE = "**Scale smoke tests the plumbing. Its values mean nothing.**"
 
@@ -86,7 +86,7 @@ def _footer(results: Results) -> list[str]:
 def place(results: Path, scale_name: str, scale: Any, scales: Mapping[str, Any] = SCALES) -> Path:
     """results/<scale>; results/<scale>-<digest> for a scale with dials turned."""
     dials = changed(scales[scale_name], scale)
-    said = json.dumps(canonical(tuple(sorted(dials.items()))))
+    said = json.dumps(encode(tuple(sorted(dials.items()))))
     digest = hashlib.sha256(said.encode()).hexdigest()[:6]
     return results / (f"{scale_name}-{digest}" if dials else scale_name)
 

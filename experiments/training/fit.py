@@ -24,7 +24,7 @@ from lightning.pytorch.plugins import TorchCheckpointIO
 from torch import nn
 
 from experiments.pipeline.files import write_whole
-from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Context
 from experiments.training.strategies import Sharded, autocast, strategy
 from modules.dit import Trunk
 from modules.mmdit import MMDiTNetwork

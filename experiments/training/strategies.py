@@ -11,7 +11,7 @@ from lightning_utilities import apply_to_collection
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from experiments.pipeline.stage import Hardware, Strategy
+from experiments.pipeline.hardware import Hardware, Strategy
 from modules.mmdit import MMDiTNetwork
 from modules.training import Precision
 from modules.weights.checkpoint import gathered

@@ -21,7 +21,7 @@ from modules.guard import Guard
 from modules.objectives import OFF
 from modules.routing import Probabilities, RouterNetwork, Tempered
 from modules.selection import Only, Selection
-from modules.weights.cards import ExpertCard, Origin, RouterCard, decode, encode
+from modules.weights.cards import ExpertCard, Origin, RouterCard, read, written
 from modules.weights.checkpoint import CheckpointError, load_weights, save_weights
 
 CARD, WEIGHTS, FORMAT = "card.json", "model.safetensors", 1
@@ -50,7 +50,7 @@ def _save(folder: Path, network: nn.Module, shape: DiT, card: ExpertCard | Route
     """
     if (folder / CARD).exists():
         raise FileExistsError(f"{folder} already holds a published network")
-    form = {"format": FORMAT, "card": encode(card), "network": encode(shape)}
+    form = {"format": FORMAT, "card": written(card), "network": written(shape)}
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(network, folder / WEIGHTS)
     form |= {"parameters": count_parameters(network), "sha256": _sha256(folder / WEIGHTS)}
@@ -83,7 +83,7 @@ def _read(folder: Path, *kinds: type) -> tuple[Any, DiT, dict[str, Any]]:
         raise CheckpointError(
             f"{path} is no card of format {FORMAT} with {', '.join(sorted(keys))}"
         )
-    card, shape = decode(form["card"], str(path)), decode(form["network"], str(path))
+    card, shape = read(form["card"], str(path)), read(form["network"], str(path))
     if not isinstance(card, kinds) or not isinstance(shape, DiT):
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise CheckpointError(f"{path} is the card of a {type(card).__name__}, not {wanted}")

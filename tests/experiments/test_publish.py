@@ -13,8 +13,7 @@ from experiments import publish
 from experiments.hddm import readings as conversions
 from experiments.pipeline import build
 from experiments.pipeline.build import SAMPLING, run_seed
-from experiments.pipeline.stage import Context
-from experiments.pipeline.store import Store
+from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
 from experiments.sample import __main__ as sample
@@ -127,9 +126,9 @@ def test_the_card_tells_a_stranger_all(store, places):
     assert (one["objective"], two["objective"]) == ({"is": "Velocity"}, {"is": "Epsilon"})
     assert (one["schedule"], two["schedule"]) == ({"is": "Linear"}, {"is": "Cosine"})
     assert one["origin"]["partition"] == f"clusters/{EXPERTS[0].shards.clusters.key}"
-    assert one["origin"]["latents"] == "PixelLatents()"
-    assert one["origin"]["captions"] == "TinyClipText(length=10, width=64, seed=0)"
-    assert one["origin"]["data"] == "Digits(train=64, judge=64, heldout=32)"
+    assert one["origin"]["latents"] == {"is": "PixelLatents"}
+    assert one["origin"]["captions"] == {"is": "TinyClipText", "length": 10, "width": 64, "seed": 0}
+    assert one["origin"]["data"] == {"is": "Digits", "train": 64, "judge": 64, "heldout": 32}
     assert two["origin"] == {**one["origin"], "data": "digits"}
     assert one["origin"]["licence"] == "CC-BY-4.0"
     assert one["samples"] + two["samples"] == SMOKE.source.train

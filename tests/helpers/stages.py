@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Context
 
 
 def make(store, stage):

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.pipeline.stage import canonical
 from metrics.frechet import frechet_distance
 from metrics.i3d import I3DFeatures
 from metrics.weights import WeightsError
+from modules.codec import encode
 
 CPU = torch.device("cpu")
 CLIPS = np.random.default_rng(0).integers(0, 256, (5, 3, 10, 12, 12), dtype=np.uint8)
@@ -81,8 +81,8 @@ def test_grey_clips_are_repeated(judge):
 def test_a_network_is_known_by_its_file(judge, tmp_path):
     """kills: the path in the key, another network under the same key or name."""
     moved = I3DFeatures(tmp_path / "elsewhere.pt", judge.sha256)
-    assert canonical(moved) == canonical(judge)
-    assert canonical(I3DFeatures(judge.path)) != canonical(judge)
+    assert encode(moved) == encode(judge)
+    assert encode(I3DFeatures(judge.path)) != encode(judge)
     assert I3DFeatures(judge.path).name == "i3d"
     assert judge.name == f"i3d-{judge.sha256[:8]}"
 

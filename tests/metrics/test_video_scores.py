@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from experiments.pipeline.stage import canonical
 from metrics.aesthetic import Aesthetic, Head
 from metrics.clip import Clip
 from metrics.weights import WeightsError
+from modules.codec import encode
 from tests.helpers.assets import asset
 from tests.helpers.checkpoints import ARCHITECTURE, lay_clip, transformers_clip
 from tests.helpers.networks import pictures
@@ -99,5 +99,5 @@ def test_a_head_that_is_not_the_published_one_is_one_line(tmp_path, wide, judge)
     torch.save(state, tmp_path / name)
     with pytest.raises(ValueError, match=r"rows of 768 numbers, not \(3, 16\)"):
         Aesthetic(tmp_path, Head.LINEAR, judge).scores(CLIPS[:, :, 0], CPU)
-    assert canonical(aesthetic) == canonical(Aesthetic(Path("other"), Head.LINEAR, wide))
-    assert canonical(aesthetic) != canonical(Aesthetic(tmp_path, Head.MLP, wide))
+    assert encode(aesthetic) == encode(Aesthetic(Path("other"), Head.LINEAR, wide))
+    assert encode(aesthetic) != encode(Aesthetic(tmp_path, Head.MLP, wide))

@@ -1,11 +1,8 @@
-"""The number embedded for t: Eq. 21 by objective, and no key changed by its being a field."""
-
-from dataclasses import dataclass, field, replace
+"""The number embedded for t: Eq. 21 by objective."""
 
 import pytest
 import torch
 
-from experiments.pipeline.stage import Stage, canonical
 from modules.blocks import Size
 from modules.dit import DiT, DiTNetwork
 from modules.objectives import X0, Epsilon, V, Velocity
@@ -50,46 +47,3 @@ def test_a_network_embeds_what_its_map_says(time):
     t = torch.tensor([0.1234, 0.777])
     network(torch.randn(2, 2, 4, 4), t)
     torch.testing.assert_close(seen[0][:, 0], torch.cos(time(t)))  # the first frequency is 1
-
-
-@dataclass(frozen=True)
-class Part(Stage):
-    size: int = 3
-
-
-@dataclass(frozen=True)
-class Grown(Stage):
-    size: int = 3
-    rate: float | bool = field(default=1.0, metadata={"later": True})
-    inner: DiT = field(default=DiT(), metadata={"later": True})
-
-
-def test_a_later_field_is_in_the_key_unless_it_is_the_default():
-    """kills: old artifacts that lose their key, or new values that share the key of the default:
-    one equal to it but of another type, or one that differs deep inside."""
-    plain = {key: value for key, value in canonical(Grown()).items() if key != "is"}
-    assert (
-        plain
-        == {"size": 3, "version": 1}
-        == {k: v for k, v in canonical(Part()).items() if k != "is"}
-    )
-    changed = [
-        Grown(rate=2.0),
-        Grown(rate=True),
-        Grown(rate=1),
-        Grown(inner=DiT(time=Rounded())),
-        Grown(inner=DiT(time=SameNoise(Linear()))),
-        Grown(inner=DiT(time=SameNoise(Cosine()))),
-        Grown(inner=DiT(cross_norm=False)),
-    ]
-    assert len({stage.key for stage in [Grown(), *changed]}) == len(changed) + 1
-    assert Grown(rate=1.0, inner=replace(DiT(), time=Thousand())).key == Grown().key
-
-
-def test_the_shape_has_the_form_it_had_before_it_had_these_fields():
-    """kills: a new field of DiT that changes the key of every artifact there is."""
-    assert canonical(DiT()).keys() == {
-        *("is", "size", "image", "channels", "patch", "adaln", "text"),
-        *("frequencies", "text_std", "head_std"),
-    }
-    assert canonical(DiT(time=Rounded()))["time"] == {"is": "modules.timesteps.Rounded"}

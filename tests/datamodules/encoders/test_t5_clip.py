@@ -12,7 +12,7 @@ from datamodules.encoders import t5_clip
 from datamodules.encoders.clip_text import ClipText
 from datamodules.encoders.hub import WeightsError
 from datamodules.encoders.t5_clip import T5ClipText, read_null, write_null
-from experiments.pipeline.stage import canonical
+from modules.codec import encode
 from tests.helpers.checkpoints import lay_encoders, lay_t5
 
 WORDS = ["a red car", "two dogs run on the beach, at sunset", "", "a woman with long hair " * 40]
@@ -177,6 +177,6 @@ def test_defaults_are_the_papers_and_identity_is_no_place(root):
     """kills: other sizes than T5-v1.1-XXL's and CLIP ViT-L/14's, a place in the identity."""
     text = T5ClipText()
     assert (text.length, text.width, text.pooled, text.cached) == (512, 4096, 768, True)
-    assert canonical(text) == canonical(T5ClipText(weights="elsewhere"))
+    assert encode(text) == encode(T5ClipText(weights="elsewhere"))
     others = [T5ClipText("b"), T5ClipText(length=256), T5ClipText(cached=False)]
-    assert len({str(canonical(other)) for other in (text, *others)}) == 4
+    assert len({str(encode(other)) for other in (text, *others)}) == 4

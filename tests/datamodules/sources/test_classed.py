@@ -13,7 +13,7 @@ from torchvision import datasets
 
 from datamodules.sources.classed import CIFAR10, FashionMNIST
 from datamodules.sources.source import Refused, SourceError, Split
-from experiments.pipeline.stage import canonical
+from modules.codec import encode
 from tests.helpers.assets import asset
 
 CIFAR10_CLASSES = (
@@ -182,9 +182,9 @@ def test_sizes_that_the_files_do_not_hold_are_refused(kind):
 @pytest.mark.parametrize("kind", [FashionMNIST, CIFAR10])
 def test_identity_is_the_splits_and_not_the_place(kind):
     """kills: the root or the download hashed, or the two datasets under one key."""
-    assert canonical(kind()) == canonical(kind(data_root="elsewhere", download=True))
-    assert canonical(kind(train=100)) != canonical(kind())
-    assert canonical(FashionMNIST(9, 9, 9)) != canonical(CIFAR10(9, 9, 9))
+    assert encode(kind()) == encode(kind(data_root="elsewhere", download=True))
+    assert encode(kind(train=100)) != encode(kind())
+    assert encode(FashionMNIST(9, 9, 9)) != encode(CIFAR10(9, 9, 9))
 
 
 @pytest.mark.parametrize("kind", [FashionMNIST, CIFAR10])

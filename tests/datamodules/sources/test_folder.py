@@ -9,7 +9,7 @@ from PIL import Image
 from datamodules.shards import read_index, read_shard
 from datamodules.sources.folder import Folder
 from datamodules.sources.source import Refused, SourceError, Split
-from experiments.pipeline.stage import canonical
+from modules.codec import encode
 from tests.helpers.assets import asset
 from tests.helpers.files import write_cluster
 
@@ -149,8 +149,8 @@ def test_no_list_is_an_error_that_says_so(tmp_path):
 
 def test_identity_is_the_name_and_not_the_place():
     """kills: the root hashed, or the name not."""
-    assert canonical(folder("a")) == canonical(folder("b"))
-    assert canonical(Folder("x")) != canonical(Folder("y"))
+    assert encode(folder("a")) == encode(folder("b"))
+    assert encode(Folder("x")) != encode(Folder("y"))
 
 
 def test_keys_survive_the_shards_of_latents(tmp_path):

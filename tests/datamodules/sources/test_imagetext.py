@@ -9,7 +9,7 @@ import pytest
 from datamodules.sources.imagetext import ImageText
 from datamodules.sources.pictures import Filter
 from datamodules.sources.source import Refused, Split
-from experiments.pipeline.stage import canonical
+from modules.codec import encode
 from tests.helpers.assets import asset
 from tests.helpers.imagetexts import META, png, record, source, write, write_five
 
@@ -88,7 +88,7 @@ def test_what_cannot_be_split_is_refused(changed):
 def test_identity_is_the_data_and_not_its_place():
     """kills: the root hashed, or a dial or the data's name left out."""
     base = source("here")
-    assert canonical(base) == canonical(source("s3://there/{}"))
+    assert encode(base) == encode(source("s3://there/{}"))
     assert pickle.loads(pickle.dumps(base)) == base
     others = [
         source("here", "{00000..00005}.tar"),
@@ -102,7 +102,7 @@ def test_identity_is_the_data_and_not_its_place():
         source("here", aesthetic_field="score"),
         ImageText("other", base.shards, base.root, 16),
     ]
-    forms = {json.dumps(canonical(s)) for s in (base, *others)}
+    forms = {json.dumps(encode(s)) for s in (base, *others)}
     assert len(forms) == len(others) + 1
 
 

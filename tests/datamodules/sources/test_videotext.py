@@ -8,7 +8,7 @@ from datamodules.sources.imagetext import ImageText
 from datamodules.sources.pictures import Filter
 from datamodules.sources.source import Refused, SourceError, Split
 from datamodules.sources.videotext import VideoShards, VideoText
-from experiments.pipeline.stage import canonical
+from modules.codec import encode
 from tests.helpers.assets import asset
 from tests.helpers.imagetexts import META
 from tests.helpers.imagetexts import write as write_shard
@@ -126,9 +126,9 @@ def test_identity_is_what_the_clips_are_and_not_the_place():
     one = VideoText("a", "here")
     others = [VideoText("b"), VideoText("a", frames=17), VideoText("a", rate=8.0), Folder("a")]
     others += [VideoText("a", image=64), VideoShards("a", "{0..9}.tar")]
-    forms = [str(canonical(source)) for source in (one, *others)]
+    forms = [str(encode(source)) for source in (one, *others)]
     assert len(set(forms)) == 7
-    assert canonical(one) == canonical(VideoText("a", "there"))
+    assert encode(one) == encode(VideoText("a", "there"))
     assert VideoText("a", resize=Filter.BOX).preparation == "crop256-box-33x24fps"
 
 

@@ -105,13 +105,13 @@ def test_the_corrected_reading_guards_the_last_moment_alone():
     setting = corrected(SETTING)
     assert setting.alignment == MatchSNR()
     assert setting.guard == Guard(t_max=conversions.LAST)
-    assert corrected(SETTING, conversions.LATER).guard == Guard(t_max=conversions.LATER)
+    assert corrected(SETTING, conversions.LATEST).guard == Guard(t_max=conversions.LATEST)
     assert list(readings(SMOKE, SETTING)) == [*NAMES, "corrected"]
     assert readings(SMOKE, SETTING)["corrected"] == setting
     assert all(readings(SMOKE, SETTING)[name] == literal(SMOKE, SETTING)[name] for name in NAMES)
 
 
-@pytest.mark.parametrize(("last", "times"), [(conversions.LAST, 13), (conversions.LATER, 32)])
+@pytest.mark.parametrize(("last", "times"), [(conversions.LAST, 13), (conversions.LATEST, 32)])
 def test_the_last_moment_bounds_what_an_error_becomes(last, times):
     """kills: a bound moved without what is said of it, or one that is not the expert's own time."""
     t, x = torch.ones(1, dtype=torch.float64), randn(1, 4)

@@ -14,8 +14,7 @@ from datamodules.clusters import Lloyd, MiniBatch, _drawn, assignment_file, part
 from experiments.bench import clustering
 from experiments.measures import clustering as measures
 from experiments.measures.clustering import Clustered, Planted, distance, mapped, watched
-from experiments.pipeline.stage import Context
-from experiments.pipeline.store import Store
+from experiments.pipeline.store import Context, Store
 from experiments.recipes.images import SCALES
 from tests.helpers.hungry import MB, Hungry
 

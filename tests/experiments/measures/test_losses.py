@@ -9,7 +9,7 @@ import torch
 from datamodules.sources.source import Split
 from experiments.measures import losses
 from experiments.measures.losses import THIRDS, ByNoise, Convergence, errors, loss_at, reached
-from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Context
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
 from experiments.stages.experts import TrainExpert

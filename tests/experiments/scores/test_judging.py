@@ -8,8 +8,7 @@ import torch
 
 from datamodules.sources.classed import FashionMNIST
 from datamodules.sources.source import Split
-from experiments.pipeline.stage import Context
-from experiments.pipeline.store import Store
+from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
 from experiments.scores.published import PublishedMetrics

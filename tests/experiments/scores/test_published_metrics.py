@@ -9,8 +9,7 @@ import torch
 import torchvision
 
 from datamodules.sources.source import Records, Split
-from experiments.pipeline.stage import Context
-from experiments.pipeline.store import Store
+from experiments.pipeline.store import Context, Store
 from experiments.scores.published import Networks, PublishedMetrics
 from experiments.stages.samples import Pictures
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST

@@ -11,13 +11,13 @@ from datamodules.sources.source import Split
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.launch import local
-from experiments.pipeline.stage import Context, canonical
-from experiments.pipeline.store import Store
+from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
 from experiments.scores.score import Real
 from metrics.diversity import nearest
 from modules.blocks import Size
+from modules.codec import encode
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.guard import Guard
 from modules.objectives import X0
@@ -164,7 +164,7 @@ def test_the_key_covers_what_a_class_decides(monkeypatch):
     monkeypatch.setattr(DDPMExpert, "default_schedule", NicholDhariwal())
     keys.add(recipes.expert(SMOKE, DDPMExpert, 0, 0).key)
     assert len(keys) == 3
-    assert canonical(DDPMExpert)["objective"] == canonical(X0())
+    assert encode(DDPMExpert)["objective"] == encode(X0())
 
 
 def test_a_deleted_ancestor_is_made_again(store, monkeypatch):

@@ -14,8 +14,8 @@ import pytest
 from safetensors.torch import load_file
 
 from datamodules.sources.source import Split
-from experiments.pipeline.stage import Context, Hardware, Strategy
-from experiments.pipeline.store import Store
+from experiments.pipeline.hardware import Hardware, Strategy
+from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
 from experiments.stages.experts import Validation

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from experiments.pipeline.stage import Context, Hardware, Strategy
-from experiments.pipeline.store import Store
+from experiments.pipeline.hardware import Hardware, Strategy
+from experiments.pipeline.store import Context, Store
 from experiments.recipes import clips as recipes
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.training import distributed

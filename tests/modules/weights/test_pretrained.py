@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from experiments.pipeline.stage import Context
+from experiments.pipeline.store import Context
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
 from experiments.stages import experts
