@@ -79,7 +79,7 @@ def _is_default(field: "Field[Any]", held: Any, about: About) -> bool:
 def decode(form: Any, kinds: Iterable[type], where: str) -> Any:
     """The value of a form, an absent field having its default. ValueError, naming `where`, for a
     class not among `kinds`, a field that it does not know or lacks, or a value of another type."""
-    known = {kind.__name__: kind for kind in kinds}
+    known: dict[str, Any] = {kind.__name__: kind for kind in kinds}
     if isinstance(form, list):
         return tuple(decode(item, known.values(), where) for item in form)
     if not isinstance(form, dict):
