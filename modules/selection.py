@@ -1,11 +1,14 @@
 """Which experts are asked, and with what weight: (p, t) -> w.
 
 p [B, K] are the router's probabilities and t [B] the times; w [B, K] sums to 1 over K, and a zero
-means that the expert is not evaluated. A switching schedule is a value like any other.
+means that the expert is not evaluated. A switching schedule is a value like any other, and so is a
+random draw: a function of the row's seed and of t, whatever the batch.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,8 +17,16 @@ EDGE = 1e-6
 """A grid time meant to equal a boundary may be rounded to its other side by less than this."""
 
 
-class Selection(Protocol):
-    def weights(self, p: Tensor, t: Tensor) -> Tensor: ...
+class Selection(ABC):
+    """The rule by which an ensemble weighs its experts."""
+
+    @abstractmethod
+    def weights(self, p: Tensor, t: Tensor) -> Tensor:
+        """w [B, K], each row summing to 1, of probabilities p [B, K] at times t [B]."""
+
+    def seeded(self, seeds: Sequence[int]) -> "Selection":
+        """The selection for rows of these seeds [B], which matter to what draws at random alone."""
+        return self
 
 
 def _keep(p: Tensor, kept: Tensor) -> Tensor:
@@ -25,7 +36,7 @@ def _keep(p: Tensor, kept: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Top:
+class Top(Selection):
     """The k most probable experts, renormalised.  (HDDM, §3.1)
 
     Raises ValueError if k is not between 1 and the number of experts.
@@ -41,7 +52,7 @@ class Top:
 
 
 @dataclass(frozen=True)
-class Full:
+class Full(Selection):
     """Every expert with the router's probability: the sum of HDDM's Eq. 1 as it stands."""
 
     def weights(self, p: Tensor, t: Tensor) -> Tensor:
@@ -49,7 +60,7 @@ class Full:
 
 
 @dataclass(frozen=True)
-class Threshold:
+class Threshold(Selection):
     """The experts with p >= tau, renormalised; the most probable one where none reaches tau."""
 
     tau: float
@@ -60,7 +71,7 @@ class Threshold:
 
 
 @dataclass(frozen=True)
-class Nucleus:
+class Nucleus(Selection):
     """The fewest most probable experts that reach `mass` together, renormalised.
 
     Holtzman et al. 2020, over experts. Raises ValueError unless 0 < mass <= 1.
@@ -80,8 +91,46 @@ class Nucleus:
 
 
 @dataclass(frozen=True)
-class Only:
-    """Expert k alone, whatever the router says."""
+class Stochastic(Selection):
+    """`draws` experts drawn with replacement from p, each with weight 1 / draws: w is p on average.
+
+    A draw depends on the row's seed and on t alone: the two halves of guidance ask the same
+    experts, and no batch size, device or process changes them.  seeds: one a row, as `seeded` gives
+    them; none for each row's own number. Raises ValueError for fewer draws than one, or for
+    another number of rows than of seeds.
+    """
+
+    draws: int = 1
+    seeds: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.draws < 1:
+            raise ValueError(f"Stochastic({self.draws}) needs at least one draw")
+
+    def seeded(self, seeds: Sequence[int]) -> Selection:
+        return replace(self, seeds=tuple(seeds))
+
+    def weights(self, p: Tensor, t: Tensor) -> Tensor:
+        seeds = self.seeds or range(len(p))
+        if len(seeds) != len(p):
+            raise ValueError(f"{len(seeds)} seeds for {len(p)} rows")
+        chances = [
+            [random.Random(f"{seed} {time!r} {i}").random() for i in range(self.draws)]
+            for seed, time in zip(seeds, t.tolist(), strict=True)
+        ]
+        cumulative = p.double().cumsum(dim=1)
+        at = torch.tensor(chances, dtype=torch.float64, device=p.device) * cumulative[:, -1:]
+        drawn = torch.searchsorted(cumulative, at, right=True).clamp(max=p.shape[1] - 1)
+        ones = torch.full(drawn.shape, 1 / self.draws, dtype=p.dtype, device=p.device)
+        return torch.zeros_like(p).scatter_add_(1, drawn, ones)
+
+
+@dataclass(frozen=True)
+class Only(Selection):
+    """Expert k alone, whatever the router says.
+
+    Raises ValueError if k is not between 0 and the number of experts less 1.
+    """
 
     k: int
 
@@ -94,12 +143,15 @@ class Only:
 
 
 @dataclass(frozen=True)
-class Switch:
+class Switch(Selection):
     """`early` while t > at (high noise), `late` once t <= at.  (HDDM, §3.3.3)"""
 
     at: float
     early: Selection
     late: Selection
+
+    def seeded(self, seeds: Sequence[int]) -> Selection:
+        return replace(self, early=self.early.seeded(seeds), late=self.late.seeded(seeds))
 
     def weights(self, p: Tensor, t: Tensor) -> Tensor:
         is_early = (t > self.at + EDGE).unsqueeze(1)
@@ -107,11 +159,14 @@ class Switch:
 
 
 @dataclass(frozen=True)
-class Alternate:
+class Alternate(Selection):
     """The given selections in turn, one per solver step of a uniform grid of `steps` from t = 1."""
 
     turns: tuple[Selection, ...]
     steps: int
+
+    def seeded(self, seeds: Sequence[int]) -> Selection:
+        return replace(self, turns=tuple(turn.seeded(seeds) for turn in self.turns))
 
     def weights(self, p: Tensor, t: Tensor) -> Tensor:
         # A step's own time is (steps - i) / steps: rounding recovers i from float32 times.

@@ -199,7 +199,7 @@ class Sample(Pictures):
         return Ensemble(
             [module.expert() for module in loaded.experts],
             at_rows(loaded.router, rows),
-            self.selection,
+            self.selection.seeded(self.seeds(rows)),
             self.setting.path,
             self.setting.alignment,
             self.setting.guard,
@@ -207,8 +207,11 @@ class Sample(Pictures):
 
     def noise(self, rows: range, *role: int) -> torch.Tensor:
         """Standard normal noise [len(rows), *latent], each row from seeds of its own."""
-        seeds = [run_seed(self.seed, SAMPLING, i, *role) for i in rows]
-        return starting_noise(seeds, self.shards.latent_shape)
+        return starting_noise(self.seeds(rows, *role), self.shards.latent_shape)
+
+    def seeds(self, rows: range, *role: int) -> list[int]:
+        """The seeds of these rows, each a function of its own number and of what it is for."""
+        return [run_seed(self.seed, SAMPLING, i, *role) for i in rows]
 
     def _draw(self, loaded: Loaded, rows: range) -> Arrays:
         """latents [len(rows), C, H, W] and, for each kind of network, its evaluations."""

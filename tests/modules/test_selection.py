@@ -1,16 +1,20 @@
 """Selections against an independent implementation, at their boundaries and on ties."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from modules.sampling import uniform
-from modules.selection import Alternate, Full, Only, Switch, Threshold, Top
+from modules.selection import Alternate, Full, Only, Stochastic, Switch, Threshold, Top
+from tests.helpers.files import ROOT
 from tests.helpers.mixture import randn
 
 EVERY = [
     Top(1), Top(2), Top(5), Full(), Threshold(0.25), Threshold(0.99), Only(3),
-    Switch(0.5, Top(1), Full()), Alternate((Top(1), Only(0), Full()), 10),
+    Switch(0.5, Top(1), Full()), Stochastic(3), Alternate((Top(1), Only(0), Full()), 10),
 ]  # fmt: skip
 
 
@@ -144,8 +148,9 @@ def test_one_expert_always_has_weight_one(selection):
 
 @pytest.mark.parametrize("selection", EVERY, ids=repr)
 def test_experts_are_exchangeable(selection):
-    """kills: a weight that depends on an expert's place in the list (Only aside, by design)."""
-    if "Only" in repr(selection):
+    """kills: a weight that depends on an expert's place in the list (Only aside, by design,
+    and a random draw, whose chances fall on other experts)."""
+    if "Only" in repr(selection) or "Stochastic" in repr(selection):
         selection = Top(3)
     p, t = probabilities()
     order = torch.tensor([3, 0, 4, 1, 2])
@@ -160,3 +165,64 @@ def test_the_routers_answer_is_left_alone(selection):
     before = p.clone()
     selection.weights(p, t)
     assert torch.equal(p, before)
+
+
+def drawn(selection, seeds, t, p):
+    return selection.seeded(seeds).weights(p.expand(len(seeds), -1), torch.full((len(seeds),), t))
+
+
+P = torch.tensor([[0.5, 0.3, 0.15, 0.0, 0.05]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("draws", [1, 3])
+def test_draws_have_the_routers_probabilities(draws):
+    """kills: argmax for a draw, draws of one row or step that hang together, an expert of
+    probability 0 drawn, draws without replacement.  (chi-square, 0.1 %, of a fixed sample)"""
+    rows, times = range(500), (1.0, 0.5, 0.02, 0.0)
+    w = torch.cat([drawn(Stochastic(draws), rows, t, P) for t in times])
+    counts = (w * draws).round().sum(0)
+    n = len(rows) * len(times) * draws
+    assert float(counts.sum()) == n
+    assert counts[3] == 0
+    expected = n * P[0][P[0] > 0]
+    assert float(((counts[P[0] > 0] - expected) ** 2 / expected).sum()) < 16.27  # 3 d.o.f.
+    first, second = (drawn(Stochastic(), rows, t, P).argmax(1) for t in times[:2])
+    same = float((first == second).double().mean())
+    assert same == pytest.approx(float((P**2).sum()), abs=4 * (0.25 / len(rows)) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [Stochastic(), Switch(0.5, Stochastic(2), Top(1)), Alternate((Top(1), Stochastic()), 4)],
+    ids=repr,
+)
+@pytest.mark.parametrize("t", [0.75, 0.25])
+def test_a_draw_is_its_rows_and_times_alone(selection, t):
+    """kills: the global generator, a batch's own place in a draw, seeds kept from parts of a
+    selection, or Python's hash, which differs from process to process."""
+    seeds = [7, 7_000_000_001, 12, 40, 41, 42, 43, 7]
+    whole = drawn(selection, seeds, t, P)
+    torch.manual_seed(1)
+    halves = torch.cat([drawn(selection, part, t, P) for part in (seeds[:3], seeds[3:])])
+    assert torch.equal(whole, halves)
+    assert torch.equal(whole[0], whole[-1])
+    code = f"""
+import torch
+from modules.selection import *
+p = torch.tensor({P.tolist()}, dtype=torch.float64).expand({len(seeds)}, -1)
+print({selection!r}.seeded({seeds}).weights(p, torch.full(({len(seeds)},), {t})).tolist())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(whole.tolist())
+
+
+def test_rows_without_seeds_still_differ():
+    """kills: one draw for the whole batch, and rows that silently share too few seeds."""
+    p, t = P.expand(40, -1), torch.ones(40)
+    assert len(set(Stochastic().weights(p, t).argmax(1).tolist())) >= 3
+    with pytest.raises(ValueError, match="3 seeds for 40 rows"):
+        Stochastic().seeded(range(3)).weights(p, t)
+    with pytest.raises(ValueError, match=r"Stochastic\(0\)"):
+        Stochastic(0)

@@ -23,7 +23,7 @@ from modules.guard import Guard
 from modules.objectives import X0
 from modules.sampling import euler, starting_noise, uniform
 from modules.schedules import NicholDhariwal
-from modules.selection import Alternate, Full, Only, Switch
+from modules.selection import Alternate, Full, Only, Stochastic, Switch
 from modules.text import Text
 from modules.training import Precision
 from tests.helpers.stages import make, serial
@@ -82,6 +82,20 @@ def test_a_schedule_of_experts_needs_no_router(trained):
     kinds = [first, second, switched, turns, drawn(store, both)]
     assert all(np.abs(a - b).max() > 1e-4 for i, a in enumerate(kinds) for b in kinds[:i])
     assert both.evaluations(store)["expert_evaluations"] == 2 * SMOKE.solver_steps
+
+
+def test_random_selections_depend_on_no_batch(trained):
+    """kills: a selection that draws from the global generator, seeds that are a batch's, not the
+    row's, or not handed on."""
+    store, experts = trained
+    whole = drawn(store, sample(experts, Stochastic(), batch=8))
+    torch.manual_seed(5)
+    parts = drawn(store, sample(experts, Stochastic(), batch=1))
+    np.testing.assert_allclose(whole, parts, atol=1e-5)
+    firm = [drawn(store, sample(experts, Only(k), batch=8)) for k in range(2)]
+    assert all((np.abs(whole - one).max(axis=(1, 2, 3)) > 1e-4).sum() >= 4 for one in firm)
+    other = drawn(store, sample(experts, Stochastic(), batch=8, seed=1))
+    assert np.abs(whole - other).max() > 1e-2
 
 
 def test_bfloat16_draws_nearly_the_same(trained):
