@@ -1,7 +1,7 @@
-"""Batches of cached latents from the shards of one cluster, or of all: a LightningDataModule.
+"""Batches of cached latents from the shards of some clusters: a LightningDataModule.
 
-The order is a function of (seed, epoch) and the batch number alone, so a resumed run reads on
-exactly where the killed one stood, without replaying what it had read.
+The order depends on (seed, epoch) and the batch number only. A resumed run therefore continues
+exactly where it stopped, without reading the earlier batches again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,15 +18,18 @@ from datamodules.encoders.encoder import TextEncoder
 from datamodules.shards import Shard, read_index, read_shard
 
 Arrays = dict[str, Tensor]
+"""A batch: x0 [B, ...], tokens [B, L, D], pooled [B, P], cluster [B], and others, by name."""
 ALL = slice(None)
 
 
 class BatchStream(IterableDataset[Arrays]):
-    """Endless epochs over shards, as whole batches numbered from `first` to `last` (excluded).
+    """Batches numbered `first` to `last` (excluded) of endless epochs over shards.
 
-    Shards are shuffled, then samples within windows of consecutive shards of at least `window`
-    samples, the memory's bound. A window equal to the last one read is not read again.
-    rows: of every batch those that are given out.
+    Shards are shuffled, then samples within a window of consecutive shards. A window equal to the
+    last one is not read again. Raises ValueError if there are no samples.
+
+    batch: samples in a whole batch.  rows: the rows of each batch that are returned.
+    window: samples held in memory, at least.
     """
 
     def __init__(
@@ -45,32 +48,34 @@ class BatchStream(IterableDataset[Arrays]):
         self.total = sum(shard.samples for shard in self.shards)
         if self.total == 0:
             raise ValueError("no samples in the shards to train on")
-        self._held: tuple[frozenset[Path], Arrays] | None = None
+        self._loaded: tuple[frozenset[Path], Arrays] | None = None
 
     def _load(self, shards: list[Shard]) -> Arrays:
-        """The window's samples, in the order of the shards' names whatever order they came in."""
+        """The window's samples [n, ...] by name, sorted by their shards' names."""
         names = frozenset(shard.path for shard in shards)
-        if self._held is None or self._held[0] != names:
-            self._held = None  # so that the old window is not held beside the new
+        if self._loaded is None or self._loaded[0] != names:
+            self._loaded = None  # frees the old window before the new one is read
             read = [read_shard(shard) for shard in sorted(shards, key=lambda s: s.path)]
             joined = {key: np.concatenate([arrays[key] for arrays in read]) for key in read[0]}
-            self._held = names, {key: torch.from_numpy(array) for key, array in joined.items()}
-        return self._held[1]
+            self._loaded = names, {key: torch.from_numpy(array) for key, array in joined.items()}
+        return self._loaded[1]
 
-    def _mixed(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The same order within each cluster, and the clusters evenly among each other: a window of
-        whole shards would otherwise lack some clusters, and a router would learn its shares."""
+    def _interleaved(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Shard numbers [S], reordered so that clusters alternate evenly; each keeps its order.
+
+        A window of whole shards would otherwise lack some clusters, and a router would learn that.
+        """
         clusters = np.array([self.shards[i].cluster for i in order])
         place = np.empty(len(order))
         for cluster in np.unique(clusters):
-            mine = np.flatnonzero(clusters == cluster)
-            place[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+            members = np.flatnonzero(clusters == cluster)
+            place[members] = (np.arange(len(members)) + 0.5) / len(members)
         return order[np.argsort(place, kind="stable")]
 
     def _windows(self, epoch: int) -> Iterator[list[Shard]]:
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.shards))
         window: list[Shard] = []
-        for i in self._mixed(order):
+        for i in self._interleaved(order):
             window.append(self.shards[i])
             if sum(shard.samples for shard in window) >= self.window:
                 yield window
@@ -79,7 +84,7 @@ class BatchStream(IterableDataset[Arrays]):
             yield window
 
     def _pieces(self, position: int) -> Iterator[tuple[list[Shard], Tensor]]:
-        """Windows and the order of their samples, from the position-th sample of the stream on."""
+        """Windows and the order of their samples, starting at the stream's sample `position`."""
         epoch, skip = divmod(position, self.total)
         while True:
             for number, window in enumerate(self._windows(epoch)):
@@ -108,15 +113,18 @@ class BatchStream(IterableDataset[Arrays]):
             yield {**joined, "step": torch.tensor(step)}
 
 
-class Heldout(Dataset[Arrays]):
-    """Batches to validate on: every picture `draws` times, each time with a t and an eps.
+class ValidationBatches(Dataset[Arrays]):
+    """Batches to validate on: every picture `draws` times, each time with its own t and eps.
 
-    These depend on nothing but (seed, row, draw): the same for whoever validates, whenever. The
-    times of a picture are stratified: draw j lies between j / draws and (j + 1) / draws.
+    t and eps depend on (seed, row, draw) only, so every validation uses the same. The times of a
+    picture are stratified: draw j lies between j / draws and (j + 1) / draws.
+    A batch has x0 [B, ...], tokens [B, L, D], pooled [B, P], t [B] and eps [B, ...].
 
     Args:
-        data: x0 [N, C, H, W], tokens and pooled.
-        rows: numbers [N] by which the pictures are known, whichever of them are chosen.
+        data: x0 [N, ...], tokens [N, L, D] and pooled [N, P].
+        rows: [N], the pictures' numbers in the held-out split.
+        batch: rows in a batch, at most; at least one picture's draws.
+    Raises ValueError if there are no pictures.
     """
 
     def __init__(self, data: Arrays, rows: Tensor, draws: int, seed: int, batch: int) -> None:
@@ -155,12 +163,15 @@ class Heldout(Dataset[Arrays]):
 
 
 class Latents(L.LightningDataModule):
-    """Training batches from the given cluster folders, and from no other file.
+    """Training batches from the given clusters' folders; no other file is opened.
 
-    accumulate: batches to an optimiser step, needed to find the place to resume from.
-    heldout: what is validated on, if anything.  text: the tower that reads the ids of shards that
-    hold no token states, on the device of the training.  rows: of every batch those that this
-    device trains on.
+    Args:
+        batch, steps: samples in a batch, and optimiser steps.
+        window: samples held in memory, at least.
+        accumulate: batches in an optimiser step, needed to resume at the right batch.
+        heldout: the validation batches, if any.
+        text: encodes the token ids of shards without token states, on the training device.
+        rows: the rows of each batch that this device trains on.
     """
 
     def __init__(
@@ -171,7 +182,7 @@ class Latents(L.LightningDataModule):
         seed: int,
         window: int = 100_000,
         accumulate: int = 1,
-        heldout: Heldout | None = None,
+        heldout: ValidationBatches | None = None,
         text: TextEncoder | None = None,
         rows: slice = ALL,
     ) -> None:
@@ -181,6 +192,7 @@ class Latents(L.LightningDataModule):
         self.window, self.accumulate, self.heldout = window, accumulate, heldout
 
     def train_dataloader(self) -> DataLoader[Arrays]:
+        """Batches from the trainer's global step on. ShardError if a shard cannot be read."""
         step = self.trainer.global_step if self.trainer is not None else 0
         shards = [shard for folder in self.folders for shard in read_index(folder)]
         stream = BatchStream(
@@ -195,7 +207,10 @@ class Latents(L.LightningDataModule):
         return DataLoader(stream, batch_size=None)
 
     def on_after_batch_transfer(self, batch: Arrays, dataloader_idx: int) -> Arrays:
-        """float32 latents and states, whatever they are stored as."""
+        """The batch with floats as float32, and token ids [B, L] encoded.
+
+        Raises ValueError for ids without a text encoder.
+        """
         if "ids" in batch:
             if self.text is None:
                 raise ValueError("the shards hold token ids, and there is no tower to read them")

@@ -1,7 +1,7 @@
-"""Webdataset shards, one folder a cluster: written once, checked at every first reading.
+"""Webdataset shards, one folder for each cluster: written once, checked whenever they are read.
 
-A folder holds 000000.tar, 000001.tar, … and index.json, which gives for each shard its number of
-samples, its size and its SHA-256, so that a damaged shard is named rather than half-read.
+A folder holds 000000.tar, 000001.tar, ... and index.json, with each shard's number of samples, size
+and SHA-256. A damaged shard is therefore reported and never read in part.
 """
 
 import hashlib
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 Sample = dict[str, Any]
-"""__key__, latent.npy, caption.txt, and tokens.npy with pooled.npy, or ids.npy"""
+"""One sample by webdataset's names: __key__, latent.npy, caption.txt, and tokens.npy with
+pooled.npy, or ids.npy."""
 ARRAYS = {
     **{"x0": "latent.npy", "tokens": "tokens.npy", "pooled": "pooled.npy"},
     "ids": "ids.npy",
     "frame_feature": "frame_feature.npy",
 }
+"""The name of an array in a batch -> its file in a sample."""
 
 
 class ShardError(RuntimeError):
@@ -31,6 +33,8 @@ class ShardError(RuntimeError):
 
 @dataclass(frozen=True)
 class Shard:
+    """One shard as its index describes it: samples, size in bytes, SHA-256 in hexadecimal."""
+
     path: Path
     cluster: int
     samples: int
@@ -39,14 +43,14 @@ class Shard:
 
 
 def _dotless(key: str) -> str:
-    """The key without dots, where webdataset would end it: keys that are file names have them."""
+    """The key with its dots escaped, since webdataset ends a key at the first dot."""
     return key.replace("%", "%25").replace(".", "%2E")
 
 
 class ClusterWriter:
-    """Writes one cluster's samples into `folder`, `per_shard` to a tar, and at last its index.
+    """Writes one cluster's samples into `folder`, `per_shard` to a shard, then the index.
 
-    A context: the index is written when it is left without an error.
+    A context manager: the index is written on leaving, unless there was an error.
     """
 
     def __init__(self, folder: Path, cluster: int, per_shard: int) -> None:
@@ -70,6 +74,7 @@ class ClusterWriter:
         return self.folder / f"{len(self.shards):06d}.tar"
 
     def write(self, sample: Sample) -> None:
+        """Add a sample. OSError if the shard cannot be written."""
         if self.file is None:
             self.file = open(self._path, "wb")  # noqa: SIM115  closed by _finish
             self.writer = wds.TarWriter(self.file, mtime=0)
@@ -86,13 +91,13 @@ class ClusterWriter:
         path = self._path
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        told = {"name": path.name, "samples": self.count, "bytes": path.stat().st_size}
-        self.shards.append({**told, "sha256": digest})
+        entry = {"name": path.name, "samples": self.count, "bytes": path.stat().st_size}
+        self.shards.append({**entry, "sha256": digest})
         self.file, self.count = None, 0
 
 
 def read_index(folder: Path) -> list[Shard]:
-    """The shards of one cluster's folder. ShardError if the index is missing or malformed."""
+    """The shards in a cluster's folder. ShardError if the index is missing or malformed."""
     path = folder / "index.json"
     try:
         index = json.loads(path.read_text())
@@ -105,7 +110,7 @@ def read_index(folder: Path) -> list[Shard]:
 
 
 def _content(shard: Shard) -> bytes:
-    """The shard's bytes, once they are known to be those that were written."""
+    """The shard's bytes. ShardError if they are not those that were written."""
     try:
         content = shard.path.read_bytes()
     except OSError as error:
@@ -118,13 +123,16 @@ def _content(shard: Shard) -> bytes:
 
 
 def read_shard(shard: Shard) -> dict[str, NDArray[Any]]:
-    """x0 [N, ...], tokens [N, L, D] and pooled [N, P], or ids [N, L], and cluster [N] of one shard,
-    in its order."""
+    """The arrays of one shard, in its order.
+
+    x0 [N, ...], cluster [N], and tokens [N, L, D] with pooled [N, P], or ids [N, L]; frame_feature
+    [N, F] if the shards hold it. Raises ShardError if the shard is missing, damaged or incomplete.
+    """
     # From the checked bytes rather than by name: webdataset takes a name for a URL or a pattern.
     source = {"url": str(shard.path), "stream": io.BytesIO(_content(shard))}
     samples = list(wds.decode()(group_by_keys(tar_file_expander([source]))))
     if len(samples) != shard.samples:
         raise ShardError(f"shard {shard.path} holds {len(samples)} of {shard.samples} samples")
-    there = {name: file for name, file in ARRAYS.items() if file in samples[0]}
-    arrays = {name: np.stack([s[file] for s in samples]) for name, file in there.items()}
+    files = {name: file for name, file in ARRAYS.items() if file in samples[0]}
+    arrays = {name: np.stack([s[file] for s in samples]) for name, file in files.items()}
     return {**arrays, "cluster": np.full(len(samples), shard.cluster, dtype=np.int64)}

@@ -1,6 +1,6 @@
-"""Batches that never end and never repeat, of a source that draws clips: a LightningDataModule.
+"""Endless batches of a source that draws new clips: a LightningDataModule.
 
-A batch is a function of (seed, its number): a resumed run draws on where the killed one stood.
+A batch depends on (seed, number) only, so a resumed run continues exactly where it stopped.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,16 +15,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from datamodules.encoders.encoder import FeatureEncoder, LatentEncoder
-from datamodules.latents import ALL, Arrays, Heldout
+from datamodules.latents import ALL, Arrays, ValidationBatches
 from datamodules.sources.source import Split, VideoSource
 
 DATA = 1
-"""Tells the draws of data from those of noise, which have the same seed and number."""
+"""Separates the random draws of data from those of noise, which use the same seed and number."""
 
 
-class Drawn(NamedTuple):
-    """clips [N, C, T, H, W] in [-1, 1]; labels [N], into the source's captions; scene [N], the
-    cluster."""
+class DrawnClips(NamedTuple):
+    """New clips [N, C, T, H, W] in [-1, 1].
+
+    labels: [N], int64, indices into the source's captions.  scene: [N], int64, the clusters.
+    """
 
     clips: Tensor
     labels: Tensor
@@ -32,65 +34,72 @@ class Drawn(NamedTuple):
 
 
 class DrawingSource(VideoSource, Protocol):
-    """A source that draws as many clips as it is asked for, of the clusters that it is asked for.
-
-    clusters: how many.  captions: of each class.
-    """
+    """A source that draws any number of new clips of given clusters."""
 
     @property
-    def clusters(self) -> int: ...
+    def clusters(self) -> int:
+        """The number of clusters."""
+        ...
 
     @property
-    def captions(self) -> tuple[str, ...]: ...
+    def captions(self) -> tuple[str, ...]:
+        """The caption of each class, V in all."""
+        ...
 
-    def draw(self, split: Split, clusters: Sequence[int], n: int, g: torch.Generator) -> Drawn: ...
+    def draw(self, split: Split, clusters: Sequence[int], n: int, g: torch.Generator) -> DrawnClips:
+        """n clips [n, C, T, H, W] of the given clusters, from the split's material."""
+        ...
 
     def cluster(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The cluster of each class."""
+        """The clusters [N] of classes [N]."""
         ...
 
 
 @dataclass(frozen=True)
-class Said:
-    """What the text encoder makes of every caption: tokens [V, L, D], pooled [V, P]."""
+class EncodedCaptions:
+    """Every caption of a source, encoded: tokens [V, L, D] and pooled [V, P]."""
 
     tokens: Tensor
     pooled: Tensor
 
 
-class Endless(IterableDataset[Arrays]):
-    """Training batches of the given clusters, numbered from `first` to `last` (excluded)."""
+class DrawnBatches(IterableDataset[Arrays]):
+    """Training batches numbered `first` to `last` (excluded)."""
 
-    def __init__(self, made: "Drawing", first: int, last: int) -> None:
-        self.made, self.first, self.last = made, first, last
+    def __init__(self, data: "DrawnClipData", first: int, last: int) -> None:
+        self.data, self.first, self.last = data, first, last
 
     def __iter__(self) -> Iterator[Arrays]:
-        return map(self.made.batch_of, range(self.first, self.last))
+        return map(self.data.batch_of, range(self.first, self.last))
 
 
-class Drawing(L.LightningDataModule):
-    """Training batches of clips that the source draws of the given clusters alone.
+class DrawnClipData(L.LightningDataModule):
+    """Training batches of clips that a source draws of the given clusters.
 
-    accumulate: batches to an optimiser step.  heldout: what is validated on, if anything.  rows: of
-    every batch those that this device trains on.
+    Args:
+        captions: every caption of the source, encoded.
+        batch, steps: clips in a batch, and optimiser steps.
+        accumulate: batches in an optimiser step, needed to resume at the right batch.
+        heldout: the validation batches, if any.
+        rows: the rows of each batch that this device trains on.
     """
 
     def __init__(
         self,
         source: DrawingSource,
         clusters: Sequence[int],
-        said: Said,
+        captions: EncodedCaptions,
         latents: LatentEncoder,
         features: FeatureEncoder,
         batch: int,
         steps: int,
         seed: int,
         accumulate: int = 1,
-        heldout: Heldout | None = None,
+        heldout: ValidationBatches | None = None,
         rows: slice = ALL,
     ) -> None:
         super().__init__()
-        self.source, self.clusters, self.said = source, list(clusters), said
+        self.source, self.clusters, self.captions = source, list(clusters), captions
         self.latents, self.features = latents, features
         self.batch, self.steps, self.seed = batch, steps, seed
         self.accumulate, self.heldout, self.rows = accumulate, heldout, rows
@@ -108,15 +117,16 @@ class Drawing(L.LightningDataModule):
         return {
             "x0": torch.from_numpy(self.latents.encode(clips)),
             "frame_feature": torch.from_numpy(self.features.encode(clips)),
-            "tokens": self.said.tokens[labels],
-            "pooled": self.said.pooled[labels],
+            "tokens": self.captions.tokens[labels],
+            "pooled": self.captions.pooled[labels],
             "cluster": drawn.scene[self.rows],
             "step": torch.tensor(number),
         }
 
     def train_dataloader(self) -> DataLoader[Arrays]:
+        """Batches from the trainer's global step on."""
         step = self.trainer.global_step if self.trainer is not None else 0
-        stream = Endless(self, step * self.accumulate, self.steps * self.accumulate)
+        stream = DrawnBatches(self, step * self.accumulate, self.steps * self.accumulate)
         return DataLoader(stream, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Arrays] | list[Arrays]:

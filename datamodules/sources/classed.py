@@ -1,4 +1,4 @@
-"""Fashion-MNIST and CIFAR-10 by torchvision, with captions from the names of their classes."""
+"""Fashion-MNIST and CIFAR-10 from torchvision, with captions made from their classes' names."""
 
 import socket
 from collections.abc import Iterator, Sequence
@@ -12,24 +12,25 @@ from numpy.typing import NDArray
 from torchvision import datasets
 
 from datamodules.sources.pictures import scaled
-from datamodules.sources.source import Records, Refused, SourceError, Split, read_all
+from datamodules.sources.reading import read_all
+from datamodules.sources.source import RecordCounts, Records, SourceError, Split
 
 PART = 5_000
-"""Pictures to a part."""
-PATIENCE = 30.0
-"""Seconds without an answer after which a download is given up; torchvision itself sets no end."""
+"""Pictures in a part."""
+DOWNLOAD_TIMEOUT = 30.0
+"""Seconds without an answer after which a download fails; torchvision itself sets no limit."""
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Classed:
-    """The first `train` pictures of the training file, the next `judge`, and of the test file the
-    first `heldout`. ValueError if the files do not hold them.
+    """A dataset with classes; subclasses name it. Both its files are shuffled already.
 
-    Subclasses are the datasets. Both files come shuffled, so none is shuffled here. Each part
-    reads its whole file again, 150 MB of bytes at most, and makes floats of a batch at a time.
+    Each part reads its whole file again, at most 150 MB, and converts one batch at a time.
 
-    data_root: the folder that torchvision reads. download: fetch what is not there.
+    train, judge: the training file's first pictures, and the next.  heldout: the test file's first.
+        ValueError if the files do not have as many.
+    data_root: the folder that torchvision reads.  download: fetch missing files.
     """
 
     train: int = 50_000
@@ -42,11 +43,11 @@ class Classed:
     name: ClassVar[str]
     preparation: ClassVar[str]
     folder: ClassVar[str]
-    """Where torchvision keeps the files below `data_root`."""
+    """The folder of torchvision's files below `data_root`."""
     files: ClassVar[tuple[int, int]]
-    """How many pictures the training and the test file hold."""
-    things: ClassVar[tuple[str, ...]]
-    """The classes as captions name them, article included."""
+    """Pictures in the training file and in the test file."""
+    class_names: ClassVar[tuple[str, ...]]
+    """The classes as captions name them, with an article."""
     phrasings: ClassVar[tuple[str, ...]]
     channels: ClassVar[int]
 
@@ -63,15 +64,18 @@ class Classed:
             )
 
     def load(self, training: bool) -> tuple[Pixels, NDArray[np.int64]]:
-        """Pixels [N, C, 32, 32] and labels [N] of a file, as torchvision reads it."""
+        """Pixels [N, C, 32, 32], uint8, and labels [N] of the training or the test file.
+
+        Raises whatever torchvision raises.
+        """
         raise NotImplementedError
 
     def caption(self, index: int, label: int) -> str:
-        """One of four phrasings in turn, by the picture's place in its file."""
-        return self.phrasings[index % len(self.phrasings)].format(self.things[label])
+        """The caption of a file's picture `index`: one of four phrasings in turn."""
+        return self.phrasings[index % len(self.phrasings)].format(self.class_names[label])
 
     def locate(self) -> None:
-        """SourceError, before anything is run, if the files are not there and not to be fetched."""
+        """Raise SourceError if the files are missing and `download` is off."""
         folder = Path(self.data_root) / self.folder
         if not self.download and not folder.is_dir():
             raise SourceError(
@@ -87,10 +91,12 @@ class Classed:
         start, stop = self._range(split)
         return tuple(f"{i:05d}" for i in range(start, stop, PART))
 
-    def batches(self, split: Split, part: str, size: int, refused: Refused) -> Iterator[Records]:
+    def batches(
+        self, split: Split, part: str, size: int, counts: RecordCounts
+    ) -> Iterator[Records]:
         if part not in self.parts(split):
             raise ValueError(f"{part} is no part of the {split.value} split of {self.title}")
-        return self._batches(split, int(part), size, refused)
+        return self._batches(split, int(part), size, counts)
 
     def read(self, split: Split) -> Records:
         return read_all(self, split)
@@ -100,8 +106,10 @@ class Classed:
             return 0, self.heldout
         return (0, self.train) if split is Split.TRAIN else (self.train, self.train + self.judge)
 
-    def _batches(self, split: Split, first: int, size: int, refused: Refused) -> Iterator[Records]:
-        with self._explained():
+    def _batches(
+        self, split: Split, first: int, size: int, counts: RecordCounts
+    ) -> Iterator[Records]:
+        with self._reading():
             pixels, labels = self.load(split is not Split.HELDOUT)
         end = min(first + PART, self._range(split)[1])
         if len(pixels) < end:
@@ -111,29 +119,31 @@ class Classed:
             )
         file = "test" if split is Split.HELDOUT else "train"
         for start in range(first, end, size):
-            places = range(start, min(start + size, end))
-            chosen = slice(places.start, places.stop)
-            refused.kept += len(places)
+            indices = range(start, min(start + size, end))
+            chosen = slice(indices.start, indices.stop)
+            counts.kept += len(indices)
             yield Records(
-                keys=[f"{file}-{i:05d}" for i in places],
+                keys=[f"{file}-{i:05d}" for i in indices],
                 images=scaled(pixels[chosen]),
                 labels=labels[chosen],
-                captions=[self.caption(i, int(labels[i])) for i in places],
+                captions=[self.caption(i, int(labels[i])) for i in indices],
             )
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _reading(self) -> Iterator[None]:
+        """Limit the time of a download, and raise any failure as a SourceError."""
         before = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(PATIENCE)
+        socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
         try:
             yield
         except MemoryError:
             raise
-        except Exception as error:  # torchvision asserts what files are to look like
-            said = (str(error) or type(error).__name__).splitlines()[0]
-            todo = "check the network" if self.download else "put it there, or ask for download"
+        except Exception as error:  # torchvision checks files with assertions
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            advice = "check the network" if self.download else "put it there, or ask for download"
+            root = Path(self.data_root).resolve()
             raise SourceError(
-                f"cannot read {self.title} under {Path(self.data_root).resolve()} ({said}): {todo}"
+                f"cannot read {self.title} under {root} ({reason}): {advice}"
             ) from error
         finally:
             socket.setdefaulttimeout(before)
@@ -141,13 +151,13 @@ class Classed:
 
 @dataclass(frozen=True)
 class FashionMNIST(Classed):
-    """Fashion-MNIST, 28x28 padded to 32x32 by 2 on every side with 0, its background."""
+    """Fashion-MNIST, 28 x 28, padded to 32 x 32 with its background, 0."""
 
     title, name, preparation = "Fashion-MNIST", "fashion-mnist", "pad32"
     folder = "FashionMNIST/raw"
     files = (60_000, 10_000)
     channels = 1
-    things = (
+    class_names = (
         "a t-shirt",
         "a pair of trousers",
         "a pullover",
@@ -167,6 +177,7 @@ class FashionMNIST(Classed):
     )
 
     def load(self, training: bool) -> tuple[Pixels, NDArray[np.int64]]:
+        """Pixels [N, C, 32, 32], uint8, and labels [N] of the training or the test file."""
         data = datasets.FashionMNIST(self.data_root, train=training, download=self.download)
         pixels = np.pad(data.data.numpy(), ((0, 0), (2, 2), (2, 2)))
         return pixels[:, None], data.targets.numpy().astype(np.int64)
@@ -174,7 +185,7 @@ class FashionMNIST(Classed):
 
 @dataclass(frozen=True)
 class CIFAR10(Classed):
-    """CIFAR-10, 32x32 in colour."""
+    """CIFAR-10, 32 x 32, in colour."""
 
     train: int = 40_000
 
@@ -182,7 +193,7 @@ class CIFAR10(Classed):
     folder = "cifar-10-batches-py"
     files = (50_000, 10_000)
     channels = 3
-    things = (
+    class_names = (
         "an airplane",
         "a car",
         "a bird",
@@ -202,5 +213,6 @@ class CIFAR10(Classed):
     )
 
     def load(self, training: bool) -> tuple[Pixels, NDArray[np.int64]]:
+        """Pixels [N, C, 32, 32], uint8, and labels [N] of the training or the test file."""
         data = datasets.CIFAR10(self.data_root, train=training, download=self.download)
         return data.data.transpose(0, 3, 1, 2), np.array(data.targets, dtype=np.int64)

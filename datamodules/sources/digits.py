@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits with captions: 1,797 real pictures of 8x8, no download."""
+"""scikit-learn's handwritten digits with captions: 1,797 real pictures, 8 x 8, no download."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.datasets import load_digits
 
-from datamodules.sources.source import Records, Refused, Split, sliced
+from datamodules.sources.reading import record_batches
+from datamodules.sources.source import RecordCounts, Records, Split
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CAPTIONS = (
@@ -16,18 +17,21 @@ CAPTIONS = (
     "a scan of the number {word}",
 )
 SHUFFLE = 20261121
-"""The file lists digits writer by writer; one fixed shuffle spreads the writers over the splits."""
+"""Seed of a fixed shuffle: the file is sorted by writer, and each split should have all writers."""
 
 
 def caption(index: int, word: str) -> str:
-    """The caption of the index-th digit of the file: one of four phrasings in turn."""
+    """The caption of the file's digit `index`: one of four phrasings in turn."""
     article = "an" if word == "eight" else "a"
     return CAPTIONS[index % len(CAPTIONS)].format(article=article, word=word)
 
 
 @dataclass(frozen=True)
 class Digits:
-    """How many of the 1,797 digits each split holds. ValueError if they are not that many."""
+    """Pictures [1, 8, 8] of ten classes.
+
+    train, judge, heldout: digits in each split, of 1,797. ValueError if there are not as many.
+    """
 
     train: int = 800
     judge: int = 597
@@ -49,16 +53,18 @@ class Digits:
         return sizes[split]
 
     def parts(self, split: Split) -> Sequence[str]:
-        """One part: they are in memory as soon as they are read."""
+        """One part: all digits fit into memory."""
         return ("digits",)
 
-    def batches(self, split: Split, part: str, size: int, refused: Refused) -> Iterator[Records]:
+    def batches(
+        self, split: Split, part: str, size: int, counts: RecordCounts
+    ) -> Iterator[Records]:
         if part not in self.parts(split):
             raise ValueError(f"{part} is no part of the digits")
-        return sliced(self.read(split), size, refused)
+        return record_batches(self.read(split), size, counts)
 
     def read(self, split: Split) -> Records:
-        """One split. Keys name the digit's place in scikit-learn's file."""
+        """One split. A key is the digit's index in scikit-learn's file."""
         digits = load_digits()
         order = np.random.default_rng(SHUFFLE).permutation(len(digits.target))
         start = {Split.TRAIN: 0, Split.JUDGE: self.train, Split.HELDOUT: self.train + self.judge}

@@ -1,4 +1,4 @@
-"""People's own pictures: a folder with a `captions.jsonl`."""
+"""Pictures of your own: a folder with a `captions.jsonl`."""
 
 import hashlib
 import json
@@ -8,35 +8,27 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from datamodules.sources.pictures import Filter, cropped, decode, square
-from datamodules.sources.source import (
-    BadRecordError,
-    Captioned,
-    Records,
-    Refused,
-    SourceError,
-    Split,
-    captioned,
-    gathered,
-    read_all,
-)
+from datamodules.sources.pictures import Filter, crop_name, decode, square
+from datamodules.sources.reading import Captioned, checked_caption, read_all, read_entries
+from datamodules.sources.source import BadRecordError, RecordCounts, Records, SourceError, Split
 
 CAPTIONS = "captions.jsonl"
-"""A line a picture, {"file": "cats/1.png", "caption": "a cat"}: the file as the folder sees it."""
+"""A line for each picture, {"file": "cats/1.png", "caption": "a cat"}; paths are in the folder."""
 PARTS = 16
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The pictures that `captions.jsonl` under `root` lists, each known by its `file`.
+    """The pictures listed in `captions.jsonl` under `root`. A record's key is its `file`.
 
-    Splits and parts follow from a hash of `file`, so adding pictures moves no other between them,
-    and another `judge` leaves the held-out ones held out. Identity is `name` and the choices made
-    here, not `root` nor what lies there: pictures added or changed want another name.
+    Splits and parts follow from a hash of the key, so added pictures do not move others, and
+    changing `judge` does not change HELDOUT. The data is identified by `name` and the fields here,
+    not by `root` or the files: give changed pictures another name.
 
-    judge, heldout: about which share of the pictures. ValueError unless they leave some to train.
-    resize: the filter by which the shorter side becomes `image`; the centre is then cropped.
-    min_side: pictures whose shorter side is under it are left out, and under `image` always.
+    image: the side of a picture; the shorter side is resized to it, then the centre is cropped.
+    resize: the filter.
+    min_side: pictures with a shorter side under this, or under `image`, are left out.
+    judge, heldout: approximate shares of the pictures. ValueError unless some are left to train on.
     """
 
     name: str
@@ -56,10 +48,10 @@ class Folder:
 
     @property
     def preparation(self) -> str:
-        return cropped(self.image, self.resize)
+        return crop_name(self.image, self.resize)
 
     def locate(self) -> None:
-        """SourceError if the list of pictures is not there."""
+        """Raise SourceError if captions.jsonl is missing."""
         self._lines().close()
 
     def expected(self, split: Split) -> int:
@@ -67,38 +59,40 @@ class Folder:
             return round(self.share(split) * sum(1 for line in lines if line.strip()))
 
     def share(self, split: Split) -> float:
-        """About which share of the pictures a split has."""
+        """The approximate share of the pictures in a split."""
         shares = {Split.JUDGE: self.judge, Split.HELDOUT: self.heldout}
         return shares.get(split, 1 - self.judge - self.heldout)
 
     def parts(self, split: Split) -> Sequence[str]:
         return tuple(f"{i:x}" for i in range(PARTS))
 
-    def batches(self, split: Split, part: str, size: int, refused: Refused) -> Iterator[Records]:
+    def batches(
+        self, split: Split, part: str, size: int, counts: RecordCounts
+    ) -> Iterator[Records]:
         if part not in self.parts(split):
             raise ValueError(f"{part} is no part of {self.name}")
-        return gathered(self._entries(split, part), size, refused)
+        return read_entries(self._entries(split, part), size, counts)
 
     def read(self, split: Split) -> Records:
         return read_all(self, split)
 
-    def place(self, key: str) -> tuple[Split, str]:
-        """The split and part of a picture, a function of its key and the shares alone."""
+    def split_and_part(self, key: str) -> tuple[Split, str]:
+        """The split and part of a picture. They depend on its key and the shares only."""
         digest = hashlib.sha256(key.encode(errors="surrogatepass")).digest()
-        at = int.from_bytes(digest[:8], "big") / 2**64
+        position = int.from_bytes(digest[:8], "big") / 2**64  # uniform in [0, 1)
         part = f"{digest[8] % PARTS:x}"
-        if at < self.heldout:
+        if position < self.heldout:
             return Split.HELDOUT, part
-        return (Split.JUDGE if at < self.heldout + self.judge else Split.TRAIN), part
+        return (Split.JUDGE if position < self.heldout + self.judge else Split.TRAIN), part
 
     def _lines(self) -> BinaryIO:
         path = Path(self.root).expanduser() / CAPTIONS
         if not path.is_file():
             raise SourceError(f"no {path}: it lists the pictures, a line of JSON for each")
-        return open(path, "rb")  # closed by who reads it
+        return open(path, "rb")  # closed by the caller
 
     def _entries(self, split: Split, part: str) -> Iterator[tuple[str, Callable[[], Captioned]]]:
-        """A line that names no file is known by its number, and has its place like any other."""
+        """The entries of a part. The key of a line without a file is its line number."""
         with self._lines() as lines:
             for number, line in enumerate(lines, 1):
                 if not line.strip():
@@ -107,19 +101,19 @@ class Folder:
                 key = entry.get("file")
                 if not isinstance(key, str) or not key:
                     key = f"{CAPTIONS}:{number}"
-                if self.place(key) == (split, part):
+                if self.split_and_part(key) == (split, part):
                     yield key, partial(self._read, entry)
 
     def _read(self, entry: dict[str, Any]) -> Captioned:
         name = entry.get("file")
         if not isinstance(name, str) or not name:
             raise BadRecordError("a line without a file, or that is no JSON object")
-        caption = captioned(entry.get("caption"))
-        inside = PurePosixPath(name)
-        if inside.is_absolute() or ".." in inside.parts:
+        caption = checked_caption(entry.get("caption"))
+        relative = PurePosixPath(name)
+        if relative.is_absolute() or ".." in relative.parts:
             raise BadRecordError("a file outside the folder")
         try:
-            data = (Path(self.root).expanduser() / inside).read_bytes()
+            data = (Path(self.root).expanduser() / relative).read_bytes()
         except (OSError, ValueError) as error:  # ValueError: a name with a null byte
             raise BadRecordError(f"no picture: {getattr(error, 'strerror', error)}") from error
         picture = decode(data, max(self.image, self.min_side))

@@ -15,18 +15,15 @@ from braceexpand import braceexpand
 from numpy.typing import NDArray
 
 from datamodules.sources.opening import PIPE
-from datamodules.sources.pictures import Filter, cropped, decode, square
+from datamodules.sources.pictures import Filter, crop_name, decode, square
+from datamodules.sources.reading import Captioned, checked_caption, read_all, read_entries
 from datamodules.sources.source import (
     BadRecordError,
-    Captioned,
     LeftOutError,
+    RecordCounts,
     Records,
-    Refused,
     SourceError,
     Split,
-    captioned,
-    gathered,
-    read_all,
 )
 from datamodules.sources.tars import Files, samples
 
@@ -35,22 +32,23 @@ PICTURES = ("jpg", "jpeg", "png", "webp")
 
 @dataclass(frozen=True)
 class ImageText:
-    """Shards `shards`, a brace pattern of file names, under `root`.
+    """Shards whose names follow a brace pattern. A record's key is its shard and its key there.
 
-    Identity is `name` and the names of the shards, so that a key is the same wherever they lie. All
-    of img2dataset's shards are called 00000.tar, so `name` says whose these are: another name for
-    other contents. A record is known by its shard and its key there.
+    The data is identified by `name` and the shards' names, not by where they are. img2dataset
+    always names shards 00000.tar and so on, so other contents need another `name`.
 
-    root: a folder, an fsspec address (s3://bucket/laion, hf://datasets/…, https://…), or either
-        with `{}` where the shard's name goes, as in a command: `pipe:curl -fsS https://…/{}`.
-    resize: the filter by which the shorter side becomes `image`; the centre is then cropped.
-    caption_field: a field of the .json that holds the caption, instead of the .txt.
-    min_side: pictures whose shorter side is under it are left out, and under `image` always.
-    min_aesthetic: pictures scored lower are left out; a score is in `aesthetic_field` of the .json,
-        and a record without one is bad.
-    judge, heldout: how many of the last shards are these splits, in this order; TRAIN is the rest.
-    per_shard: pictures in a shard that pass the filters, about: what plans reckon with.
-    ValueError if there are too few shards, or one twice, or a command has no place for them.
+    shards: the brace pattern of file names, such as {00000..00099}.tar.
+    root: a folder, an fsspec address (s3://bucket/laion, hf://datasets/..., https://...), or either
+        with `{}` in place of the shard's name, as in a command: `pipe:curl -fsS https://.../{}`.
+    image: the side of a picture; the shorter side is resized to it, then the centre is cropped.
+    resize: the filter.
+    caption_field: a field of the .json that holds the caption, in place of the .txt.
+    min_side: pictures with a shorter side under this, or under `image`, are left out.
+    min_aesthetic: pictures with a lower score are left out; a record without a score is bad.
+    aesthetic_field: the field of the .json that holds the score.
+    judge, heldout: the last shards are these splits, in this order; TRAIN is the rest.
+    per_shard: the approximate number of pictures in a shard that pass the filters, for plans.
+    Raises ValueError if there are too few shards, one is named twice, or a command has no `{}`.
     """
 
     name: str
@@ -73,9 +71,9 @@ class ImageText:
         names = self.names()
         if self.root.startswith(PIPE) and "{}" not in self.root:
             raise ValueError(f"{self.root} does not say with {{}} where the shard's name goes")
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        if twice:
-            raise ValueError(f"shard {twice[0]} is named twice by {self.shards}")
+        repeated = [name for name, count in Counter(names).items() if count > 1]
+        if repeated:
+            raise ValueError(f"shard {repeated[0]} is named twice by {self.shards}")
         if min(self.judge, self.heldout) < 0 or len(names) <= self.judge + self.heldout:
             raise ValueError(
                 f"{len(names)} shards in {self.shards}: {self.judge} to judge by, {self.heldout} "
@@ -83,7 +81,7 @@ class ImageText:
             )
 
     def locate(self) -> None:
-        """SourceError if the shards lie in a folder of this machine, and the first is not there."""
+        """Raise SourceError if the shards are local and the first one is missing."""
         first = self.address(self.names()[0])
         if "://" not in first and not first.startswith(PIPE) and not Path(first).is_file():
             raise SourceError(
@@ -93,20 +91,20 @@ class ImageText:
 
     @property
     def preparation(self) -> str:
-        return cropped(self.image, self.resize)
+        return crop_name(self.image, self.resize)
 
     def expected(self, split: Split) -> int:
         return len(self.parts(split)) * self.per_shard
 
     def names(self) -> list[str]:
-        """The shards' file names in the pattern's order."""
+        """The shards' file names, in the pattern's order. ValueError if it is no brace pattern."""
         try:
             return list(braceexpand(self.shards))
         except ValueError as error:
             raise ValueError(f"{self.shards} is no brace pattern: {error}") from error
 
     def address(self, part: str) -> str:
-        """Where a shard lies. In a command its name is quoted for the shell."""
+        """The address of a shard. In a command its name is quoted for the shell."""
         if self.root.startswith(PIPE):
             return self.root.replace("{}", shlex.quote(part))
         if "{}" in self.root:
@@ -123,10 +121,12 @@ class ImageText:
         }
         return tuple(names[slice(*bounds[split])])
 
-    def batches(self, split: Split, part: str, size: int, refused: Refused) -> Iterator[Records]:
+    def batches(
+        self, split: Split, part: str, size: int, counts: RecordCounts
+    ) -> Iterator[Records]:
         if part not in self.parts(split):
             raise ValueError(f"{part} is no shard of the {split.value} split of {self.name}")
-        return gathered(self._entries(part), size, refused)
+        return read_entries(self._entries(part), size, counts)
 
     def read(self, split: Split) -> Records:
         return read_all(self, split)
@@ -136,7 +136,7 @@ class ImageText:
             yield f"{part.removesuffix('.tar')}/{key}", partial(self._read, files)
 
     def _read(self, files: Files) -> Captioned:
-        """What is cheap to know comes first, so that no picture is decoded to be left out."""
+        """Checks the caption and score first, so that no picture is decoded in vain."""
         meta = _meta(files) if self.caption_field or self.min_aesthetic is not None else {}
         caption = self._caption(files, meta)
         if self.min_aesthetic is not None:
@@ -148,24 +148,27 @@ class ImageText:
         return self._picture(files), caption
 
     def _picture(self, files: Files) -> NDArray[np.float32]:
-        picture = decode(first(files, PICTURES, "picture"), max(self.image, self.min_side))
+        picture = decode(first_file(files, PICTURES, "picture"), max(self.image, self.min_side))
         return square(picture, self.image, self.resize)
 
     def _caption(self, files: Files, meta: dict[str, Any]) -> str:
         if self.caption_field is not None:
-            return captioned(meta.get(self.caption_field))
+            return checked_caption(meta.get(self.caption_field))
         try:
-            return captioned(files.get("txt", b"").decode())
+            return checked_caption(files.get("txt", b"").decode())
         except UnicodeDecodeError as error:
             raise BadRecordError("a caption that is no Unicode") from error
 
 
-def first(files: Files, suffixes: Sequence[str], what: str) -> bytes:
-    """The file of a record that has the first of `suffixes`. BadRecordError if none has."""
-    found = [files[suffix] for suffix in suffixes if suffix in files]
-    if not found:
-        raise BadRecordError(f"no {what}")
-    return found[0]
+def first_file(files: Files, suffixes: Sequence[str], what: str) -> bytes:
+    """The contents of the file with the earliest of `suffixes`.
+
+    what: what BadRecordError names if there is none, such as "picture".
+    """
+    for suffix in suffixes:
+        if suffix in files:
+            return files[suffix]
+    raise BadRecordError(f"no {what}")
 
 
 def _meta(files: Files) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""Clips of handwritten digits that move: scikit-learn's digits in three scenes, an endless supply.
+"""Clips of moving handwritten digits: scikit-learn's digits in three scenes, drawn without end.
 
-A scene has motions of its own and is what a cluster is. Where the digit is in every frame follows
-from a few numbers that are drawn, so that the truth of "moving left" is known, in pixels a frame.
+Each scene has its own motions and is one cluster. A few random numbers determine the digit's place
+in every frame, so the true motion is known in pixels a frame.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,22 +17,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.sources.digits import WORDS, Digits
-from datamodules.sources.source import Records, Refused, Split, sliced
-from datamodules.streams import Drawn
+from datamodules.sources.reading import record_batches
+from datamodules.sources.source import RecordCounts, Records, Split
+from datamodules.streams import DrawnClips
 
 SPEED = 0.5
-"""Pixels a frame of what moves in a line, digit or camera."""
+"""Speed of a digit or camera that moves in a line, in pixels a frame."""
 SWING, PERIOD = 2.0, 8.0
-"""Pixels each way, and frames, of what swings or bounces."""
+"""Amplitude in pixels, and period in frames, of swinging and bouncing."""
 TURN = math.radians(8)
-"""Radians a frame of what turns."""
+"""Rotation in radians a frame."""
 FLOOR, STRIPES, STRIPE = 0.5, 0.4, 6.0
-"""Brightness of the floor and of the stripes, and the pixels from one stripe to the next."""
+"""Brightness of the floor and of the stripes, and the stripes' period in pixels."""
 SEED = 20261121
 
 
 class Motion(NamedTuple):
-    """scene: the cluster.  dx, dy: direction in a line.  swing, bounce, turn: 1 or -1, else 0."""
+    """A motion: its words in captions and its scene, which is the cluster.
+
+    dx, dy: direction of motion in a line.  swing, bounce, turn: 1 or -1 if it does, else 0.
+    """
 
     words: str
     scene: int
@@ -53,11 +58,11 @@ MOTIONS = (
     Motion("turning right, the camera panning", 2, turn=1),
 )
 SCENES = 3
-"""A dark room; a floor; stripes that drift by as the camera pans."""
+"""The number of scenes: a dark room; a floor; stripes that pass as the camera pans."""
 
 
 def caption(label: int) -> str:
-    """What a clip of class `label`, digit * len(MOTIONS) + motion, shows."""
+    """The caption of class `label`, which is digit * len(MOTIONS) + motion."""
     digit, motion = divmod(label, len(MOTIONS))
     article = "an" if WORDS[digit] == "eight" else "a"
     return f"{article} {WORDS[digit]} {MOTIONS[motion].words}"
@@ -67,8 +72,11 @@ CAPTIONS = tuple(caption(label) for label in range(len(WORDS) * len(MOTIONS)))
 
 
 class Pose(NamedTuple):
-    """Where the digit is: dx, dy [N, T] pixels from the middle, angle [N, T] clockwise, and how far
-    the camera has panned [N, T] pixels."""
+    """Where the digit is in each frame.
+
+    dx, dy: [N, T], pixels from the middle.  angle: [N, T], radians clockwise.
+    pan: [N, T], pixels that the camera has panned.
+    """
 
     dx: Tensor
     dy: Tensor
@@ -76,15 +84,18 @@ class Pose(NamedTuple):
     pan: Tensor
 
 
-def poses(motion: Tensor, frames: int, drawn: Tensor) -> Pose:
-    """The pose in each frame of clips of motions [N], by three numbers [N, 3] in [0, 1)."""
+def poses(motion: Tensor, frames: int, uniform: Tensor) -> Pose:
+    """The poses [N, T] of clips with motions [N], int64, given random numbers [N, 3] in [0, 1).
+
+    The three numbers are the phase, the offset across the motion, and the camera's start.
+    """
     table = torch.tensor([m[2:] for m in MOTIONS], dtype=torch.float32)[motion]  # [N, 5]
     dx, dy, swing, bounce, turn = table[:, :, None].unbind(1)
     s = torch.arange(frames, dtype=torch.float32)[None]
     line = SPEED * (s - (frames - 1) / 2)
-    phase, aside, start = drawn[:, :, None].unbind(1)
+    phase, offset, start = uniform[:, :, None].unbind(1)
     wave = 2 * math.pi * (s / PERIOD + phase)
-    jitter = 3 * aside - 1.5
+    jitter = 3 * offset - 1.5
     pan = (turn != 0) * (SPEED * s + STRIPE * start)
     return Pose(
         dx * line + swing * SWING * wave.sin() + jitter * ((dy != 0) | (bounce != 0)),
@@ -95,7 +106,7 @@ def poses(motion: Tensor, frames: int, drawn: Tensor) -> Pose:
 
 
 def render(digits: Tensor, pose: Pose, scene: Tensor, side: int) -> Tensor:
-    """Clips [N, 1, T, side, side] in [-1, 1] of digits [N, 8, 8] in [0, 1] in scenes [N]."""
+    """Clips [N, 1, T, side, side] in [-1, 1] of digits [N, 8, 8] in [0, 1] in scenes [N], int64."""
     n, frames = pose.dx.shape
     cos, sin = pose.angle.cos(), pose.angle.sin()
     half = digits.shape[-1] / 2  # grid_sample counts in halves of the digit
@@ -124,9 +135,11 @@ def _background(pose: Pose, scene: Tensor, side: int) -> Tensor:
 
 @dataclass(frozen=True)
 class MovingDigits:
-    """frames: of a clip.  image: side of a frame.  digits: how many are in each split.
+    """A source of clips [1, T, image, image]; a class is a digit with a motion.
 
-    clips, judged, held: clips of each split when it is read as one that ends. `draw` has no end.
+    frames: T.  image: the side of a frame, in pixels.  digits: the digits in each split.
+    clips, judged, held: clips in TRAIN, JUDGE and HELDOUT when a split is read; `draw` is endless.
+    Raises ValueError for sizes that are too small.
     """
 
     frames: int = 9
@@ -159,32 +172,37 @@ class MovingDigits:
     def parts(self, split: Split) -> Sequence[str]:
         return ("clips",)
 
-    def batches(self, split: Split, part: str, size: int, refused: Refused) -> Iterator[Records]:
+    def batches(
+        self, split: Split, part: str, size: int, counts: RecordCounts
+    ) -> Iterator[Records]:
         if part not in self.parts(split):
             raise ValueError(f"{part} is no part of the moving digits")
-        return sliced(self.read(split), size, refused)
+        return record_batches(self.read(split), size, counts)
 
     def read(self, split: Split) -> Records:
-        """The clips of a split, scenes and, within them, motions in turn."""
+        """The clips of a split, with the scenes in turn."""
         n = self.expected(split)
         seed = [SEED, [*Split].index(split)]
         g = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
-        found = self.draw(split, range(SCENES), n, g)
-        labels = found.labels.numpy()
+        drawn = self.draw(split, range(SCENES), n, g)
+        labels = drawn.labels.numpy()
         return Records(
             keys=[f"{split.value}-{i:06d}" for i in range(n)],
-            images=found.clips.numpy(),
+            images=drawn.clips.numpy(),
             labels=labels,
             captions=[CAPTIONS[label] for label in labels],
         )
 
     def cluster(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The scene of each class."""
+        """The scenes [N] of classes [N]."""
         scenes = np.array([motion.scene for motion in MOTIONS])
         return scenes[labels % len(MOTIONS)]
 
-    def draw(self, split: Split, scenes: Sequence[int], n: int, g: torch.Generator) -> Drawn:
-        """n clips of a split's digits: scenes in turn, motions and digits at random."""
+    def draw(self, split: Split, scenes: Sequence[int], n: int, g: torch.Generator) -> DrawnClips:
+        """n clips [n, 1, T, image, image] of a split's digits.
+
+        The scenes alternate; motions and digits are random.
+        """
         pictures, classes = _digits(self.digits, split)
         scene = torch.tensor(scenes)[torch.arange(n) % len(scenes)]
         u = torch.rand(n, 5, generator=g)
@@ -196,16 +214,12 @@ class MovingDigits:
         chosen = (u[:, 4] * len(classes)).long()
         pose = poses(motion, self.frames, u[:, :3])
         clips = render(pictures[chosen], pose, scene, self.image)
-        return Drawn(clips, classes[chosen] * len(MOTIONS) + motion, scene)
+        return DrawnClips(clips, classes[chosen] * len(MOTIONS) + motion, scene)
 
 
-_HELD: dict[tuple[Digits, Split], tuple[Tensor, Tensor]] = {}
-
-
+@functools.cache
 def _digits(digits: Digits, split: Split) -> tuple[Tensor, Tensor]:
     """Pictures [M, 8, 8] in [0, 1] and classes [M] of a split, read once."""
-    if (digits, split) not in _HELD:
-        read = digits.read(split)
-        pictures = (torch.from_numpy(read.images[:, 0]) + 1) / 2
-        _HELD[digits, split] = pictures, torch.from_numpy(read.labels)
-    return _HELD[digits, split]
+    records = digits.read(split)
+    pictures = (torch.from_numpy(records.images[:, 0]) + 1) / 2
+    return pictures, torch.from_numpy(records.labels)

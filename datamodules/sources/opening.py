@@ -1,8 +1,7 @@
-"""One way to open an address: a local path, whatever fsspec knows, or `pipe:` and a shell command.
+"""Opens an address: a local path, any fsspec URL, or `pipe:` and a shell command.
 
-All but local files are read ahead by a thread, so that a server or command that says nothing is an
-error in seconds rather than a hang. A command that fails is an error too, when its output ends:
-the bytes before it are not the file.
+A thread reads ahead in everything but local files, so that a silent server or command is an error
+after seconds and no hang. A command that fails raises an error at the end of its output.
 """
 
 import io
@@ -24,37 +23,40 @@ from datamodules.sources.source import SourceError
 
 PIPE = "pipe:"
 CHUNK = 1 << 20
-AHEAD = 4
-"""Chunks read ahead of their use."""
+CHUNKS_AHEAD = 4
+"""Chunks read before they are needed."""
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Seconds until the first bytes, and of silence between any two, before giving up."""
+class Timeouts:
+    """Seconds to wait for the first bytes, and for any later ones."""
 
     opening: float = 30.0
     silence: float = 120.0
 
 
-def opened(address: str, patience: Patience = Patience()) -> AbstractContextManager[IO[bytes]]:
-    """The bytes at an address, from first to last. SourceError, naming it, wherever they end early.
+def open_address(
+    address: str, timeouts: Timeouts = Timeouts()
+) -> AbstractContextManager[IO[bytes]]:
+    """A context with the bytes at an address as a file.
 
-    A `pipe:` command runs in a shell, with this process's rights: as trusted as a script.
+    A `pipe:` command runs in a shell with this process's rights; trust it as you would a script.
+    Raises SourceError, naming the address, if it cannot be opened or its bytes end early.
     """
     if address.startswith(PIPE):
-        return _ahead(address, _Command(address), patience)
+        return _read_ahead(address, _Command(address), timeouts)
     if "://" in address:
-        return _ahead(address, _Remote(address), patience)
+        return _read_ahead(address, _Remote(address), timeouts)
     return _local(address)
 
 
 @contextmanager
 def _local(address: str) -> Iterator[IO[bytes]]:
     path = Path(address).expanduser()
-    if not path.is_file():  # a FIFO would wait for a writer for ever
+    if not path.is_file():  # a FIFO would wait for a writer
         raise SourceError(f"no file at {address}: check the source's root and its names")
     try:
-        file = open(path, "rb")  # noqa: SIM115 - an error of the user's own block is not ours
+        file = open(path, "rb")  # noqa: SIM115 - errors of the caller's block pass unchanged
     except OSError as error:
         raise SourceError(f"cannot open {address}: {error.strerror}") from error
     with file:
@@ -62,7 +64,7 @@ def _local(address: str) -> Iterator[IO[bytes]]:
 
 
 class _Remote:
-    """What fsspec reads. Its own time limits are minutes, and others for each protocol."""
+    """A URL that fsspec reads. fsspec's own timeouts are minutes and differ by protocol."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -73,11 +75,11 @@ class _Remote:
                 yield chunk
 
     def kill(self) -> None:
-        """Nothing stops a call into a library; its thread ends with the process at the latest."""
+        """Does nothing: a call into a library cannot be stopped. Its thread is a daemon."""
 
 
 class _Command:
-    """The output of a shell command, whole only if it ends with status 0."""
+    """The output of a shell command, which is complete only if it ends with status 0."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -85,16 +87,16 @@ class _Command:
         self.killed = False
 
     def chunks(self) -> Iterator[bytes]:
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as errors:
             self.process = subprocess.Popen(
                 self.address.removeprefix(PIPE),
                 shell=True,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=said,
-                start_new_session=True,  # so that all of a pipeline can be ended
+                stderr=errors,
+                start_new_session=True,  # so that a whole pipeline can be killed
             )
-            if self.killed:  # before there was a process to end
+            if self.killed:  # before the process started
                 self.kill()
             with self.process as process:
                 output: Any = process.stdout
@@ -102,8 +104,8 @@ class _Command:
                     yield chunk
                 status = process.wait()
             if status != 0:
-                said.seek(0)
-                lines = said.read().decode(errors="replace").strip().splitlines()
+                errors.seek(0)
+                lines = errors.read().decode(errors="replace").strip().splitlines()
                 raise ChildProcessError(
                     f"exit status {status}" + (f", {lines[-1]}" if lines else "")
                 )
@@ -115,15 +117,15 @@ class _Command:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
 
-class _Ahead(io.RawIOBase):
-    """The chunks of an origin, read in a thread that never keeps the process from ending."""
+class _ReadAhead(io.RawIOBase):
+    """The chunks of an origin, read by a daemon thread."""
 
-    def __init__(self, address: str, origin: _Remote | _Command, patience: Patience) -> None:
+    def __init__(self, address: str, origin: _Remote | _Command, timeouts: Timeouts) -> None:
         super().__init__()
-        self.address, self.origin, self.patience = address, origin, patience
-        self.left, self.ended, self.begun = memoryview(b""), False, False
+        self.address, self.origin, self.timeouts = address, origin, timeouts
+        self.rest, self.ended, self.begun = memoryview(b""), False, False
         self.stopped = threading.Event()
-        self.queue: queue.Queue[bytes | BaseException] = queue.Queue(AHEAD)
+        self.queue: queue.Queue[bytes | BaseException] = queue.Queue(CHUNKS_AHEAD)
         threading.Thread(target=self._fill, daemon=True).start()
 
     def _fill(self) -> None:
@@ -132,7 +134,7 @@ class _Ahead(io.RawIOBase):
                 if not self._put(chunk):
                     return
             self._put(b"")
-        except BaseException as error:  # raised again where the bytes are asked for
+        except BaseException as error:  # raised again by the reader
             self._put(error)
 
     def _put(self, item: bytes | BaseException) -> bool:
@@ -143,7 +145,7 @@ class _Ahead(io.RawIOBase):
         return False
 
     def _next(self) -> bytes:
-        seconds = self.patience.silence if self.begun else self.patience.opening
+        seconds = self.timeouts.silence if self.begun else self.timeouts.opening
         try:
             item = self.queue.get(timeout=seconds)
         except queue.Empty:
@@ -156,20 +158,20 @@ class _Ahead(io.RawIOBase):
         return item
 
     def _reason(self, error: BaseException) -> str:
-        """One line. Of whatever an HTTP client could not do, fsspec only repeats the address."""
+        """One line. fsspec's own error may only repeat the address; its cause tells more."""
         if str(error) == self.address and error.__cause__ is not None:
             error = error.__cause__
-        said = str(error).strip().splitlines()
-        return f"{type(error).__name__}, {said[0]}" if said else type(error).__name__
+        lines = str(error).strip().splitlines()
+        return f"{type(error).__name__}, {lines[0]}" if lines else type(error).__name__
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if not self.left and not self.ended:
-            self.left = memoryview(self._next())
-        count = min(len(buffer), len(self.left))
-        buffer[:count], self.left = self.left[:count], self.left[count:]
+        if not self.rest and not self.ended:
+            self.rest = memoryview(self._next())
+        count = min(len(buffer), len(self.rest))
+        buffer[:count], self.rest = self.rest[:count], self.rest[count:]
         return count
 
     def stop(self) -> None:
@@ -178,8 +180,10 @@ class _Ahead(io.RawIOBase):
 
 
 @contextmanager
-def _ahead(address: str, origin: _Remote | _Command, patience: Patience) -> Iterator[IO[bytes]]:
-    raw = _Ahead(address, origin, patience)
+def _read_ahead(
+    address: str, origin: _Remote | _Command, timeouts: Timeouts
+) -> Iterator[IO[bytes]]:
+    raw = _ReadAhead(address, origin, timeouts)
     try:
         yield io.BufferedReader(raw, CHUNK)
     finally:

@@ -1,8 +1,8 @@
-"""From a file's bytes to a square picture in [-1, 1], every choice on the way stated.
+"""Decodes the bytes of a file into a square picture in [-1, 1].
 
-The EXIF orientation is applied, transparency lies over white, palettes and greyscale become RGB,
-of an animation the first frame counts, and colour profiles are not converted. The shorter side is
-resized with an antialiasing filter of PIL, then the centre is cropped. Nothing is ever enlarged.
+The EXIF orientation is applied, transparency is composed over white, palettes and greyscale become
+RGB, an animation's first frame is taken, and colour profiles are ignored. The shorter side is
+resized with an antialiasing filter of PIL, then the centre is cropped. Nothing is enlarged.
 """
 
 import io
@@ -15,11 +15,11 @@ from PIL import Image, ImageOps
 from datamodules.sources.source import BadRecordError, LeftOutError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-"""No others: PIL would run Ghostscript on whatever calls itself a picture on the web."""
+"""Only these: for others PIL may run Ghostscript on untrusted data."""
 
 
 class Filter(Enum):
-    """PIL's filters that widen as they shrink, that is, antialias. NEAREST does not."""
+    """PIL's antialiasing filters; NEAREST is none."""
 
     BOX = Image.Resampling.BOX
     BILINEAR = Image.Resampling.BILINEAR
@@ -28,16 +28,16 @@ class Filter(Enum):
     LANCZOS = Image.Resampling.LANCZOS
 
 
-def cropped(side: int, resize: Filter) -> str:
-    """What `square` does, as a name: crop256-lanczos."""
+def crop_name(side: int, resize: Filter) -> str:
+    """The name of what `square` does, such as crop256-lanczos."""
     return f"crop{side}-{resize.name.lower()}"
 
 
 def decode(data: bytes, min_side: int = 1) -> Image.Image:
-    """An upright RGB picture of 8 bits a channel.
+    """An upright RGB picture with 8 bits a channel.
 
-    BadRecordError if it cannot be decoded; LeftOutError, before the pixels are decoded, if its
-    shorter side is under `min_side`.
+    Raises BadRecordError if it cannot be decoded, and LeftOutError, before decoding its pixels, if
+    its shorter side is under `min_side` pixels.
     """
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -47,10 +47,8 @@ def decode(data: bytes, min_side: int = 1) -> Image.Image:
     except MemoryError:
         raise
     except Exception as error:  # damaged bytes make decoders raise almost anything
-        said = str(error).splitlines()
-        raise BadRecordError(
-            f"undecodable picture: {said[0] if said else type(error).__name__}"
-        ) from error
+        text = str(error) or type(error).__name__
+        raise BadRecordError(f"undecodable picture: {text.splitlines()[0]}") from error
     raise LeftOutError(f"shorter side under {min_side}")
 
 
@@ -69,9 +67,9 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
 
 def square(picture: Image.Image, side: int, resize: Filter) -> NDArray[np.float32]:
-    """[3, side, side] in [-1, 1]: the shorter side resized to `side`, then the centre.
+    """The picture [3, side, side] in [-1, 1]: shorter side resized to `side`, centre cropped.
 
-    ValueError for a picture that would have to be enlarged.
+    Raises ValueError for a picture that would have to be enlarged.
     """
     width, height = picture.size
     shorter = min(width, height)
@@ -86,5 +84,5 @@ def square(picture: Image.Image, side: int, resize: Filter) -> NDArray[np.float3
 
 
 def scaled(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """0 to 255 as -1 to 1: x / 127.5 - 1."""
+    """Pixels [...] from 0 to 255 as x / 127.5 - 1 [...], from -1 to 1."""
     return np.ascontiguousarray(pixels.astype(np.float32) / np.float32(127.5) - np.float32(1))

@@ -1,7 +1,7 @@
 """Samples of a webdataset shard, streamed: consecutive files of a tar that share a key.
 
-Not webdataset's own iterators: they take a shard cut off between two files, or a command that
-fails, for a shorter shard, and they stop at a duplicated key.
+webdataset's own iterators are not used. They accept a truncated shard or a failed command as a
+shorter shard, and they stop at a duplicated key.
 """
 
 import tarfile
@@ -10,15 +10,15 @@ from collections.abc import Iterator
 
 from webdataset.tariterators import base_plus_ext
 
-from datamodules.sources.opening import CHUNK, opened
+from datamodules.sources.opening import CHUNK, open_address
 from datamodules.sources.source import SourceError
 
 Files = dict[str, bytes]
-"""Contents by suffix, in lower case: jpg, txt, json."""
+"""The contents of a sample's files, by lower-case suffix: jpg, txt, json."""
 
 
 class _Header(tarfile.TarInfo):
-    """A header that may only be missing after the mark that ends an archive."""
+    """A header that may be missing only after the archive's end marker."""
 
     @classmethod
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> "_Header":
@@ -26,20 +26,20 @@ class _Header(tarfile.TarInfo):
             return super().fromtarfile(tarfile_)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
-        except tarfile.HeaderError as error:  # tarfile itself takes these for the end
+        except tarfile.HeaderError as error:  # tarfile itself would end the archive here
             raise tarfile.ReadError(f"{error}, before the end of the archive") from error
 
 
 def samples(address: str) -> Iterator[tuple[str, Files]]:
-    """(key, files) in the shard's order; a repeated key comes again.
+    """(key, files) in the shard's order; a repeated key is returned again.
 
-    SourceError, naming the shard, if it cannot be opened, is damaged or is cut short.
+    Raises SourceError, naming the shard, if it cannot be opened or is damaged or truncated.
     """
-    with opened(address) as stream:
+    with open_address(address) as stream:
         try:
             with tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Header) as tar:
                 yield from _grouped(tar)
-            while stream.read(CHUNK):  # to the end, where a failed command says so
+            while stream.read(CHUNK):  # a failed command raises at the end
                 pass
         except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
             raise SourceError(
@@ -48,21 +48,21 @@ def samples(address: str) -> Iterator[tuple[str, Files]]:
 
 
 def _grouped(tar: tarfile.TarFile) -> Iterator[tuple[str, Files]]:
-    held: str | None = None
+    current: str | None = None
     files: Files = {}
     for key, suffix, content in _files(tar):
-        if key != held or suffix in files:
-            if held is not None:
-                yield held, files
-            held, files = key, {}
+        if key != current or suffix in files:
+            if current is not None:
+                yield current, files
+            current, files = key, {}
         files[suffix] = content
-    if held is not None:
-        yield held, files
+    if current is not None:
+        yield current, files
 
 
 def _files(tar: tarfile.TarFile) -> Iterator[tuple[str, str, bytes]]:
     while (member := tar.next()) is not None:
-        # tarfile would remember every header it has read.
+        # Otherwise tarfile keeps every header in memory.
         tar.members.clear()  # type: ignore[attr-defined]
         key, suffix = base_plus_ext(member.name.removeprefix("./"))
         file = tar.extractfile(member) if member.isreg() and key is not None else None

@@ -1,7 +1,6 @@
-"""Captioned clips: a folder of files, or image-text shards that hold clips instead of pictures.
+"""Captioned clips, in a folder of files or in shards as video2dataset writes them.
 
-A source of clips has `frames`, their number T, beside what every source has, and its `images` are
-[N, 3, T, H, W] float32 in [-1, 1].
+The `images` of their records are clips, [N, 3, T, H, W] float32 in [-1, 1].
 """
 
 import io
@@ -15,23 +14,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.sources.clips import SUFFIXES, clip
+from datamodules.sources.clips import SUFFIXES, decode_clip
 from datamodules.sources.folder import Folder
-from datamodules.sources.imagetext import ImageText, first
-from datamodules.sources.source import BadRecordError, Captioned, SourceError, Split, captioned
+from datamodules.sources.imagetext import ImageText, first_file
+from datamodules.sources.reading import Captioned, checked_caption
+from datamodules.sources.source import BadRecordError, SourceError, Split
 from datamodules.sources.tars import Files
 
 
 @dataclass(frozen=True)
 class VideoText(Folder):
-    """The clips below `root`, each known by its path there. Captions come from `<name>.txt` beside
-    `<name>.mp4`, or else are the file's name, without its ending, as it is.
+    """The clips below `root`; a key is a path there.
 
-    Splits, parts and identity are as in Folder: `name` says whose clips these are.
+    The caption of `<name>.mp4` is in `<name>.txt`, or else is the name itself. Splits, parts and
+    identity are those of Folder. Raises ValueError for frames or a rate that make no clip.
 
-    frames, rate: how many frames a clip has, and how many a second are taken. The paper states
-        neither; 33 are 9 of the HunyuanVAE's latent frames, at 24 a second 1.4 s.
-    image, resize, min_side: of every frame, as of a picture.
+    frames: T, the frames of a clip.  rate: frames a second. Paris 2.0 states neither; 33 frames are
+        9 latent frames of the HunyuanVAE, and at 24 a second 1.4 s.
+    image, resize, min_side: of every frame, as for pictures in Folder.
     """
 
     frames: int = 33
@@ -46,38 +46,38 @@ class VideoText(Folder):
         return f"{super().preparation}-{self.frames}x{self.rate:g}fps"
 
     def locate(self) -> None:
-        """SourceError if there is no clip."""
+        """Raise SourceError if there is no clip."""
         next(self._clips())
 
     def expected(self, split: Split) -> int:
         return round(self.share(split) * sum(1 for _ in self._clips()))
 
     def _clips(self) -> Iterator[str]:
-        """The keys of all clips, in one order on every machine. SourceError if there is none."""
-        root, found = Path(self.root).expanduser(), False
+        """The keys of all clips, in the same order on every machine. SourceError if none."""
+        root, empty = Path(self.root).expanduser(), True
         for folder, below, names in os.walk(root):
             below.sort()
             for name in sorted(names):
                 if name.lower().endswith(ENDINGS):
-                    found = True
+                    empty = False
                     yield (Path(folder) / name).relative_to(root).as_posix()
-        if not found:
+        if empty:
             raise SourceError(f"no clip ({', '.join(ENDINGS)}) in {root}")
 
     def _entries(self, split: Split, part: str) -> Iterator[tuple[str, Callable[[], Captioned]]]:
         for key in self._clips():
-            if self.place(key) == (split, part):
+            if self.split_and_part(key) == (split, part):
                 yield key, partial(self._clip, Path(self.root).expanduser() / key)
 
     def _clip(self, path: Path) -> Captioned:
-        beside = path.with_suffix(".txt")
-        if path.exists() and not path.is_file():  # opening a pipe would wait for who writes into it
+        text = path.with_suffix(".txt")
+        if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
             raise BadRecordError("no regular file")
         try:
-            caption = captioned(beside.read_text("utf-8") if beside.is_file() else path.stem)
+            caption = checked_caption(text.read_text("utf-8") if text.is_file() else path.stem)
             with open(path, "rb") as file:
                 smallest = max(self.image, self.min_side)
-                return clip(
+                return decode_clip(
                     file, self.frames, self.rate, self.image, self.resize, smallest
                 ), caption
         except UnicodeDecodeError as error:
@@ -88,8 +88,10 @@ class VideoText(Folder):
 
 @dataclass(frozen=True)
 class VideoShards(ImageText):
-    """ImageText whose records hold a clip, .mp4 beside .txt and .json, as video2dataset writes
-    them. frames, rate: as of VideoText."""
+    """Shards with an .mp4, a .txt and a .json for each record, as video2dataset writes them.
+
+    frames, rate: as for VideoText; all other fields as for ImageText.
+    """
 
     frames: int = 33
     rate: float = 24.0
@@ -103,8 +105,11 @@ class VideoShards(ImageText):
         return f"{super().preparation}-{self.frames}x{self.rate:g}fps"
 
     def _picture(self, files: Files) -> NDArray[np.float32]:
-        file, smallest = io.BytesIO(first(files, SUFFIXES, "clip")), max(self.image, self.min_side)
-        return clip(file, self.frames, self.rate, self.image, self.resize, smallest)
+        file, smallest = (
+            io.BytesIO(first_file(files, SUFFIXES, "clip")),
+            max(self.image, self.min_side),
+        )
+        return decode_clip(file, self.frames, self.rate, self.image, self.resize, smallest)
 
 
 ENDINGS = tuple(f".{suffix}" for suffix in SUFFIXES)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.clusters import ROWS, FineMethod, assignment_file, partition, unit
+from datamodules.clusters import ROWS, FineMethod, assignment_file, partition, unit_rows
 from experiments.pipeline.launch import local
 from experiments.pipeline.stage import Measurement, Stage
 from experiments.pipeline.store import Context, Store
@@ -49,9 +49,9 @@ class Planted(Stage):
     def centres(self) -> Array:
         """The finer directions [directions, width], by falling weight."""
         g = np.random.default_rng(self.seed)
-        groups = unit(g.normal(size=(self.groups, self.width)))
-        around = unit(g.normal(size=(self.directions, self.width)))
-        return unit(groups[np.arange(self.directions) % self.groups] + self.spread * around)
+        groups = unit_rows(g.normal(size=(self.groups, self.width)))
+        around = unit_rows(g.normal(size=(self.directions, self.width)))
+        return unit_rows(groups[np.arange(self.directions) % self.groups] + self.spread * around)
 
     def make(self, folder: Path, context: Context) -> None:
         centres, weight = self.centres, np.arange(1, self.directions + 1) ** -0.5
@@ -124,9 +124,9 @@ def mapped(paths: Sequence[Path]) -> list[Array]:
 
 def distance(parts: Sequence[Array], centroids: Array) -> float:
     """The mean cosine distance of the features in `parts` to their nearest centroid."""
-    towards = unit(centroids).T
+    towards = unit_rows(centroids).T
     blocks = (part[i : i + ROWS] for part in parts for i in range(0, len(part), ROWS))
-    near = sum((unit(block) @ towards).max(axis=1).sum(dtype=np.float64) for block in blocks)
+    near = sum((unit_rows(block) @ towards).max(axis=1).sum(dtype=np.float64) for block in blocks)
     return float(1 - near / sum(map(len, parts)))
 
 

@@ -10,7 +10,7 @@ from functools import singledispatch
 
 import torch
 
-from datamodules.sources.source import picture
+from datamodules.sources.source import record_shape
 from experiments.measures import encoding
 from experiments.measures.resources import (
     Precision,
@@ -66,7 +66,7 @@ def _sizes(stage: Encode) -> dict[str, float]:
     text = stage.text
     said = {"tokens": 2 * text.length * text.width, "pooled": 2 * text.pooled}
     return {
-        "latent": two * math.prod(stage.latents.shape(picture(stage.source))),
+        "latent": two * math.prod(stage.latents.shape(record_shape(stage.source))),
         **(said if text.cached else {"ids": 8 * text.length}),
     }
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from datamodules.encoders.encoder import CPU
 from datamodules.sources.digits import WORDS
 from datamodules.sources.moving_digits import CAPTIONS, MOTIONS, MovingDigits
-from datamodules.sources.source import Split, picture
+from datamodules.sources.source import Split, record_shape
 from experiments.pipeline.build import SAMPLING, run_seed
 from experiments.pipeline.files import read_json
 from experiments.pipeline.store import Context, Store
@@ -61,7 +61,7 @@ class MovingDigitsJudge(ClipJudging):
         return 0.07 * self.steps
 
     def make(self, folder: Path, context: Context) -> None:
-        shape = picture(self.source)
+        shape = record_shape(self.source)
         judge = train_judge(self._batch, shape, len(WORDS), len(MOTIONS), self.steps, self.seed)
         save_weights(judge, folder / "weights.safetensors")
         heldout = self.source.read(Split.HELDOUT)
@@ -79,7 +79,7 @@ class MovingDigitsJudge(ClipJudging):
         return drawn.clips, drawn.labels // len(MOTIONS), drawn.labels % len(MOTIONS)
 
     def load(self, store: Store) -> MovingJudge:
-        judge = MovingJudge(picture(self.source), len(WORDS), len(MOTIONS))
+        judge = MovingJudge(record_shape(self.source), len(WORDS), len(MOTIONS))
         load_trained(judge, self, store)
         return judge.eval().requires_grad_(False)
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.sources.source import Refused, Source, Split
+from datamodules.sources.source import RecordCounts, Source, Split
 from experiments.pipeline.store import Context, Store
 from experiments.scores.judge import Judging
 from experiments.stages.parts import BATCH
@@ -76,7 +76,7 @@ class PublishedMetrics(Judging):
 
     def _heldout(self) -> Iterator[NDArray[np.uint8]]:
         """The first n pictures of the split, or all if it has fewer."""
-        refused, left = Refused(), self.n
+        refused, left = RecordCounts(), self.n
         for part in self.source.parts(Split.HELDOUT):
             for records in self.source.batches(Split.HELDOUT, part, BATCH, refused):
                 refused.check()

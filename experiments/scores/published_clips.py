@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.sources.source import Refused, SourceError, Split, VideoSource
+from datamodules.sources.source import RecordCounts, SourceError, Split, VideoSource
 from experiments.pipeline.store import Context
 from experiments.scores.clips import ClipJudging, Each
 from experiments.stages.parts import BATCH
@@ -47,7 +47,7 @@ class PublishedClips(ClipJudging):
         return f"I3D features of {self.n} held-out clips"
 
     def make(self, folder: Path, context: Context) -> None:
-        found, refused, size = list[NDArray[np.float32]](), Refused(), self._size
+        found, refused, size = list[NDArray[np.float32]](), RecordCounts(), self._size
         for part in self.source.parts(Split.HELDOUT):
             for records in self.source.batches(Split.HELDOUT, part, size, refused):
                 clips = to_uint8(records.images)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from datamodules.encoders.encoder import CPU
 from datamodules.sources.digits import Digits
-from datamodules.sources.source import Refused, Source, Split
+from datamodules.sources.source import RecordCounts, Source, Split
 from experiments.pipeline.build import SAMPLING
 from experiments.pipeline.files import read_json
 from experiments.pipeline.stage import Measurement, Stage
@@ -168,7 +168,7 @@ class Real(Pictures):
 
     def _any(self) -> tuple[NDArray[np.uint8], list[str]]:
         """Pictures without labels: those of parts drawn by seed, as bytes, for they are many."""
-        source, refused = self.shards.source, Refused()
+        source, refused = self.shards.source, RecordCounts()
         found, captions = list[NDArray[np.uint8]](), list[str]()
         parts = source.parts(Split.TRAIN)
         for i in np.random.default_rng([self.seed, SAMPLING]).permutation(len(parts)):

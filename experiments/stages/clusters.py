@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from datamodules.clusters import FineMethod, Lloyd, assignment_file, nearest, partition
 from datamodules.encoders.encoder import CPU, FeatureEncoder, LatentEncoder, TextEncoder
-from datamodules.latents import ALL, Heldout, Latents
+from datamodules.latents import ALL, Latents, ValidationBatches
 from datamodules.shards import ClusterWriter, read_index
-from datamodules.sources.source import BAD_SHARE, Refused, Source, Split
+from datamodules.sources.source import BAD_SHARE, RecordCounts, Source, Split
 from experiments.pipeline.files import read_json
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
@@ -61,13 +61,13 @@ class Encode(Stage):
         parts = self.source.parts(self.split)
         hidden = context.bar is None or len(parts) == 1
         bar = tqdm(parts, desc=self.label, position=context.bar, disable=hidden, leave=False)
-        refused = Refused()
+        refused = RecordCounts()
         for i, part in enumerate(bar):
             if not (folder / f"{i:05d}.json").exists():
                 encode_part(self, folder, i, part, context.torch_device)
             refused.add(read_refused(read_json(folder / f"{i:05d}.json")["refused"]))
             refused.check(self.bad_share)
-        (folder / "refused.json").write_text(json.dumps(refused.told(), indent=1) + "\n")
+        (folder / "refused.json").write_text(json.dumps(refused.as_json(), indent=1) + "\n")
 
     def parts(self, store: Store) -> "list[Part]":
         """Every part that holds a picture, in the order of the source."""
@@ -201,7 +201,7 @@ class Shards(Corpus):
         optim: Optim,
         seed: int,
         rows: slice = ALL,
-        heldout: Heldout | None = None,
+        heldout: ValidationBatches | None = None,
     ) -> Latents:
         folders, text, every = self.folders(store, clusters), self.text, optim.accumulate
         said = text.length * text.width if text.cached else text.length

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.encoders.encoder import LatentEncoder, TextEncoder
-from datamodules.latents import ALL, Heldout
-from datamodules.sources.source import Source, picture
+from datamodules.latents import ALL, ValidationBatches
+from datamodules.sources.source import Source, record_shape
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Store
 from modules.training import Optim
@@ -39,7 +39,7 @@ class Corpus(Stage):
     @property
     def latent_shape(self) -> tuple[int, ...]:
         """(C, H, W), or (C, T, H, W), of what the experts see."""
-        return self.latents.shape(picture(self.source))
+        return self.latents.shape(record_shape(self.source))
 
     def placed(self) -> tuple[Stage, ...]:
         """What has to be made for `heldout_clusters`."""
@@ -60,7 +60,7 @@ class Corpus(Stage):
         optim: Optim,
         seed: int,
         rows: slice = ALL,
-        heldout: Heldout | None = None,
+        heldout: ValidationBatches | None = None,
     ) -> L.LightningDataModule:
         """Training batches of these clusters alone: of every batch the given rows."""
         raise NotImplementedError

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from datamodules.latents import Heldout
+from datamodules.latents import ValidationBatches
 from experiments.pipeline.build import CONTINUED, EXPERT, ROUTER, run_seed
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
@@ -76,12 +76,12 @@ class Validation:
         if self.every < 1 or self.draws < 1:
             raise ValueError(f"every {self.every} and draws {self.draws} must be positive")
 
-    def heldout(self, store: Store, clusters: Sequence[int]) -> Heldout:
+    def heldout(self, store: Store, clusters: Sequence[int]) -> ValidationBatches:
         """The pictures of those clusters. ValueError if there are none."""
         data = self.encoded.load(store)
         rows = torch.isin(data["cluster"], torch.tensor(clusters)).nonzero().flatten()
         mine = {key: data[key][rows] for key in ("x0", "tokens", "pooled")}
-        return Heldout(mine, rows, self.draws, self.seed, VALIDATION_BATCH)
+        return ValidationBatches(mine, rows, self.draws, self.seed, VALIDATION_BATCH)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.sources.source import Refused
+from datamodules.sources.source import RecordCounts
 from experiments.pipeline.files import read_json, write_whole
 from experiments.pipeline.store import Store
 
@@ -51,15 +51,15 @@ class Part:
             yield {"__key__": key, "caption.txt": about["captions"][i], **row}
 
 
-def read_refused(told: dict[str, Any]) -> Refused:
+def read_refused(told: dict[str, Any]) -> RecordCounts:
     """What became of a part's records, from JSON."""
     bad = [(key, reason) for key, reason in told["bad"]]
-    return Refused(told["kept"], bad, Counter(told["left_out"]))
+    return RecordCounts(told["kept"], bad, Counter(told["left_out"]))
 
 
 def encode_part(stage: "Encode", folder: Path, i: int, part: str, device: torch.device) -> None:
     """Encode the i-th part of the source, and write it into `folder`."""
-    refused = Refused()
+    refused = RecordCounts()
     found: dict[str, list[Array]] = {}
     keys: list[str] = []
     captions: list[str] = []
@@ -80,7 +80,7 @@ def encode_part(stage: "Encode", folder: Path, i: int, part: str, device: torch.
     for name, arrays in found.items():
         np.save(folder / f"{i:05d}.{name}.npy", np.concatenate(arrays))
     about = {
-        **{"part": part, "refused": refused.told()},
+        **{"part": part, "refused": refused.as_json()},
         **{"keys": keys, "captions": captions, "labels": labels},
     }
     write_whole(folder / f"{i:05d}.json", json.dumps(about).encode())  # last: it is complete

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.encoders.encoder import FeatureEncoder, LatentEncoder, TextEncoder
-from datamodules.latents import ALL, Heldout
+from datamodules.latents import ALL, ValidationBatches
 from datamodules.sources.source import Split
-from datamodules.streams import Drawing, DrawingSource, Said
+from datamodules.streams import DrawingSource, DrawnClipData, EncodedCaptions
 from experiments.pipeline.store import Context, Store
 from experiments.stages.clusters import Encode
 from experiments.stages.corpus import Corpus
@@ -61,11 +61,13 @@ class Streamed(Corpus):
         optim: Optim,
         seed: int,
         rows: slice = ALL,
-        heldout: Heldout | None = None,
-    ) -> Drawing:
+        heldout: ValidationBatches | None = None,
+    ) -> DrawnClipData:
         names = ("tokens.npy", "pooled.npy")
-        said = Said(*(torch.from_numpy(np.load(store.file(self, name))) for name in names))
-        return Drawing(
-            self.source, clusters, said, self.latents, self.features,
+        captions = EncodedCaptions(
+            *(torch.from_numpy(np.load(store.file(self, name))) for name in names)
+        )
+        return DrawnClipData(
+            self.source, clusters, captions, self.latents, self.features,
             optim.batch, optim.steps, seed, optim.accumulate, heldout, rows,
         )  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from datamodules.clusters import Faiss, Lloyd, MiniBatch, nearest, partition, unit
+from datamodules.clusters import Faiss, Lloyd, MiniBatch, nearest, partition, unit_rows
 
 SIZES = (17, 40, 25)
 
@@ -134,7 +134,7 @@ def in_parts(features, sizes, folder):
 
 def inertia(features, centroids):
     """The mean squared distance of unit features to their nearest centroid."""
-    return float((cdist(unit(features), centroids).min(axis=1) ** 2).mean())
+    return float((cdist(unit_rows(features), centroids).min(axis=1) ** 2).mean())
 
 
 @pytest.mark.parametrize("method", [Lloyd(), MiniBatch(batch=32), MiniBatch(batch=4096)], ids=repr)
@@ -148,7 +148,7 @@ def test_parts_are_clustered_as_a_whole(tmp_path, method):
 def test_small_batches_come_near_to_the_whole(tmp_path):
     """kills: one batch seen again and again, batches of one part alone, centroids of no norm."""
     g = np.random.default_rng(0)
-    centres = unit(g.normal(size=(24, 16)))
+    centres = unit_rows(g.normal(size=(24, 16)))
     features = (np.repeat(centres, 250, 0) + 0.15 * g.normal(size=(6000, 16))).astype(np.float32)
     parts = in_parts(features, (1000,) * 6, tmp_path)  # in order of their centres: the worst case
     full = inertia(features, Lloyd().centroids(parts, 24, 0))

@@ -14,7 +14,7 @@ from datamodules.encoders.first_frame import FirstFrame
 from datamodules.encoders.words import Words
 from datamodules.sources.moving_digits import CAPTIONS, MOTIONS, MovingDigits
 from datamodules.sources.source import Split
-from datamodules.streams import Drawing, Said
+from datamodules.streams import DrawnClipData, EncodedCaptions
 from experiments.recipes import clips as recipes
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.stages.clusters import Shards
@@ -24,12 +24,12 @@ from tests.helpers.stages import make
 
 SCALE = VIDEO_SCALES["smoke"]
 SOURCE = MovingDigits(held=12)
-SAID = Said(*map(torch.from_numpy, Words().encode(list(CAPTIONS))))
+SAID = EncodedCaptions(*map(torch.from_numpy, Words().encode(list(CAPTIONS))))
 
 
 def stream(clusters=(0, 1, 2), seed=3, rows=slice(None), accumulate=1, steps=4, source=SOURCE):
     features = FirstFrame(PixelFeatures())
-    return Drawing(
+    return DrawnClipData(
         source, clusters, SAID, CausalPatches(), features, 12, steps, seed, accumulate, None, rows
     )
 

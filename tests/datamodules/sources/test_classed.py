@@ -12,7 +12,7 @@ import pytest
 from torchvision import datasets
 
 from datamodules.sources.classed import CIFAR10, FashionMNIST
-from datamodules.sources.source import Refused, SourceError, Split
+from datamodules.sources.source import RecordCounts, SourceError, Split
 from modules.codec import encode
 from tests.helpers.assets import asset
 
@@ -126,12 +126,12 @@ def test_captions_name_their_class_in_four_phrasings(source):
     """kills: words out of order, one phrasing for all, or a phrasing that gives the label away."""
     r = source.read(Split.TRAIN)
     for key, label, caption in zip(r.keys, r.labels, r.captions, strict=True):
-        named = [k for k, thing in enumerate(source.things) if thing in caption]
-        assert max(named, key=lambda k: len(source.things[k])) == label
+        named = [k for k, thing in enumerate(source.class_names) if thing in caption]
+        assert max(named, key=lambda k: len(source.class_names[k])) == label
         assert caption == source.caption(place(key), label)
     assert len({source.caption(i, 0) for i in range(100)}) == 4
-    assert len(set(source.things)) == source.classes == 10
-    for thing in source.things:
+    assert len(set(source.class_names)) == source.classes == 10
+    for thing in source.class_names:
         article, word = thing.split()[:2]
         assert article == ("an" if word[0] in "aeiou" else "a")
 
@@ -143,7 +143,7 @@ def test_classes_are_torchvisions_in_its_order():
         (FashionMNIST, datasets.FashionMNIST.classes),
         (CIFAR10, CIFAR10_CLASSES),
     ):
-        for thing, name in zip(ours.things, theirs, strict=True):
+        for thing, name in zip(ours.class_names, theirs, strict=True):
             assert thing.endswith(shown.get(name, name.lower()))
 
 
@@ -152,13 +152,13 @@ def test_parts_in_batches_are_the_split(source, size, monkeypatch):
     """kills: a part that runs into the next split, or a batch lost between parts."""
     whole = source.read(Split.JUDGE)
     monkeypatch.setattr("datamodules.sources.classed.PART", 15)
-    parts, refused = source.parts(Split.JUDGE), Refused()
+    parts, refused = source.parts(Split.JUDGE), RecordCounts()
     assert parts == tuple(f"{i:05d}" for i in range(source.train, source.train + 40, 15))
     batches = [b for part in parts for b in source.batches(Split.JUDGE, part, size, refused)]
     assert [key for b in batches for key in b.keys] == whole.keys
     assert np.array_equal(np.concatenate([b.images for b in batches]), whole.images)
     assert [c for b in batches for c in b.captions] == whole.captions
-    assert refused == Refused(kept=40)
+    assert refused == RecordCounts(kept=40)
     with pytest.raises(ValueError, match="no part"):
         source.batches(Split.JUDGE, "00000", size, refused)
 
@@ -200,7 +200,7 @@ def test_nothing_is_downloaded_unasked(kind, tmp_path, monkeypatch):
 
 def test_a_download_that_is_not_answered_is_given_up(tmp_path, monkeypatch):
     """kills: torchvision's patience, which has no end; a limit left set for the process."""
-    monkeypatch.setattr("datamodules.sources.classed.PATIENCE", 0.3)
+    monkeypatch.setattr("datamodules.sources.classed.DOWNLOAD_TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as server:
         mirror = f"http://127.0.0.1:{server.getsockname()[1]}/"
         monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [mirror])
@@ -229,7 +229,7 @@ def test_a_damaged_file_is_named(fashion, tmp_path, damage, monkeypatch):
 def test_fashion_mnist_itself():
     """kills: what holds only of files made here. The mean of its training pixels is .2860."""
     source = FashionMNIST(data_root=str(asset("data")))
-    total, labels, wordings, refused = 0.0, [], set(), Refused()
+    total, labels, wordings, refused = 0.0, [], set(), RecordCounts()
     for split in (Split.TRAIN, Split.JUDGE):
         for part in source.parts(split):
             for batch in source.batches(split, part, 500, refused):
@@ -241,6 +241,6 @@ def test_fashion_mnist_itself():
     assert total / (60_000 * 28 * 28) == pytest.approx(0.2860, abs=5e-5)
     assert np.bincount(labels).tolist() == [6000] * 10
     assert len(wordings) == 40
-    assert refused == Refused(kept=60_000)
+    assert refused == RecordCounts(kept=60_000)
     heldout = source.read(Split.HELDOUT)
     assert np.bincount(heldout.labels).tolist() == [1000] * 10

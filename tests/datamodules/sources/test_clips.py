@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.sources.clips import clip
+from datamodules.sources.clips import decode_clip
 from datamodules.sources.pictures import Filter, square
 from datamodules.sources.source import BadRecordError, LeftOutError
 from tests.helpers.videos import grey, ramp, write
@@ -15,7 +15,7 @@ from tests.helpers.videos import grey, ramp, write
 
 def read(path, frames, rate, side=16, **changed):
     with open(path, "rb") as file:
-        return clip(file, frames, rate, side, **{"resize": Filter.LANCZOS, **changed})
+        return decode_clip(file, frames, rate, side, **{"resize": Filter.LANCZOS, **changed})
 
 
 def levels(found):
@@ -117,7 +117,7 @@ def test_damaged_bytes_are_a_bad_record(tmp_path):
     """kills: another exception, concealed damage taken for frames, a cut file for a short one."""
     for name, data in damaged(tmp_path / "a.mp4").items():
         with pytest.raises(BadRecordError, match=r"undecodable|cut short|damaged") as caught:
-            clip(io.BytesIO(bytes(data)), 40, 24, 16, Filter.LANCZOS)
+            decode_clip(io.BytesIO(bytes(data)), 40, 24, 16, Filter.LANCZOS)
         assert "\n" not in str(caught.value), name
 
 
@@ -126,7 +126,7 @@ def test_a_list_of_clips_opens_none(tmp_path, monkeypatch):
     write(tmp_path / "a.mp4", [grey(1)] * 3)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadRecordError, match="undecodable"):
-        clip(io.BytesIO(b"ffconcat version 1.0\nfile a.mp4\n"), 1, 24, 16, Filter.LANCZOS)
+        decode_clip(io.BytesIO(b"ffconcat version 1.0\nfile a.mp4\n"), 1, 24, 16, Filter.LANCZOS)
 
 
 def test_a_cut_between_two_frames_is_no_short_clip(tmp_path, monkeypatch):
@@ -159,15 +159,15 @@ def test_nothing_is_decoded_after_the_last_frame(tmp_path):
     """kills: a clip decoded to its end for its first frames: here the end is not there."""
     data = write(tmp_path / "a.mp4", list(NOISE), tune="zerolatency").read_bytes()
     half = data[: len(data) // 2]
-    found = clip(io.BytesIO(half), 9, 24, 16, Filter.LANCZOS)
+    found = decode_clip(io.BytesIO(half), 9, 24, 16, Filter.LANCZOS)
     assert np.array_equal(found, scaled_centre(NOISE[:9]))
     with pytest.raises(BadRecordError):
-        clip(io.BytesIO(half), 40, 24, 16, Filter.LANCZOS)
+        decode_clip(io.BytesIO(half), 40, 24, 16, Filter.LANCZOS)
 
 
 def test_a_clip_known_to_be_short_is_not_decoded(tmp_path, monkeypatch):
     """kills: hours of short clips decoded to be left out."""
-    monkeypatch.setattr("datamodules.sources.clips._timed", None)
+    monkeypatch.setattr("datamodules.sources.clips._timed_frames", None)
     with pytest.raises(LeftOutError):
         read(write(tmp_path / "a.mp4", [grey(i) for i in range(10)]), 100, 24)
 

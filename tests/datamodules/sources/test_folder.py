@@ -8,7 +8,7 @@ from PIL import Image
 
 from datamodules.shards import read_index, read_shard
 from datamodules.sources.folder import Folder
-from datamodules.sources.source import Refused, SourceError, Split
+from datamodules.sources.source import RecordCounts, SourceError, Split
 from modules.codec import encode
 from tests.helpers.assets import asset
 from tests.helpers.files import write_cluster
@@ -31,7 +31,7 @@ def folder(root, **changed):
 
 def everything(source, size=16):
     """{key: split and part}, and what was refused in all."""
-    refused, where = Refused(), {}
+    refused, where = RecordCounts(), {}
     for split in Split:
         for part in source.parts(split):
             for batch in source.batches(split, part, size, refused):
@@ -44,7 +44,7 @@ def test_every_picture_is_in_one_split_with_its_caption(tmp_path):
     """kills: a picture in two splits or parts or in none, captions and pictures out of step."""
     source = folder(fill(tmp_path, 200))
     where, refused = everything(source)
-    assert len(where) == refused.kept == refused.seen == 200
+    assert len(where) == refused.kept == refused.total == 200
     for split in Split:
         read = source.read(split)
         assert read.keys == [k for k in read.keys if where[k][0] is split]
@@ -66,20 +66,20 @@ def test_adding_pictures_moves_no_other(tmp_path):
     after, _ = everything(folder(tmp_path))
     assert before.items() <= after.items()
     assert len(after) == 120
-    assert folder(tmp_path).place("png/1f600.png") == (Split.TRAIN, "7")
-    assert folder(tmp_path).place("cats/1.png") == (Split.HELDOUT, "5")
+    assert folder(tmp_path).split_and_part("png/1f600.png") == (Split.TRAIN, "7")
+    assert folder(tmp_path).split_and_part("cats/1.png") == (Split.HELDOUT, "5")
 
 
 def test_shares_are_about_those_asked_and_the_heldout_stay_held_out():
     """kills: shares swapped, a hash that is not uniform, held-out pictures trained on."""
     keys = [f"{i}.png" for i in range(20_000)]
     one, two = Folder("a", judge=0.2, heldout=0.1), Folder("a", judge=0.0, heldout=0.1)
-    splits = [one.place(key)[0] for key in keys]
+    splits = [one.split_and_part(key)[0] for key in keys]
     for split, share in {Split.TRAIN: 0.7, Split.JUDGE: 0.2, Split.HELDOUT: 0.1}.items():
         assert splits.count(split) / 20_000 == pytest.approx(share, abs=0.012)  # four deviations
-    other = [two.place(key)[0] for key in keys]
+    other = [two.split_and_part(key)[0] for key in keys]
     assert [s is Split.HELDOUT for s in splits] == [s is Split.HELDOUT for s in other]
-    parts = np.unique([int(one.place(key)[1], 16) for key in keys], return_counts=True)[1]
+    parts = np.unique([int(one.split_and_part(key)[1], 16) for key in keys], return_counts=True)[1]
     assert len(parts) == 16
     assert parts / 1250 == pytest.approx(1, abs=0.13)
 
@@ -144,7 +144,7 @@ def test_no_list_is_an_error_that_says_so(tmp_path):
     with pytest.raises(SourceError, match=r"no .*captions\.jsonl"):
         folder(tmp_path / "nowhere").read(Split.TRAIN)
     with pytest.raises(ValueError, match="no part"):
-        folder(tmp_path).batches(Split.TRAIN, "10", 1, Refused())
+        folder(tmp_path).batches(Split.TRAIN, "10", 1, RecordCounts())
 
 
 def test_identity_is_the_name_and_not_the_place():

@@ -8,7 +8,7 @@ import pytest
 
 from datamodules.sources.imagetext import ImageText
 from datamodules.sources.pictures import Filter
-from datamodules.sources.source import Refused, Split
+from datamodules.sources.source import RecordCounts, Split
 from modules.codec import encode
 from tests.helpers.assets import asset
 from tests.helpers.imagetexts import META, png, record, source, write, write_five
@@ -22,7 +22,7 @@ def folder(tmp_path):
 def one(tmp_path, records, **changed):
     """What is kept of a single shard of these records, and what is refused."""
     write(tmp_path / "x.tar", records)
-    refused = Refused()
+    refused = RecordCounts()
     found = source(tmp_path, "x.tar", judge=0, heldout=0, **changed)
     batches = list(found.batches(Split.TRAIN, "x.tar", 4, refused))
     return [key for batch in batches for key in batch.keys], refused
@@ -47,7 +47,7 @@ def test_every_record_with_its_picture_and_caption(folder):
 @pytest.mark.parametrize("size", [1, 3, 10, 64])
 def test_batches_are_of_the_size_asked(folder, size):
     """kills: a batch across parts, or one that is not full in the middle."""
-    refused = Refused()
+    refused = RecordCounts()
     lengths = list(map(len, source(folder).batches(Split.TRAIN, "00001.tar", size, refused)))
     assert sum(lengths) == refused.kept == 10
     assert all(n == size for n in lengths[:-1])
@@ -64,7 +64,7 @@ def test_the_last_shards_judge_and_are_held_out(folder, judge, heldout, expected
         names = tuple(f"{i:05d}.tar" for i in range(5) if expected[i] == str(number))
         assert s.parts(split) == names
     with pytest.raises(ValueError, match="no shard of the train"):
-        s.batches(Split.TRAIN, "00005.tar", 1, Refused())
+        s.batches(Split.TRAIN, "00005.tar", 1, RecordCounts())
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_captions_from_a_field_of_the_json(tmp_path):
     assert keys == ["x/a"]
     assert [key for key, _ in refused.bad] == [f"x/{k}" for k in "bcdefg"]
     whole = source(tmp_path, "x.tar", judge=0, heldout=0, caption_field="title")
-    (batch,) = whole.batches(Split.TRAIN, "x.tar", 9, Refused())
+    (batch,) = whole.batches(Split.TRAIN, "x.tar", 9, RecordCounts())
     assert batch.captions == ["A title"]
 
 
@@ -184,14 +184,14 @@ def test_resolution_leaves_out_the_small(tmp_path, min_side, kept):
 def test_the_photographs():
     """kills: what only shards of one's own making can be read with. 288 files of img2dataset's."""
     photos = ImageText("photos", "{00000..00002}.tar", str(asset("data/photos")))
-    refused, seen = Refused(), {}
+    refused, seen = RecordCounts(), {}
     for split in Split:
         for part in photos.parts(split):
             for batch in photos.batches(split, part, 32, refused):
                 assert batch.images.shape[1:] == (3, 256, 256)
                 assert -1 <= batch.images.min() < -0.5 < 0.5 < batch.images.max() <= 1
                 seen |= dict(zip(batch.keys, batch.captions, strict=True))
-    assert (refused.seen, refused.kept, refused.bad) == (288, 288, [])
+    assert (refused.total, refused.kept, refused.bad) == (288, 288, [])
     assert seen["00000/000000000"] == "3/4 Sit-Up, an exercise for the abdominals with body only"
     assert len(set(seen.values())) == 288
 
@@ -203,7 +203,7 @@ def test_the_photographs_filtered():
     photos = ImageText(
         "photos", "{00000..00002}.tar", root, 64, caption_field="caption", min_side=512
     )
-    refused = Refused()
+    refused = RecordCounts()
     for split in Split:
         for part in photos.parts(split):
             assert sum(map(len, photos.batches(split, part, 32, refused))) > 0

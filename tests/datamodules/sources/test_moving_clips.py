@@ -6,7 +6,7 @@ import torch
 
 from datamodules.sources.digits import WORDS, Digits
 from datamodules.sources.moving_digits import CAPTIONS, MOTIONS, SCENES, MovingDigits, caption
-from datamodules.sources.source import Refused, Split
+from datamodules.sources.source import RecordCounts, Split
 from metrics.flow import Flow
 from metrics.pixels import to_uint8
 from tests.helpers.small_video import centroid, seeded
@@ -109,7 +109,7 @@ def test_a_split_that_ends_is_fixed_and_its_own():
     assert SOURCE.cluster(held.labels).tolist() == [0, 1, 2] * 16
     poses_alike = [read[s].labels[:40] % len(MOTIONS) for s in Split]
     assert not any(np.array_equal(poses_alike[0], other) for other in poses_alike[1:])
-    refused = Refused()
+    refused = RecordCounts()
     parts = list(SOURCE.batches(Split.HELDOUT, "clips", 32, refused))
     assert [len(part.keys) for part in parts] == [32, 16]
     assert np.array_equal(np.concatenate([part.images for part in parts]), held.images)

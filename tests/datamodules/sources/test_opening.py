@@ -9,11 +9,11 @@ import time
 import fsspec
 import pytest
 
-from datamodules.sources.opening import AHEAD, CHUNK, Patience, opened
+from datamodules.sources.opening import CHUNK, CHUNKS_AHEAD, Timeouts, open_address
 from datamodules.sources.source import SourceError
 
 CONTENT = os.urandom(3 * CHUNK + 17)
-SHORT = Patience(opening=2, silence=2)
+SHORT = Timeouts(opening=2, silence=2)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def addresses(file):
 @pytest.mark.parametrize("size", [1000, CHUNK, 10 * CHUNK])
 def test_every_road_gives_the_same_bytes(file, road, size):
     """kills: a chunk lost, doubled or out of order between the thread and its reader."""
-    with opened(addresses(file)[road]) as stream:
+    with open_address(addresses(file)[road]) as stream:
         parts = list(iter(lambda: stream.read(size), b""))
         assert stream.read(1) == b""
     assert b"".join(parts) == CONTENT
@@ -60,7 +60,7 @@ def test_every_road_gives_the_same_bytes(file, road, size):
 def test_what_is_not_there_is_named_in_seconds(address):
     """kills: another exception, several lines of one, or an error without the address."""
     begun = time.monotonic()
-    with pytest.raises(SourceError) as caught, opened(address) as stream:
+    with pytest.raises(SourceError) as caught, open_address(address) as stream:
         stream.read(1)
     assert address in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -75,21 +75,21 @@ def test_the_reason_is_told(monkeypatch):
         "s3://bucket/0.tar": "Install s3fs",
         "pipe:cat nowhere": "exit status 1, cat: nowhere: No such file",
     }.items():
-        with pytest.raises(SourceError, match=reason), opened(address) as stream:
+        with pytest.raises(SourceError, match=reason), open_address(address) as stream:
             stream.read(1)
 
 
 def test_a_fifo_is_no_file(tmp_path):
     """kills: an open that waits for a writer for ever."""
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(SourceError, match="no file at"), opened(str(tmp_path / "fifo")):
+    with pytest.raises(SourceError, match="no file at"), open_address(str(tmp_path / "fifo")):
         pass
 
 
 @pytest.mark.parametrize("command", ["exit 3", "echo why >&2; exit 3", "kill -9 $$"])
 def test_a_command_that_fails_after_its_output_is_an_error(file, command):
     """kills: the status ignored, by which a cut-off transfer is a shorter file."""
-    with opened(f"pipe:cat '{file}'; {command}") as stream:
+    with open_address(f"pipe:cat '{file}'; {command}") as stream:
         assert stream.read(CHUNK) == CONTENT[:CHUNK]
         with pytest.raises(SourceError, match="exit status") as caught:
             stream.read()
@@ -103,7 +103,7 @@ def test_a_silent_command_is_given_up_and_ended(tmp_path, command):
     address = f"pipe:echo $$ > {tmp_path}/pid; {command} | cat"
     with (
         pytest.raises(SourceError, match=r"nothing came from pipe:.* for 2 s"),
-        opened(address, SHORT) as stream,
+        open_address(address, SHORT) as stream,
     ):
         stream.read()
     assert time.monotonic() - begun < 30
@@ -112,7 +112,7 @@ def test_a_silent_command_is_given_up_and_ended(tmp_path, command):
 
 def test_a_slow_command_is_waited_for():
     """kills: a limit on all of the time, or a chunk that must be full before it counts."""
-    with opened("pipe:for i in 1 2 3 4; do echo $i; sleep 0.8; done", SHORT) as stream:
+    with open_address("pipe:for i in 1 2 3 4; do echo $i; sleep 0.8; done", SHORT) as stream:
         assert stream.read().split() == [b"1", b"2", b"3", b"4"]
 
 
@@ -121,7 +121,10 @@ def test_a_silent_server_is_given_up():
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/0.tar"
         begun = time.monotonic()
-        with pytest.raises(SourceError, match="nothing came"), opened(address, SHORT) as stream:
+        with (
+            pytest.raises(SourceError, match="nothing came"),
+            open_address(address, SHORT) as stream,
+        ):
             stream.read(1)
         assert time.monotonic() - begun < 30
 
@@ -130,10 +133,10 @@ def test_a_reader_that_leaves_early_leaves_nothing_behind(tmp_path):
     """kills: a command or a thread that goes on after its reader, or reads ahead without end."""
     before = threading.active_count()
     path = tmp_path / "pid"
-    with opened(f"pipe:echo $$ > {path}; exec cat /dev/zero") as stream:
+    with open_address(f"pipe:echo $$ > {path}; exec cat /dev/zero") as stream:
         assert stream.read(10) == bytes(10)
         time.sleep(0.3)
-        assert stream.raw.queue.qsize() <= AHEAD
+        assert stream.raw.queue.qsize() <= CHUNKS_AHEAD
     assert gone(int(path.read_text()))
     deadline = time.monotonic() + 20
     while threading.active_count() > before and time.monotonic() < deadline:

@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 
 from datamodules.sources.digits import Digits
+from datamodules.sources.reading import checked_caption, read_all, read_entries
 from datamodules.sources.source import (
     FEWEST_BAD,
     BadRecordError,
     LeftOutError,
+    RecordCounts,
     Records,
-    Refused,
     SourceError,
     Split,
-    captioned,
-    gathered,
-    read_all,
 )
 
 
@@ -33,8 +31,8 @@ def fails(error):
 
 def test_batches_hold_every_good_record_in_order():
     """kills: a last batch dropped, an order lost, or captions and pictures out of step."""
-    refused = Refused()
-    batches = list(gathered([(f"k{i}", good(i)) for i in range(7)], 3, refused))
+    refused = RecordCounts()
+    batches = list(read_entries([(f"k{i}", good(i)) for i in range(7)], 3, refused))
     assert [len(batch) for batch in batches] == [3, 3, 1]
     assert [key for batch in batches for key in batch.keys] == [f"k{i}" for i in range(7)]
     for i, batch in enumerate(batches):
@@ -42,12 +40,12 @@ def test_batches_hold_every_good_record_in_order():
         assert batch.labels.tolist() == [-1] * len(batch)
         assert batch.images[:, 0, 0, 0].tolist() == [3 * i + j for j in range(len(batch))]
         assert batch.captions == [f"caption {3 * i + j}" for j in range(len(batch))]
-    assert refused == Refused(kept=7)
+    assert refused == RecordCounts(kept=7)
 
 
 def test_bad_records_are_listed_filtered_ones_counted_and_the_rest_kept():
     """kills: a filter counted as bad, a duplicate kept or overwriting, a reason lost."""
-    refused = Refused()
+    refused = RecordCounts()
     entries = [
         ("a", good(0)),
         ("b", fails(BadRecordError("no caption"))),
@@ -58,7 +56,7 @@ def test_bad_records_are_listed_filtered_ones_counted_and_the_rest_kept():
         ("\udcff", good(3)),
         ("e", good(4)),
     ]
-    (batch,) = gathered(entries, 10, refused)
+    (batch,) = read_entries(entries, 10, refused)
     assert batch.keys == ["a", "e"]
     assert batch.captions == ["caption 0", "caption 4"]
     assert refused.kept == 2
@@ -69,7 +67,7 @@ def test_bad_records_are_listed_filtered_ones_counted_and_the_rest_kept():
         ("b", "duplicated key"),
         ("?", "a key that is no Unicode"),
     ]
-    assert refused.seen == 8
+    assert refused.total == 8
 
 
 def test_a_stream_holds_one_batch():
@@ -80,7 +78,7 @@ def test_a_stream_holds_one_batch():
         made.append(i)
         return f"k{i}", good(i)
 
-    stream = gathered((entry(i) for i in range(100)), 5, Refused())
+    stream = read_entries((entry(i) for i in range(100)), 5, RecordCounts())
     next(stream)
     assert made == list(range(5))
 
@@ -88,7 +86,7 @@ def test_a_stream_holds_one_batch():
 def test_an_error_of_the_code_is_not_a_bad_record():
     """kills: every exception swallowed as a bad record."""
     with pytest.raises(ZeroDivisionError):
-        list(gathered([("a", fails(ZeroDivisionError()))], 1, Refused()))
+        list(read_entries([("a", fails(ZeroDivisionError()))], 1, RecordCounts()))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +105,7 @@ def test_an_error_of_the_code_is_not_a_bad_record():
 )
 def test_the_reader_stops_past_the_share_and_no_sooner(kept, bad, left_out, limit, stops):
     """kills: > for >=, filtered records not among those seen, no least number."""
-    refused = Refused(kept, [(f"k{i}", "no picture") for i in range(bad)])
+    refused = RecordCounts(kept, [(f"k{i}", "no picture") for i in range(bad)])
     refused.left_out["too small"] = left_out
     if not stops:
         return refused.check(limit)
@@ -121,9 +119,9 @@ def test_the_reader_stops_past_the_share_and_no_sooner(kept, bad, left_out, limi
 
 def test_counts_of_parts_add_up():
     """kills: a count left out of the sum, or one that overwrites."""
-    total = Refused()
+    total = RecordCounts()
     for i in (1, 2):
-        part = Refused(kept=i, bad=[(f"k{i}", "r")])
+        part = RecordCounts(kept=i, bad=[(f"k{i}", "r")])
         part.left_out["small"] = i
         total.add(part)
     assert (total.kept, total.left_out["small"]) == (3, 3)
@@ -134,7 +132,7 @@ def test_counts_of_parts_add_up():
 def test_what_says_nothing_is_no_caption(caption):
     """kills: an empty or unwritable caption handed on, to fail when the shards are written."""
     with pytest.raises(BadRecordError):
-        captioned(caption)
+        checked_caption(caption)
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,7 @@ class Listed:
             (f"{part}/{i}", fails(BadRecordError("bad")) if i < self.bad else good(i))
             for i in range(self.sizes[int(part)])
         ]
-        return gathered(entries, size, refused)
+        return read_entries(entries, size, refused)
 
 
 def test_a_split_is_its_parts_joined():
@@ -174,14 +172,14 @@ def test_an_empty_split_and_one_too_bad_are_errors():
 
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_the_digits_in_batches_are_the_digits(size):
-    """kills: a batch that starts or ends a record early, or fields sliced apart."""
+    """kills: a batch that starts or ends a record early, or fields record_batches apart."""
     digits = Digits(20, 10, 10)
-    refused = Refused()
+    refused = RecordCounts()
     whole = digits.read(Split.TRAIN)
     (part,) = digits.parts(Split.TRAIN)
     batches = list(digits.batches(Split.TRAIN, part, size, refused))
     assert max(map(len, batches)) == min(size, 20)
-    assert refused == Refused(kept=20)
+    assert refused == RecordCounts(kept=20)
     joined = Records(
         keys=[key for b in batches for key in b.keys],
         images=np.concatenate([b.images for b in batches]),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from datamodules.sources.imagetext import ImageText
-from datamodules.sources.source import Refused, SourceError, Split
+from datamodules.sources.source import RecordCounts, SourceError, Split
 from tests.helpers.imagetexts import png, record, source, write, write_five
 
 
@@ -30,7 +30,7 @@ def test_files_that_are_no_record_are_passed_over(tmp_path):
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     (batch,) = source(tmp_path, "x.tar", judge=0, heldout=0).batches(
-        Split.TRAIN, "x.tar", 9, Refused()
+        Split.TRAIN, "x.tar", 9, RecordCounts()
     )
     assert (batch.keys, batch.captions) == (["x/dir/a"], ["one"])
 
@@ -46,7 +46,7 @@ def test_a_shard_cut_anywhere_is_an_error(tmp_path):
     for cut in [*range(0, end, 512), 100, 511, 513, end - 1, end, end + 100]:
         whole.write_bytes(content[:cut])
         stream = source(tmp_path, "x.tar", judge=0, heldout=0).batches(
-            Split.TRAIN, "x.tar", 1, Refused()
+            Split.TRAIN, "x.tar", 1, RecordCounts()
         )
         with pytest.raises(SourceError, match=r"x\.tar is damaged or cut short"):
             list(stream)

@@ -6,7 +6,7 @@ import pytest
 from datamodules.sources.folder import Folder
 from datamodules.sources.imagetext import ImageText
 from datamodules.sources.pictures import Filter
-from datamodules.sources.source import Refused, SourceError, Split
+from datamodules.sources.source import RecordCounts, SourceError, Split
 from datamodules.sources.videotext import VideoShards, VideoText
 from modules.codec import encode
 from tests.helpers.assets import asset
@@ -28,7 +28,7 @@ def fill(root, count):
 
 def everything(source):
     """Every record, by key, and what was refused in all."""
-    refused, found = Refused(), {}
+    refused, found = RecordCounts(), {}
     for split in Split:
         for part in source.parts(split):
             for batch in source.batches(split, part, 4, refused):
@@ -45,7 +45,7 @@ def test_every_clip_is_in_one_split_with_its_name_for_a_caption(tmp_path):
     captions and clips out of step, an order that is the disk's."""
     source = VideoText("test", str(fill(tmp_path, 30)), **SMALL)
     found, refused = everything(source)
-    assert len(found) == refused.kept == refused.seen == 30
+    assert len(found) == refused.kept == refused.total == 30
     for key, (image, caption, split) in found.items():
         number = int(caption.removeprefix("clip no. "))
         ending = ("mp4", "mkv", "MOV")[number % 3]
@@ -53,8 +53,8 @@ def test_every_clip_is_in_one_split_with_its_name_for_a_caption(tmp_path):
         assert image.shape == (3, 3, 16, 16)
         levels = 4 * number + np.array([0, 2, 4]).reshape(1, 3, 1, 1)
         assert np.allclose(image, levels / 127.5 - 1, atol=1e-6)
-        assert source.place(key)[0] is split
-        assert split is Folder("test").place(key)[0]
+        assert source.split_and_part(key)[0] is split
+        assert split is Folder("test").split_and_part(key)[0]
     assert list(source._clips()) == sorted(found)
     assert source.expected(Split.TRAIN) == 24
     assert (source.frames, source.channels, source.classes) == (3, 3, 0)
@@ -98,7 +98,7 @@ def test_what_cannot_be_used_is_counted_with_its_reason(tmp_path):
         **{"under 3 frames at 12 a second": 1, "under 12 frames a second": 1},
         "shorter side under 16": 1,
     }
-    assert refused.seen == 8
+    assert refused.total == 8
 
 
 def test_no_clip_at_all_is_an_error_that_says_so(tmp_path):
@@ -157,7 +157,7 @@ def test_real_clips(tmp_path):
         (tmp_path / f"{name}.mp4").symlink_to(folder / f"{name}.mp4")
     found, refused = everything(VideoText("real", str(tmp_path), image=64, frames=17, rate=24.0))
     assert not refused.bad
-    assert refused.seen == 4
+    assert refused.total == 4
     assert found["Do Not.mp4"][1] == "Do Not"
     for image, _, _ in found.values():
         assert image.shape == (3, 17, 64, 64)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from datamodules.clusters import Lloyd, MiniBatch, _drawn, assignment_file, partition
+from datamodules.clusters import Lloyd, MiniBatch, _sample, assignment_file, partition
 from experiments.bench import clustering
 from experiments.measures import clustering as measures
 from experiments.measures.clustering import Clustered, Planted, distance, mapped, watched
@@ -72,11 +72,11 @@ def test_a_streamed_assignment_is_the_same_file(store, tmp_path):
 def test_drawn_rows_are_distinct_and_from_everywhere():
     """kills: rows drawn twice, of the first part alone, or more than there are."""
     parts = [np.arange(0, 30)[:, None], np.arange(30, 100)[:, None]]
-    drawn = np.array([_drawn(parts, 20, seed)[:, 0] for seed in range(400)])
+    drawn = np.array([_sample(parts, 20, seed)[:, 0] for seed in range(400)])
     assert all(len(set(rows)) == 20 for rows in drawn)
     share = np.bincount(drawn.ravel(), minlength=100) / 400
     assert np.abs(share - 0.2).max() < NormalDist().inv_cdf(1 - 1e-4 / 100) * np.sqrt(0.16 / 400)
-    assert np.array_equal(_drawn(parts, 1000, 0)[:, 0], np.arange(100))
+    assert np.array_equal(_sample(parts, 1000, 0)[:, 0], np.arange(100))
 
 
 def test_planted_features_are_as_said(store):

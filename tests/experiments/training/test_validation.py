@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from datamodules.latents import Heldout
+from datamodules.latents import ValidationBatches
 from datamodules.sources.source import Split
 from experiments.pipeline.store import Store
 from experiments.recipes import experts as recipes
@@ -79,9 +79,13 @@ def test_draws_depend_on_the_picture_and_the_seed_alone():
     """kills: draws from a running state, by place in the batch, or by which pictures are chosen;
     a picture lost at the end; t and eps of one draw given to another."""
     data, rows = pictures(7), torch.tensor([2, 3, 5, 7, 11, 13, 17])
-    whole = joined(Heldout(data, rows, 3, 4, batch=100))
-    assert all(torch.equal(x, joined(Heldout(data, rows, 3, 4, 7))[k]) for k, x in whole.items())
-    some = joined(Heldout({k: x[3:5] for k, x in data.items()}, rows[3:5], 3, 4, batch=100))
+    whole = joined(ValidationBatches(data, rows, 3, 4, batch=100))
+    assert all(
+        torch.equal(x, joined(ValidationBatches(data, rows, 3, 4, 7))[k]) for k, x in whole.items()
+    )
+    some = joined(
+        ValidationBatches({k: x[3:5] for k, x in data.items()}, rows[3:5], 3, 4, batch=100)
+    )
     assert all(torch.equal(some[key], x[9:15]) for key, x in whole.items())
     assert len(whole["t"]) == 21
     for i, row in enumerate(rows.tolist()):
@@ -91,7 +95,7 @@ def test_draws_depend_on_the_picture_and_the_seed_alone():
             assert whole["t"][3 * i + j] == (j + torch.rand((), generator=g)) / 3
             assert torch.equal(whole["eps"][3 * i + j], torch.randn(2, 4, 4, generator=g))
             assert torch.equal(whole["tokens"][3 * i + j], data["tokens"][i])
-    assert not torch.equal(whole["eps"], joined(Heldout(data, rows, 3, 5, 100))["eps"])
+    assert not torch.equal(whole["eps"], joined(ValidationBatches(data, rows, 3, 5, 100))["eps"])
 
 
 class Exact(torch.nn.Module):
@@ -115,7 +119,7 @@ def test_the_validation_loss_of_a_known_network(kind, error):
     module.network = Exact(module, error)
     module.log = lambda *_, **__: None
     data = {**pictures(5), "x0": torch.zeros(5, 2, 4, 4)}
-    loss = module.validation_step(Heldout(data, torch.arange(5), 4, 0, 100)[0], 0)
+    loss = module.validation_step(ValidationBatches(data, torch.arange(5), 4, 0, 100)[0], 0)
     assert loss.item() == pytest.approx(error**2, rel=1e-5, abs=1e-9)
 
 
