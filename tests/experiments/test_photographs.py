@@ -35,7 +35,7 @@ from modules.timesteps import dit_time_map
 from tests.helpers.assets import asset
 from tests.helpers.checkpoints import lay_clip, lay_encoders, transformers_clip
 from tests.helpers.networks import lay_inception
-from tests.helpers.original_dit import Original
+from tests.helpers.originals.dit import Original
 from tests.helpers.stages import make
 
 pytestmark = pytest.mark.slow

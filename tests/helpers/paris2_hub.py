@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from modules.blocks import AdaLN, Size
 from modules.dit import DiT
 from modules.routing import RouterNetwork
-from tests.helpers.original_flux import Original, drawn
+from tests.helpers.originals.flux import Original, drawn
 
 EXPERTS, FRAMES, LOOK = 3, 2, 24
 """Latent frames, and the width of the router's look."""

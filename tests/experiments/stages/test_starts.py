@@ -24,7 +24,7 @@ from modules.timesteps import Index, Rounded, Thousand
 from modules.weights.checkpoint import CheckpointError
 from modules.weights.facebook_dit import convert
 from modules.weights.pretrained import Transfer
-from tests.helpers.original_dit import Original
+from tests.helpers.originals.dit import Original
 from tests.helpers.stages import make, serial
 
 TOY = PretrainedDiT(size=Size(24, 2, 3))

@@ -12,7 +12,7 @@ from modules.weights import flux
 from modules.weights.bfl import FLUX, OPEN_SORA, Naming, Rotary, flux_layout, renamed
 from modules.weights.checkpoint import CheckpointError
 from modules.weights.layouts import unused_rows
-from tests.helpers.original_flux import Original, drawn
+from tests.helpers.originals.flux import Original, drawn
 
 SIZE = MMSize(32, 2, 2, 2)
 SHAPE = MMDiT(SIZE, 4, 3, 4, text=TextShape(5, 24, 12))

@@ -15,7 +15,7 @@ from modules.weights.checkpoint import CheckpointError
 from modules.weights.facebook_dit import CLASSES, convert, dit_positions, layout, read_checkpoint
 from modules.weights.layouts import source_shapes
 from modules.weights.pretrained import Transfer
-from tests.helpers.original_dit import Original, sincos
+from tests.helpers.originals.dit import Original, sincos
 
 ZERO = DiT(Size(24, 2, 3), 8, 4, 2, AdaLN.ZERO, None, 16, time=Index())
 SINGLE = replace(ZERO, adaln=AdaLN.SINGLE, text=TextShape(3, 6, 5), text_std=0.02, head_std=0.02)

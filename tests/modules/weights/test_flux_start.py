@@ -17,7 +17,7 @@ from modules.dit import DiT
 from modules.mmdit import MMDiT, MMDiTNetwork, MMSize
 from modules.weights.bfl import renamed
 from modules.weights.checkpoint import CheckpointError
-from tests.helpers.original_flux import Original, drawn
+from tests.helpers.originals.flux import Original, drawn
 from tests.helpers.paris2_hub import contiguous, sharded
 from tests.helpers.stages import make
 

@@ -17,7 +17,7 @@ from modules.weights.paris2 import STAGES, Paris2Stage
 from modules.weights.tensors import checkpoint_files, open_tensors
 from tests.helpers import paris2_hub as hub
 from tests.helpers.hub import Mha, mlp, norm
-from tests.helpers.original_flux import Original, drawn
+from tests.helpers.originals.flux import Original, drawn
 
 NULL = torch.ones(5, hub.TEXT), torch.ones(hub.POOLED)
 
