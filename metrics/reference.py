@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from metrics.features import Features
 from metrics.frechet import Moments
+from metrics.networks.features import Features
 
 
 class StatisticsError(ValueError):

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 from datamodules.encoders import hub
 from datamodules.sources.source import SourceError
 from experiments.pipeline.stage import Stage
-from metrics import weights
+from metrics.networks import weights
 
 ABSENT = (hub.WeightsError, weights.WeightsError, SourceError)
 

@@ -22,7 +22,7 @@ from experiments.pipeline.provenance import commit
 from experiments.pipeline.store import Context, Store
 from experiments.tables import report
 from experiments.tables.results import Results, Table
-from metrics import weights
+from metrics.networks import weights
 from modules.weights.checkpoint import CheckpointError
 
 BAD_INPUT = (

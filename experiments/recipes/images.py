@@ -26,7 +26,7 @@ from datamodules.sources.imagetext import ImageText
 from datamodules.sources.source import Source
 from experiments.scores.published import Networks
 from experiments.stages.starts import PretrainedDiT
-from metrics.perceptual import Backbone, Lpips
+from metrics.networks.perceptual import Backbone, Lpips
 from modules.blocks import Size
 from modules.dit import XL, XS, B
 from modules.training import Precision

@@ -20,7 +20,7 @@ from datamodules.sources.source import VideoSource
 from datamodules.sources.videotext import VideoShards
 from experiments.scores.published_clips import ClipNetworks
 from experiments.stages.starts import PretrainedFlux
-from metrics.flow import Flow
+from metrics.networks.flow import Flow
 from modules.blocks import Size
 from modules.dit import B
 from modules.mmdit import FLUX, MMSize

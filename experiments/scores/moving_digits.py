@@ -23,7 +23,7 @@ from experiments.stages.prompts import Asked
 from experiments.stages.samples import Images, Pictures
 from experiments.tables.columns import Column
 from metrics.clip_judge import MovingJudge, train_judge
-from metrics.flow import Flow
+from metrics.networks.flow import Flow
 from metrics.pixels import to_uint8
 from modules.weights.checkpoint import save_weights
 

@@ -19,11 +19,11 @@ from experiments.scores.judge import Judging
 from experiments.stages.parts import BATCH
 from experiments.stages.samples import Pictures
 from experiments.tables.columns import Column
-from metrics.clip import Clip
-from metrics.features import Dinov2Features, Features, InceptionFeatures
 from metrics.frechet import Moments, moments_distance, subset_kernel_distance
 from metrics.manifold import coverage, density, precision, recall
-from metrics.perceptual import Lpips
+from metrics.networks.clip import Clip
+from metrics.networks.features import Dinov2Features, Features, InceptionFeatures
+from metrics.networks.perceptual import Lpips
 from metrics.pixels import to_uint8
 from metrics.reference import Reference, load_moments, save_moments
 

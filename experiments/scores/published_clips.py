@@ -17,10 +17,10 @@ from experiments.scores.clips import ClipJudging, Each
 from experiments.stages.parts import BATCH
 from experiments.stages.samples import Images
 from experiments.tables.columns import Column
-from metrics.aesthetic import Aesthetic
-from metrics.clip import Clip
-from metrics.flow import Flow
-from metrics.i3d import I3DFeatures
+from metrics.networks.aesthetic import Aesthetic
+from metrics.networks.clip import Clip
+from metrics.networks.flow import Flow
+from metrics.networks.i3d import I3DFeatures
 from metrics.pixels import to_uint8
 
 

@@ -27,7 +27,7 @@ from experiments.tables.columns import Column
 from metrics.diversity import agreement, nearest, spread, within_groups
 from metrics.embedded import ClassJudge, judged, train_judge
 from metrics.frechet import frechet_distance, kernel_distance
-from metrics.perceptual import Lpips
+from metrics.networks.perceptual import Lpips
 from metrics.pixels import to_uint8
 from modules.weights.checkpoint import save_weights
 

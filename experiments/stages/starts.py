@@ -14,7 +14,7 @@ from datamodules.encoders import hub
 from experiments.pipeline.files import read_json, sha256
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
-from metrics.weights import WeightsError, torch_file
+from metrics.networks.weights import WeightsError, torch_file
 from modules.blocks import Size
 from modules.dit import XL, DiT, DiTNetwork
 from modules.mmdit import MMDiT, MMDiTNetwork

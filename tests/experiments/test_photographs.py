@@ -27,8 +27,8 @@ from experiments.scores.published import Networks
 from experiments.stages.starts import PretrainedDiT
 from experiments.tables import report
 from experiments.tables.results import Results
-from metrics.features import Dinov2Features, InceptionFeatures
-from metrics.perceptual import Backbone, Lpips
+from metrics.networks.features import Dinov2Features, InceptionFeatures
+from metrics.networks.perceptual import Backbone, Lpips
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.timesteps import dit_time_map

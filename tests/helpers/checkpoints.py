@@ -20,7 +20,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from metrics.clip import Clip
+from metrics.networks.clip import Clip
 
 SHAPE = {"heads": 2, "layers": 2, "width": 32}
 ARCHITECTURE = {

@@ -17,7 +17,6 @@ from torch_fidelity.metric_fid import fid_statistics_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torchmetrics.image.kid import poly_mmd
 
-from metrics.features import Dinov2Features, InceptionFeatures
 from metrics.frechet import (
     Moments,
     frechet_distance,
@@ -26,6 +25,7 @@ from metrics.frechet import (
     subset_kernel_distance,
 )
 from metrics.manifold import precision, recall
+from metrics.networks.features import Dinov2Features, InceptionFeatures
 from metrics.pixels import Resize
 from metrics.reference import Reference, StatisticsError, load_moments, save_moments
 from tests.helpers.networks import lay_inception, pictures

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from metrics.aesthetic import Aesthetic, Head
-from metrics.clip import Clip
-from metrics.weights import WeightsError
+from metrics.networks.aesthetic import Aesthetic, Head
+from metrics.networks.clip import Clip
+from metrics.networks.weights import WeightsError
 from modules.codec import encode
 from tests.helpers.assets import asset
 from tests.helpers.checkpoints import ARCHITECTURE, lay_clip, transformers_clip

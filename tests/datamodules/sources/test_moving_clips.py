@@ -7,7 +7,7 @@ import torch
 from datamodules.sources.digits import WORDS, Digits
 from datamodules.sources.moving_digits import CAPTIONS, MOTIONS, SCENES, MovingDigits, caption
 from datamodules.sources.source import RecordCounts, Split
-from metrics.flow import Flow
+from metrics.networks.flow import Flow
 from metrics.pixels import to_uint8
 from tests.helpers.small_video import centroid, seeded
 

@@ -11,7 +11,7 @@ from datamodules.sources.imagetext import ImageText
 from experiments.cli.dials import changed
 from experiments.cli.options import UsageError, parse
 from experiments.recipes.images import SCALES
-from metrics.perceptual import Backbone, Lpips
+from metrics.networks.perceptual import Backbone, Lpips
 from modules.blocks import Size
 
 PAPER = SCALES["paper"]

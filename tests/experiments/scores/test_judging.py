@@ -15,7 +15,7 @@ from experiments.scores.published import PublishedMetrics
 from experiments.scores.score import Judge, Real
 from experiments.tables.columns import ACCURACY, DIVERSITY, FID, SPREAD
 from metrics.embedded import ClassJudge, judged, train_judge
-from metrics.perceptual import Backbone, Lpips
+from metrics.networks.perceptual import Backbone, Lpips
 from tests.helpers.assets import asset
 from tests.helpers.imagetexts import source, write_five
 

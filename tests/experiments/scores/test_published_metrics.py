@@ -13,10 +13,10 @@ from experiments.pipeline.store import Context, Store
 from experiments.scores.published import Networks, PublishedMetrics
 from experiments.stages.samples import Pictures
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
-from metrics.features import Dinov2Features, InceptionFeatures
 from metrics.frechet import frechet_distance, subset_kernel_distance
 from metrics.manifold import coverage, recall
-from metrics.perceptual import Backbone, Lpips
+from metrics.networks.features import Dinov2Features, InceptionFeatures
+from metrics.networks.perceptual import Backbone, Lpips
 from tests.helpers.checkpoints import lay_clip, lay_encoders, transformers_clip
 from tests.helpers.networks import lay_inception, pictures
 from tests.helpers.stages import make

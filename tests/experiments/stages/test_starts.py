@@ -16,7 +16,7 @@ from experiments.recipes.images import SCALES
 from experiments.stages import experts
 from experiments.stages.experts import Start
 from experiments.stages.starts import PretrainedDiT
-from metrics.weights import WeightsError
+from metrics.networks.weights import WeightsError
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert, X0Expert
 from modules.dit import XL

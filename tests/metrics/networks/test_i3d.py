@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metrics.frechet import frechet_distance
-from metrics.i3d import I3DFeatures
-from metrics.weights import WeightsError
+from metrics.networks.i3d import I3DFeatures
+from metrics.networks.weights import WeightsError
 from modules.codec import encode
 
 CPU = torch.device("cpu")

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from metrics.features import exactly
+from metrics.networks.features import exactly
+from metrics.networks.weights import WeightsError, hub_file, reading
 from metrics.pixels import Clips, Images, checked, checked_clips, over_frames
-from metrics.weights import WeightsError, hub_file, reading
 
 Array = NDArray[np.float32]
 

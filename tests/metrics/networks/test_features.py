@@ -10,12 +10,12 @@ from pytorch_fid.inception import InceptionV3
 from torch import nn
 from transformers import Dinov2Config, Dinov2Model
 
-from metrics import clip, features, perceptual
-from metrics.clip import Clip
-from metrics.features import Dinov2Features, InceptionFeatures, encoded, hub_positions
-from metrics.perceptual import Backbone, Lpips
+from metrics.networks import clip, features, perceptual
+from metrics.networks.clip import Clip
+from metrics.networks.features import Dinov2Features, InceptionFeatures, encoded, hub_positions
+from metrics.networks.perceptual import Backbone, Lpips
+from metrics.networks.weights import WeightsError
 from metrics.pixels import Resize
-from metrics.weights import WeightsError
 from tests.helpers.networks import lay_inception, pictures
 
 CPU = torch.device("cpu")

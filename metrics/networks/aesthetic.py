@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from metrics.clip import Clip
+from metrics.networks.clip import Clip
+from metrics.networks.weights import folder_file, reading
 from metrics.pixels import Clips, Images, over_frames
-from metrics.weights import folder_file, reading
 
 Scores = NDArray[np.float64]
 WIDTH = 768  # of CLIP ViT-L/14's embedding

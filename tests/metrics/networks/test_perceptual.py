@@ -10,8 +10,8 @@ import torch
 import torchvision
 from torchmetrics.functional.image.lpips import learned_perceptual_image_patch_similarity
 
-from metrics import perceptual
-from metrics.perceptual import Backbone, Lpips
+from metrics.networks import perceptual
+from metrics.networks.perceptual import Backbone, Lpips
 from tests.helpers.files import ROOT
 from tests.helpers.networks import pictures
 

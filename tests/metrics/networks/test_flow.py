@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from metrics.flow import Flow, flow
+from metrics.networks.flow import Flow, flow
 from modules.codec import encode
 from tests.helpers.assets import asset
 

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from metrics.features import exactly
+from metrics.networks.features import exactly
+from metrics.networks.weights import WeightsError, reading
 from metrics.pixels import Clips, checked_clips
-from metrics.weights import WeightsError, reading
 
 Array = NDArray[np.float32]
 

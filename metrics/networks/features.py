@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from metrics.networks.weights import folder_file, hub_file, reading, torch_file
 from metrics.pixels import Images, Resize, checked
-from metrics.weights import folder_file, hub_file, reading, torch_file
 
 Array = NDArray[np.float32]
 

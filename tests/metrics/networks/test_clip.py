@@ -10,8 +10,8 @@ from torchmetrics.functional.multimodal import clip_score
 from transformers import CLIPTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from metrics.clip import Clip, ClipScores
-from metrics.weights import WeightsError
+from metrics.networks.clip import Clip, ClipScores
+from metrics.networks.weights import WeightsError
 from tests.helpers.checkpoints import lay_clip, transformers_clip
 from tests.helpers.networks import pictures
 
@@ -90,7 +90,7 @@ def test_score_and_similarity_of_known_cosines():
 
 def test_a_caption_keeps_its_end_token(judge):
     """kills: the end cut off with the caption's last words, a border off by one, no count."""
-    import metrics.clip as ours
+    import metrics.networks.clip as ours
 
     model, _, tokenizer = ours._load(judge, CPU)
     word = tokenizer.encode("wave")

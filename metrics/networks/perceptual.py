@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from metrics.features import exactly
-from metrics.weights import reading, torch_file
+from metrics.networks.features import exactly
+from metrics.networks.weights import reading, torch_file
 
 Images = NDArray[np.uint8] | NDArray[np.floating]
 
