@@ -1,7 +1,6 @@
 """The stages of the data: what is encoded, in one pass; its clusters; a cluster's own shards.
 
-Encode -> Clusters -> Shards, and Encoded for what is measured rather than trained on. Nothing here
-holds more than a part of the source at once.
+Encode -> Clusters -> Shards, and Encoded for what is only measured. A part is held at a time.
 """
 
 import json

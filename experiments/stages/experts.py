@@ -1,7 +1,6 @@
 """The stages that train: experts, each from its own cluster's shards, and routers.
 
-An expert's artifact is self-describing: beside its weights lies a card that says what it predicts,
-on which schedule, from how many pictures of which cluster.
+Beside an expert's weights lies a card: what it predicts, on which schedule, from how many pictures.
 """
 
 import json

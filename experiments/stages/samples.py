@@ -105,10 +105,9 @@ class Sample(Pictures):
     """00000.npz, 00001.npz, …: a picture for each prompt, and how many evaluations they took.
 
     router None: every expert is as probable as another, for selections that ask no router.
-    Row i starts from noise of its own seed, the same under every strategy, so that strategies
-    are compared pair by pair. first: a clip begins with the first frame of the held-out clip whose
-    caption it is asked for. ValueError if the oracle, or first frames, which are of held-out rows,
-    are to go with other prompts.
+    Row i starts from noise of its own seed, the same under every strategy, for paired comparisons.
+    first: a clip begins with the first frame of the held-out clip whose caption it is asked for.
+    ValueError if the oracle or first frames, of held-out rows, are to go with other prompts.
     """
 
     resumes: ClassVar[bool] = True
@@ -157,13 +156,8 @@ class Sample(Pictures):
 
     def make(self, folder: Path, context: Context) -> None:
         loaded = self.load(context.store, context.torch_device)
-        bar = tqdm(
-            range(0, self.n, self.batch),
-            desc=self.label,
-            position=context.bar,
-            disable=context.bar is None,
-            leave=False,
-        )
+        starts, hidden = range(0, self.n, self.batch), context.bar is None
+        bar = tqdm(starts, desc=self.label, position=context.bar, disable=hidden, leave=False)
         for i, start in enumerate(bar):
             path = folder / f"{i:05d}.npz"
             if not path.exists():
