@@ -147,7 +147,7 @@ def test_every_dial_in_a_sentence_is_an_option_of_a_scale(capsys):
 
 def test_what_is_published_and_drawn_is_read():
     """kills: an option of these scripts that was renamed."""
-    from experiments.sample import __main__ as sample
+    from experiments.sample import pictures
 
     seen = []
     for _, words in commands():
@@ -155,7 +155,7 @@ def test_what_is_published_and_drawn_is_read():
             publish.parse(words[words.index("-m") + 2 :])
             seen.append("publish")
         elif "experiments.sample" in words and "--stage" not in words:
-            sample.parser().parse_args(words[words.index("-m") + 2 :])
+            pictures.parser().parse_args(words[words.index("-m") + 2 :])
             seen.append("sample")
     assert {"publish", "sample"} <= set(seen)
 

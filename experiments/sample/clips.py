@@ -33,7 +33,7 @@ from datamodules.sources.pictures import Filter, decode, square
 from datamodules.sources.source import BadRecordError
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import commit
-from experiments.sample.__main__ import selection
+from experiments.sample.selections import selection
 from metrics.pixels import to_uint8
 from modules.ensemble import Ensemble
 from modules.mmdit import MMDiTNetwork

@@ -17,6 +17,7 @@ from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
 from experiments.sample import __main__ as sample
+from experiments.sample import pictures, selections
 from experiments.stages.prompts import Given
 from experiments.stages.samples import Sample, Setting
 from metrics.pixels import to_uint8
@@ -76,10 +77,10 @@ def drawn(store, tmp_path, experts, router, selection):
 
 
 def from_folders(folders, selection):
-    model = sample.load([str(folder) for folder in folders], selection, CPU)
+    model = pictures.load([str(folder) for folder in folders], selection, CPU)
     text = Text.of(*map(torch.from_numpy, model.text.encode(list(PROMPTS))))
     seeds = [run_seed(5, SAMPLING, i) for i in range(3)]
-    return sample.draw(model.ensemble, text, seeds, model.shape, 4, 2.0, CPU).numpy()
+    return pictures.draw(model.ensemble, text, seeds, model.shape, 4, 2.0, CPU).numpy()
 
 
 @pytest.mark.parametrize("selection", [Top(1), Full()], ids=str)
@@ -96,7 +97,7 @@ def test_one_expert_draws_alone_and_as_part(store, places, tmp_path):
     """kills: a router asked for where there is nothing to route; expert1 taken for the first."""
     expected = drawn(store, tmp_path, EXPERTS[1:], None, Only(0))
     assert np.array_equal(from_folders([places[1]], Top(2)), expected)
-    assert np.array_equal(from_folders(places, sample.selection("expert1")), expected)
+    assert np.array_equal(from_folders(places, selections.selection("expert1")), expected)
 
 
 def test_the_command_draws_pictures_that_can_be_seen(store, places, tmp_path, capsys):
@@ -105,9 +106,9 @@ def test_the_command_draws_pictures_that_can_be_seen(store, places, tmp_path, ca
     where = ["--weights", *map(str, places), "--steps", "4", "--cfg", "2", "--out", str(out)]
     prompts = [x for prompt in PROMPTS for x in ("--prompt", prompt)]
     assert sample.main([*where, *prompts, "--select", "top1"]) == 0
-    model = sample.load([str(place) for place in places], Top(1), CPU)
+    model = pictures.load([str(place) for place in places], Top(1), CPU)
     text = Text.of(*map(torch.from_numpy, model.text.encode(list(PROMPTS))))
-    latents = sample.draw(model.ensemble, text, range(3), model.shape, 4, 2.0, CPU).numpy()
+    latents = pictures.draw(model.ensemble, text, range(3), model.shape, 4, 2.0, CPU).numpy()
     for i, path in enumerate(sorted(out.glob("*.png"))):
         shown = np.asarray(Image.open(path))
         assert shown.shape == (64, 64)

@@ -11,6 +11,7 @@ from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from experiments.sample import __main__ as sample
+from experiments.sample import pictures, selections
 from modules.selection import Full, Top
 from modules.text import Text
 from modules.weights import paris
@@ -54,7 +55,7 @@ def pixels(path):
 def test_the_picture_is_the_ensembles_own_euler_path(folder, tmp_path, capsys):
     """kills: another guidance, null caption, noise, grid, scale of latents or order of prompts."""
     assert run(folder, tmp_path / "out", "--seed", "4", "--cfg", "2.5") == 0
-    _, clip = sample.encoders(folder)
+    _, clip = pictures.encoders(folder)
     tokens, pooled = (torch.from_numpy(x).float() for x in clip.encode(["a red", "b"]))
     null = torch.from_numpy(clip.encode([""])[0][0]).float()
     ensemble = paris.load(folder, null, Top(2), ROUTER)
@@ -94,7 +95,7 @@ def test_a_picture_depends_on_its_own_seed_and_prompt(folder, tmp_path):
 )
 def test_selections_have_names(text, found):
     """kills: top-1 for all, a name that is not heard."""
-    assert sample.selection(text) == found
+    assert selections.selection(text) == found
 
 
 @pytest.mark.parametrize("text", ["top", "top0", "top-1", "best", ""])

@@ -1,0 +1,205 @@
+"""Draw pictures for prompts of your own with published weights: Paris 1.0's, or networks of ours.
+
+    python -m experiments.sample --weights bageldotcom/paris --prompt "a red car" --out pictures
+    python -m experiments.sample --weights published friends/expert_3 --prompt "the digit three"
+    python -m experiments.sample --weights paris2 --prompt "a red car" --out clips
+
+Ours may lie in several places, a router among them; one expert without a router draws alone. Each
+prompt becomes a PNG whose name has its number and seed, beside sample.json, which has the command.
+Paris 2.0's draw clips, and have options of their own: experiments/sample/clips.py.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from datamodules.encoders.autoencoders import StableDiffusionVAE
+from datamodules.encoders.clip_text import ClipText
+from datamodules.encoders.encoder import LatentEncoder, TextEncoder
+from datamodules.encoders.hub import WeightsError, find
+from experiments.pipeline.files import write_whole
+from experiments.pipeline.provenance import commit
+from experiments.sample.selections import selection
+from experiments.stages import publishable
+from metrics.pixels import to_uint8
+from modules.dit import DiTNetwork
+from modules.ensemble import Ensemble
+from modules.guard import LAST, Guard
+from modules.sampling import starting_noise
+from modules.selection import Selection
+from modules.solvers import Euler
+from modules.text import Text
+from modules.weights import paris
+from modules.weights.checkpoint import CheckpointError
+from modules.weights.published import CARD, WEIGHTS, load_ensemble
+
+BATCH = 8
+"""Pictures drawn at once."""
+SMALL = 64
+"""A picture of a smaller side is saved enlarged, to this or nearly: each pixel becomes a square."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What draws, and the encoders that it was trained with."""
+
+    ensemble: Ensemble
+    latents: LatentEncoder | StableDiffusionVAE
+    text: TextEncoder | ClipText
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of a latent."""
+        network = self.ensemble.experts[0].network
+        assert isinstance(network, DiTNetwork)
+        return network.shape.channels, network.shape.image, network.shape.image
+
+
+def encoders(folder: Path) -> tuple[StableDiffusionVAE, ClipText]:
+    """The VAE and the text encoder that lie beside the experts."""
+    home = find(str(folder / "text_encoder"), ["config.json"])
+    shape = json.loads((home / "config.json").read_text())
+    width = shape["hidden_size"]
+    text = ClipText(
+        str(home),
+        shape["max_position_embeddings"],
+        width,
+        width,
+        tokenizer=str(folder / "tokenizer"),
+    )
+    return StableDiffusionVAE(str(folder / "vae")), text
+
+
+def _ours(name: str) -> Path | None:
+    """The folder of a network of ours, or of several; None for a name of anything else."""
+    here = Path(name).expanduser()
+    if here.is_dir() and next(here.glob(f"*/{CARD}"), None):
+        return here
+    try:
+        return find(name, [CARD, WEIGHTS])
+    except WeightsError:
+        return None
+
+
+def load(weights: Sequence[str], select: Selection, device: torch.device) -> Model:
+    """Paris from its one folder, or ours from all of them, DDPM experts asked no later than LAST.
+
+    WeightsError or CheckpointError for folders of neither layout, or that do not go together.
+    """
+    places = {name: _ours(name) for name in weights}
+    there = [place for place in places.values() if place is not None]
+    if there:
+        strange = [name for name, place in places.items() if place is None]
+        if strange:
+            raise WeightsError(
+                f"no network of ours in {', '.join(strange)}: no {CARD} and {WEIGHTS}"
+            )
+        ensemble, origin = load_ensemble(there, select, Guard(t_max=LAST), device)
+        latents, text = map(publishable.read, (origin.latents, origin.captions))
+        return Model(ensemble, latents, text)
+    if len(weights) > 1:
+        raise WeightsError(f"no network of ours in {', '.join(weights)}: no {CARD} and {WEIGHTS}")
+    folder = find(weights[0], ["config.json"])
+    vae, clip = encoders(folder)
+    null = torch.from_numpy(clip.encode([""])[0][0]).float()
+    return Model(paris.load(folder, null, select, paris.ROUTER, device=device), vae, clip)
+
+
+def draw(
+    ensemble: Ensemble,
+    text: Text,
+    seeds: Sequence[int],
+    shape: tuple[int, int, int],
+    steps: int,
+    guidance: float,
+    device: torch.device,
+) -> Tensor:
+    """Latents [N, *shape] for the captions of `text`, each from the noise of its own seed."""
+    found = []
+    for start in tqdm(range(0, len(seeds), BATCH), desc="pictures", disable=None):
+        rows = slice(start, start + BATCH)
+        x = starting_noise(seeds[rows], shape).to(device)
+        with torch.inference_mode():
+            done = Euler().draw(
+                ensemble, text[rows].to(device), guidance, x, steps, lambda _: torch.empty(0)
+            )
+        found.append(done.cpu())
+    return torch.cat(found)
+
+
+def save(picture: NDArray[np.uint8], path: Path) -> None:
+    """A picture [C, H, W], C = 1 or 3, as PNG; a small one's pixels enlarged to whole squares."""
+    times = max(1, SMALL // picture.shape[-1])
+    enlarged = picture.repeat(times, axis=1).repeat(times, axis=2).transpose(1, 2, 0)
+    Image.fromarray(enlarged[..., 0] if len(picture) == 1 else enlarged).save(path)
+
+
+def run(options: argparse.Namespace) -> list[Path]:
+    """Draw what is asked, and give the files."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = load(options.weights, options.select, device)
+    tokens, pooled = map(torch.from_numpy, model.text.encode(options.prompt))
+    text = Text.of(tokens.float(), pooled.float())
+    seeds = [options.seed + i for i in range(len(options.prompt))]
+    latents = draw(model.ensemble, text, seeds, model.shape, options.steps, options.cfg, device)
+    pictures = to_uint8(model.latents.decode(latents.numpy(), device))
+    options.out.mkdir(parents=True, exist_ok=True)
+    paths = [options.out / f"{i:04d}-seed{seed}.png" for i, seed in enumerate(seeds)]
+    for picture, path in zip(pictures, paths, strict=True):
+        save(picture, path)
+    drawn = {"select": str(model.ensemble.selection), "side": pictures.shape[-1]}
+    told = {**vars(options), **drawn, "out": str(options.out), "code": commit()}
+    found = json.dumps(told, indent=1, ensure_ascii=False)
+    write_whole(options.out / "sample.json", (found + "\n").encode())
+    return paths
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(prog="sample", description=__doc__, allow_abbrev=False)
+    found.formatter_class = argparse.RawDescriptionHelpFormatter
+    help = "a hub name in the cache, or a folder; of our own networks, any number"
+    found.add_argument("--weights", required=True, nargs="+", help=help)
+    found.add_argument("--prompt", required=True, action="append", help="again for each picture")
+    found.add_argument(
+        "--select", type=selection, default=paris.SELECTION, help="top2, full, expert0, …"
+    )
+    found.add_argument("--steps", type=int, default=paris.STEPS, help="Euler steps")
+    found.add_argument("--cfg", type=float, default=paris.GUIDANCE, help="guidance; 1 is none")
+    found.add_argument("--seed", type=int, default=0, help="of the first picture; then one more")
+    found.add_argument(
+        "--out",
+        type=Path,
+        default=Path("pictures"),
+        help="folder of the pictures; those under 64 pixels enlarged",
+    )
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 when the pictures are there, 2 for a bad command line, 1 for weights that cannot serve."""
+    options = parser().parse_args(arguments)
+    if options.steps < 1 or options.seed < 0 or not 0 <= options.cfg < math.inf:
+        said = "--steps must be at least 1, --seed and --cfg not negative"
+        print(f"sample: {said}", file=sys.stderr)
+        return 2
+    if options.out.exists() and not options.out.is_dir():
+        print(f"sample: {options.out} is no folder", file=sys.stderr)
+        return 2
+    try:
+        for path in run(options):
+            print(path)
+    except (WeightsError, CheckpointError, OSError, KeyError, ValueError) as error:
+        print(f"sample: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
