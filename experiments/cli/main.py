@@ -16,9 +16,8 @@ from datamodules.sources.source import SourceError
 from experiments.cli import downloads
 from experiments.cli.options import Options, UsageError, parse
 from experiments.cli.plan import plan
-from experiments.pipeline import build
+from experiments.pipeline import build, edits
 from experiments.pipeline.files import StoreError
-from experiments.pipeline.provenance import commit
 from experiments.pipeline.store import Context, Store
 from experiments.tables import report
 from experiments.tables.results import Results, Table
@@ -44,18 +43,16 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
         return
     for table in tables:
         table.judge(options.scale)  # ValueError, before anything is made, where nobody can judge
-    downloads.require([stage for stage in build.behind(wanted) if not store.has(stage)])
+    stages = build.behind(wanted)
+    missing = [stage for stage in stages if not store.has(stage)]
+    downloads.require(missing)
+    tell(tables, edits.made_anew(missing, store))
     scales = tables[0].scales
     folder = report.open_folder(options.results, options.scale_name, options.scale, scales)
     build.ensure(wanted, context, options.workers)
+    tell(tables, edits.outdated(stages, store))
     for table in tables:
         results = Results(table, options.scale_name, options.scale, options.seeds, store)
-        if stale := [made for made in results.commits if made != commit()]:
-            print(
-                f"{table.name}: part of this was made by other code ({', '.join(stale)}); "
-                "an empty store makes all of it anew",
-                file=sys.stderr,
-            )
         yield report.write(results, folder)
 
 
@@ -82,6 +79,12 @@ def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
             raise
         return say(prog, " ".join(reason(error, options.store).split()), 1)
     return 0
+
+
+def tell(tables: Sequence[Table], line: str | None) -> None:
+    """Say on stderr what a reader of the tables should know, if there is anything."""
+    if line is not None:
+        print(f"{', '.join(table.name for table in tables)}: {line}", file=sys.stderr)
 
 
 def hear_interrupts() -> None:

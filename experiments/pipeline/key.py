@@ -1,17 +1,27 @@
-"""What names an artifact: the hash of the whole config that it is made from.
+"""What names an artifact: the hash of the whole config that it is made from, code included.
 
-The key leaves out fields at their default, so that a field may be added; config.json has them all.
+The key leaves out a field at its default, so that fields may be added, but for a default that has
+code of its own: an edit of that must be seen. config.json has every field.
 """
 
 import hashlib
 import json
+from enum import Enum
 from typing import Any
 
+from experiments.pipeline import code
 from modules.codec import encode, same
 
 
 def about(kind: type) -> dict[str, Any]:
-    """What a key covers of a class beside its fields: its `version`, if it has one."""
+    """What a key covers of a class beside its fields: its `version`, if it has one, and its code,
+    unless it says `covered = False`, as stages do."""
+    plain = issubclass(kind, Enum) or not getattr(kind, "covered", True)
+    digest = None if plain else code.digest(kind)
+    return _version(kind) | ({} if digest is None else {"code": digest})
+
+
+def _version(kind: type) -> dict[str, Any]:
     version = getattr(kind, "version", None)
     return {} if version is None else {"version": version}
 
@@ -21,11 +31,23 @@ def config(value: Any) -> Any:
     return encode(value, about)
 
 
-def key(value: Any) -> str:
-    """12 hexadecimal digits of the SHA-256 of a config. TypeError for what has no form as JSON."""
-    form = encode(value, about, defaults=False)
+def key(value: Any, coded: bool = True) -> str:
+    """12 hexadecimal digits of the SHA-256 of a config. TypeError for what has no form as JSON.
+
+    coded: whether it covers the code too; without, it is the same before and after an edit.
+    """
+    form = encode(value, about if coded else _version, defaults=False)
     text = json.dumps(form, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def codes(form: Any) -> dict[str, str]:
+    """The code of every class that a config names, by the class's name."""
+    inside = form if isinstance(form, list) else form.values() if isinstance(form, dict) else ()
+    found = {name: digest for item in inside for name, digest in codes(item).items()}
+    if isinstance(form, dict) and "code" in form:
+        found[form.get("is") or form["class"]] = form["code"]
+    return found
 
 
 def difference(was: Any, now: Any, where: str = "") -> str | None:

@@ -1,6 +1,7 @@
 """Who made an artifact: commit, command, machine, packages, time."""
 
 import functools
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -18,22 +19,25 @@ CODE = ("experiments", "modules", "datamodules", "metrics", "requirements.lock")
 PACKAGES = ("torch", "lightning", "numpy", "scipy", "scikit-learn", "webdataset", "open_clip_torch")
 
 
-def _git(*arguments: str) -> str:
+def _git(*arguments: str) -> bytes:
     try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return ""
-    return done.stdout.strip()
+        return b""
+    return done.stdout
 
 
 @functools.cache
 def commit() -> str:
-    """The last commit that touched the code, `+dirty` if the tree differs from it."""
-    found = _git("log", "-1", "--format=%h", "--abbrev=12", "--", *CODE)
-    dirty = _git("status", "--porcelain", "--", *CODE)
-    return (found + ("+dirty" if dirty else "")) or "unknown"
+    """The last commit that touched the code; `+dirty` and a digest of what differs from it, if the
+    tree does, so that two uncommitted edits have two names."""
+    last = _git("log", "-1", "--format=%h", "--abbrev=12", "--", *CODE).decode().strip()
+    edits = _git("diff", "HEAD", "--binary", "--no-ext-diff", "--", *CODE)
+    names = _git("ls-files", "-z", "--others", "--exclude-standard", "--", *CODE)
+    for name in filter(None, names.decode().split("\0")):
+        edits += b"\0" + name.encode() + b"\0" + (ROOT / name).read_bytes()
+    dirty = f"+dirty.{hashlib.sha256(edits).hexdigest()[:8]}" if edits else ""
+    return last + dirty or "unknown"
 
 
 def command() -> str:

@@ -16,10 +16,12 @@ class Stage:
     """A frozen config that makes itself: its key covers every config it is made from.
 
     version: raised when the code changes what the same config makes.
+    covered: whether its key covers its code too, as of what judges; else `version` stands for it.
     resumes: whether `make` goes on from what a killed run left in the folder.
     """
 
     version: ClassVar[int] = 1
+    covered: ClassVar[bool] = False
     resumes: ClassVar[bool] = False
 
     def make(self, folder: Path, context: Context) -> None:

@@ -17,9 +17,9 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 
+from experiments.pipeline import code, key
 from experiments.pipeline.files import StoreError, read_json, sha256
 from experiments.pipeline.hardware import Device, Hardware
-from experiments.pipeline.key import difference
 from experiments.pipeline.provenance import commit, provenance
 from modules.codec import encode
 
@@ -88,7 +88,7 @@ class Store:
             return False
         except OSError as error:
             raise StoreError(f"cannot read the store {self.root}: {error}") from error
-        found = difference(read_json(self.path(stage) / "config.json"), stage.config)
+        found = key.difference(read_json(self.path(stage) / "config.json"), stage.config)
         if found is not None:
             raise StoreError(
                 f"{found}, the default having changed since {self.path(stage)} was made: raise the "
@@ -135,6 +135,7 @@ class Store:
         made["hardware"] = encode(context.hardware)
         made["files"] = {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.is_file()}
         made["seed"] = getattr(stage, "seed", None)
+        made["code"], made["uncoded"] = code.digest(type(stage)), key.key(stage, coded=False)
         made["inputs"] = [f"{item.kind}/{item.key}" for item in stage.inputs()]
         (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
         (folder / "config.json").write_text(json.dumps(stage.config, indent=1) + "\n")

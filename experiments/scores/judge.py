@@ -19,6 +19,7 @@ class Judging(Stage):
     classifies: whether it can tell which class a picture shows.
     """
 
+    covered: ClassVar[bool] = True
     classifies: ClassVar[bool] = False
 
     def instead(self, column: Column) -> tuple[Column, ...]:

@@ -8,8 +8,8 @@ from experiments.cli import main as cli
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.launch import local
-from experiments.pipeline.stage import Context, Stage
-from experiments.pipeline.store import Store
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Context, Store
 from tests.helpers.stages import serial
 
 

@@ -1,0 +1,54 @@
+"""What edits of the code mean for a store: what is made anew, and what is not though it could be.
+
+What a config names, as an objective, has its code in the key: edited, it makes its stages anew.
+Code that all stages of a kind share has not, until their `version` is raised.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from experiments.pipeline import code, key
+from experiments.pipeline.files import read_json
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Store
+
+
+def made_anew(missing: Sequence[Stage], store: Store) -> str | None:
+    """Which of these stages the store has of the same config but of other code, in one line."""
+    changed = {stage: found for stage in missing if (found := _edited(stage, store))}
+    if not changed:
+        return None
+    names = sorted(set().union(*changed.values()))
+    return f"the code of {', '.join(names)} changed: made anew are {_counted(list(changed))}"
+
+
+def outdated(stages: Sequence[Stage], store: Store) -> str | None:
+    """Which of these artifacts were made by other code of their own stage, in one line."""
+    old = [stage for stage in stages if store.provenance(stage).get("code") != _code(stage)]
+    if not old:
+        return None
+    return (
+        f"kept, though their stages' own code has changed since they were made: {_counted(old)}; "
+        "a stage's raised version, or an empty store, makes them anew"
+    )
+
+
+def _code(stage: Stage) -> str | None:
+    kind: type = type(stage)
+    return code.digest(kind)
+
+
+def _edited(stage: Stage, store: Store) -> set[str]:
+    """The classes whose code alone sets an artifact that is there apart from this stage."""
+    uncoded, now = key.key(stage, coded=False), key.codes(stage.config)
+    found = []
+    for path in store.path(stage).parent.glob("*/provenance.json"):
+        if read_json(path).get("uncoded") == uncoded:
+            was = key.codes(read_json(path.with_name("config.json")))
+            found.append({name for name in was.keys() & now.keys() if was[name] != now[name]})
+    return min(found, key=len, default=set())
+
+
+def _counted(stages: Sequence[Stage]) -> str:
+    """How many there are of each kind, as "2 trainexpert, 1 score"."""
+    return ", ".join(f"{n} {kind}" for kind, n in Counter(stage.kind for stage in stages).items())
