@@ -25,9 +25,3 @@ def store(tmp_path):
 def hub(tmp_path):
     """A downloaded folder of Paris 1.0's layout."""
     return lay_hub(tmp_path)
-
-
-@pytest.fixture
-def hub(tmp_path):
-    """A downloaded folder of Paris 1.0's layout."""
-    return lay_hub(tmp_path)

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from experiments.pipeline import code
+from experiments.pipeline import code, definitions
 
 
 def package(tmp_path, name, files):
@@ -21,6 +21,6 @@ def package(tmp_path, name, files):
 
 def forget():
     """Have sources read anew, as another process would."""
-    for cached in vars(code).values():
+    for cached in (*vars(code).values(), *vars(definitions).values()):
         if hasattr(cached, "cache_clear"):
             cached.cache_clear()

@@ -124,13 +124,20 @@ def test_a_maker_that_comes_late_leaves_nothing(store):
     assert leftovers(store) == []
 
 
-def test_another_config_at_the_key_is_an_error(store):
-    """kills: trusting the folder's name, so that a collision or an edit is read as the artifact."""
+def test_a_default_that_changed_is_refused_in_one_line(store):
+    """kills: an artifact made at the old default read as one of the new; a collision or an edit of
+    config.json believed; an artifact that a field which came since would orphan."""
     folder = make(store, Part())
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "name": "b"}))
-    with pytest.raises(StoreError, match=Part().key):
+    with pytest.raises(StoreError, match=Part().key) as caught:
         store.has(Part())
+    said = str(caught.value)
+    assert said.startswith('Part.name was "b" and is "a", the default having changed since ')
+    assert said.endswith("raise the version of that class, or delete the folder")
+    assert "\n" not in said
+    (folder / "config.json").write_text(json.dumps({"is": "Part", "version": 1}))
+    assert store.has(Part())
     (folder / "config.json").write_text('{"is": "Pa')
     with pytest.raises(StoreError, match=r"config\.json"):
         make(store, Part())
