@@ -12,7 +12,7 @@ from torch import Tensor
 from modules.dit import DiT, DiTNetwork
 from modules.expert import Expert
 from modules.mmdit import MMDiT, MMDiTNetwork
-from modules.objectives import X0, Epsilon, Objective, V, Velocity
+from modules.objectives import X0, Epsilon, Objective, V, Velocity, check_invertible
 from modules.schedules import Cosine, Linear, Schedule
 from modules.text import Text
 from modules.training import Batch, DiffusionModule, Optim
@@ -35,6 +35,7 @@ class DenoisingExpert(DiffusionModule):
     ) -> None:
         super().__init__(shape.build(), optim, seed, text_dropout)
         self.schedule = self.default_schedule if schedule is None else schedule
+        check_invertible(self.objective, self.schedule)
 
     def loss(self, x0: Tensor, t: Tensor, eps: Tensor, c: Text) -> Tensor:
         """The mean over x0, eps [B, ...], t [B] and all pixels of the squared error."""

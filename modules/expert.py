@@ -3,20 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from modules.alignment import Alignment, MatchSNR
 from modules.guard import Guard
-from modules.objectives import OFF, Objective, Velocity, velocity
+from modules.objectives import OFF, SINGULAR, Objective, Velocity, refusal, velocity
 from modules.schedules import Linear, Schedule, expand
 from modules.text import Text
 
 Network = Callable[[Tensor, Tensor, Text | None], Tensor]
 """(x_t [B, ...], t [B], c) -> y [B, ...]"""
-
-
-SINGULAR = 1e-5
-"""A determinant below this makes an error of 1e-5 in the prediction one of order 1."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +32,35 @@ class Expert:
         Raises ValueError where the prediction does not determine them and no guard helps: noise
         alone at t = 1, data alone at t = 0.
         """
-        t = self.objective.within(t, guard)
-        margin = self.objective.determinant(self.schedule, t).abs().min()
-        if margin < SINGULAR and guard.alpha_floor is None:
-            raise ValueError(
-                f"{self.objective} on {self.schedule} cannot be inverted at every t asked: "
-                "give Guard a t_max, a t_min or an alpha_floor"
-            )
+        t = self._invertible(t, guard)
         y = self.network(x_t, t, c)
         x0, eps = self.objective.recover(self.schedule, y, x_t, t, guard)
         return x0 if guard.x0_clip is None else x0.clamp(-guard.x0_clip, guard.x0_clip), eps
+
+    def _invertible(self, t: Tensor, guard: Guard) -> Tensor:
+        """t [B], kept by the guard. ValueError where the prediction cannot be inverted even so."""
+        t = self.objective.within(t, guard)
+        margin = self.objective.determinant(self.schedule, t, guard).abs()
+        if margin.min() < SINGULAR:
+            raise ValueError(refusal(self.objective, self.schedule, float(t[margin.argmin()])))
+        return t
+
+    def is_native(self, path: Schedule) -> bool:
+        """Whether the network's answer is a velocity on `path` as it stands."""
+        return isinstance(self.objective, Velocity) and self.schedule == path
+
+    def check(
+        self, t: Tensor, path: Schedule, alignment: Alignment, guard: Guard, native: bool = False
+    ) -> None:
+        """ValueError if `velocity` on `path` would refuse some of the times t [N]; asks nothing.
+
+        native: the times are those of its own schedule, at which `denoise` is asked.
+        """
+        if native:
+            self._invertible(t, guard)
+        elif not self.is_native(path):
+            x = torch.zeros_like(t)
+            self._invertible(alignment.expert_input(path, self.schedule, x, t)[1], guard)
 
     def velocity(
         self,
@@ -59,7 +75,7 @@ class Expert:
 
         A velocity expert on its own path is returned as it is: nothing is converted or guarded.
         """
-        if isinstance(self.objective, Velocity) and self.schedule == path:
+        if self.is_native(path):
             return self.network(x, t, c)
         x_expert, t_expert = alignment.expert_input(path, self.schedule, x, t)
         x0, eps = self.denoise(x_expert, t_expert, c, guard)

@@ -14,15 +14,18 @@ from modules.guard import Guard
 from modules.schedules import Schedule, derivatives, expand
 
 OFF = Guard()
+SINGULAR = 1e-5
+"""A determinant below this makes an error of 1e-5 in the prediction one of order 1."""
 
 
 class Objective(ABC):
     """The row (a, b) of y = a x0 + b eps."""
 
     @abstractmethod
-    def row(self, schedule: Schedule, t: Tensor) -> tuple[Tensor, Tensor]: ...
+    def row(self, schedule: Schedule, t: Tensor) -> tuple[Tensor, Tensor]:
+        """(a, b), each of t's shape, which may depend on the schedule."""
 
-    def determinant(self, schedule: Schedule, t: Tensor) -> Tensor:
+    def determinant(self, schedule: Schedule, t: Tensor, guard: Guard = OFF) -> Tensor:
         """alpha b - sigma a: where it vanishes, y and x_t do not determine (x0, eps)."""
         a, b = self.row(schedule, t)
         return schedule.alpha(t) * b - schedule.sigma(t) * a
@@ -73,13 +76,16 @@ class Epsilon(Objective):
     def row(self, schedule: Schedule, t: Tensor) -> tuple[Tensor, Tensor]:
         return torch.zeros_like(t), torch.ones_like(t)
 
+    def determinant(self, schedule: Schedule, t: Tensor, guard: Guard = OFF) -> Tensor:
+        """alpha, floored if so guarded.  (HDDM, Eq. 29)"""
+        alpha = schedule.alpha(t)
+        return alpha if guard.alpha_floor is None else alpha.clamp(min=guard.alpha_floor)
+
     def recover(
         self, schedule: Schedule, y: Tensor, x_t: Tensor, t: Tensor, guard: Guard = OFF
     ) -> tuple[Tensor, Tensor]:
         """x0 = (x_t - sigma eps) / alpha, alpha floored if so guarded.  (HDDM, Eqs. 5, 29)"""
-        alpha = schedule.alpha(t)
-        if guard.alpha_floor is not None:
-            alpha = alpha.clamp(min=guard.alpha_floor)
+        alpha = self.determinant(schedule, t, guard)
         return (x_t - expand(schedule.sigma(t), y) * y) / expand(alpha, y), y
 
 
@@ -97,6 +103,68 @@ class V(Objective):
 
     def row(self, schedule: Schedule, t: Tensor) -> tuple[Tensor, Tensor]:
         return -schedule.sigma(t), schedule.alpha(t)
+
+
+def singular_times(objective: Objective, schedule: Schedule) -> list[float]:
+    """The t in [0, 1] at which the determinant vanishes, crossing zero or touching it.
+
+    Every least |determinant| of a grid is looked at more closely, to 1e-9 in t.
+    """
+    width, grid = 1e-3, torch.linspace(0, 1, 1001, dtype=torch.float64)
+    lowest = _lowest(objective.determinant(schedule, grid).abs())
+    times = []
+    for t in grid[lowest].tolist():
+        for zoom in (width, 1e-3 * width, 1e-6 * width):
+            near = torch.linspace(max(0, t - zoom), min(1, t + zoom), 2001, dtype=torch.float64)
+            size = objective.determinant(schedule, near).abs()
+            t = float(near[size.nan_to_num(nan=torch.inf).argmin()])
+        if size.min() < SINGULAR:
+            times.append(t)
+    return times
+
+
+def _lowest(size: Tensor) -> Tensor:
+    """Whether each of [N] is below its left neighbour and not above its right one."""
+    beyond = torch.full((1,), torch.inf, dtype=size.dtype)
+    padded = torch.cat([beyond, size, beyond])
+    return (size < padded[:-2]) & (size <= padded[2:])
+
+
+def refusal(objective: Objective, schedule: Schedule, t: float) -> str:
+    """Why a prediction at t is refused, in one line that names the row, and what guard helps."""
+    a, b = (float(x) for x in objective.row(schedule, torch.tensor(t, dtype=torch.float64)))
+    guards = _guards(objective, schedule, t)
+    advice = f": give Guard {' or '.join(guards)}" if guards else ", and no guard helps"
+    return (
+        f"{objective} on {schedule} cannot be inverted at t = {t:.6g}, where its row "
+        f"(a, b) = ({a:.4g}, {b:.4g}) tells nothing beyond x_t{advice}"
+    )
+
+
+def _guards(objective: Objective, schedule: Schedule, t: float) -> list[str]:
+    """The guards that keep the objective from being inverted at t."""
+    at = torch.tensor(t, dtype=torch.float64)
+    each = {
+        "a t_max": Guard(t_max=t - 0.01),
+        "a t_min": Guard(t_min=t + 0.01),
+        "an alpha_floor": Guard(alpha_floor=0.01),
+    }
+    return [
+        name
+        for name, guard in each.items()
+        if objective.determinant(schedule, objective.within(at, guard), guard).abs() >= SINGULAR
+    ]
+
+
+def check_invertible(objective: Objective, schedule: Schedule) -> None:
+    """ValueError, before anything trains, if the objective is useless at some t that is asked.
+
+    A zero of the determinant that a guard covers is left to whoever samples, and so is one at
+    t = 0, at which Euler's steps do not ask.
+    """
+    for t in singular_times(objective, schedule):
+        if t > 0 and not _guards(objective, schedule, t):
+            raise ValueError(refusal(objective, schedule, t))
 
 
 def x0_weight(objective: Objective, schedule: Schedule, t: Tensor) -> Tensor:

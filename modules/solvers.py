@@ -6,8 +6,9 @@ sampling: one expert, walked along the schedule it was trained on, with nothing 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+import torch
 from torch import Tensor
 
 from modules import sampling
@@ -22,11 +23,35 @@ Fresh = Callable[[int], Tensor]
 
 
 class Solver(Protocol):
-    """(ensemble, c, guidance scale, x at t = 1, steps, fresh noise) -> x at t = 0."""
+    """(ensemble, c, guidance scale, x at t = 1, steps, fresh noise) -> x at t = 0.
+
+    x: [B, ...].  scale: of guidance, 1 for none.  native: whether an expert is asked along its own
+    schedule, not along the ensemble's path.
+    """
+
+    native: ClassVar[bool]
+
+    def times(self, steps: int) -> Tensor:
+        """The times [N] at which experts are asked."""
 
     def draw(
         self, ensemble: Ensemble, c: Text | None, scale: float, x: Tensor, steps: int, fresh: Fresh
     ) -> Tensor: ...
+
+
+def check_asked(ensemble: Ensemble, solver: Solver, steps: int) -> None:
+    """ValueError if an expert would be asked at a time at which it cannot be inverted.
+
+    Nothing is evaluated: which expert may be asked when is what the selection says of a router
+    that is sure of it.
+    """
+    t = solver.times(steps).float()
+    for k, expert in enumerate(ensemble.experts):
+        sure = torch.zeros(len(t), len(ensemble.experts))
+        sure[:, k] = 1
+        asked = t[ensemble.selection.weights(sure, t)[:, k] > 0]
+        if len(asked):
+            expert.check(asked, ensemble.path, ensemble.alignment, ensemble.guard, solver.native)
 
 
 def _field(ensemble: Ensemble, c: Text | None, scale: float) -> Field:
@@ -49,6 +74,11 @@ def _denoiser(ensemble: Ensemble, c: Text | None, scale: float) -> tuple[Denoise
 class Euler:
     """First order, one evaluation a step."""
 
+    native: ClassVar[bool] = False
+
+    def times(self, steps: int) -> Tensor:
+        return uniform(steps)[:-1]
+
     def draw(
         self, ensemble: Ensemble, c: Text | None, scale: float, x: Tensor, steps: int, fresh: Fresh
     ) -> Tensor:
@@ -58,6 +88,11 @@ class Euler:
 @dataclass(frozen=True)
 class Heun:
     """Second order, two evaluations a step."""
+
+    native: ClassVar[bool] = False
+
+    def times(self, steps: int) -> Tensor:
+        return uniform(steps)
 
     def draw(
         self, ensemble: Ensemble, c: Text | None, scale: float, x: Tensor, steps: int, fresh: Fresh
@@ -69,6 +104,11 @@ class Heun:
 class DDIM:
     """Deterministic native sampling. ValueError for more than one expert."""
 
+    native: ClassVar[bool] = True
+
+    def times(self, steps: int) -> Tensor:
+        return uniform(steps)[:-1]
+
     def draw(
         self, ensemble: Ensemble, c: Text | None, scale: float, x: Tensor, steps: int, fresh: Fresh
     ) -> Tensor:
@@ -79,6 +119,11 @@ class DDIM:
 @dataclass(frozen=True)
 class Ancestral:
     """DDPM's own sampler, which adds noise at every step. ValueError for more than one expert."""
+
+    native: ClassVar[bool] = True
+
+    def times(self, steps: int) -> Tensor:
+        return uniform(steps)[:-1]
 
     def draw(
         self, ensemble: Ensemble, c: Text | None, scale: float, x: Tensor, steps: int, fresh: Fresh

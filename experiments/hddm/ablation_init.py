@@ -18,7 +18,8 @@ from experiments.drawing.style import COLOURS, INK, png, tidy
 from experiments.measures.losses import Convergence
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import Scale
-from experiments.stages.experts import Start, TrainExpert, Validation
+from experiments.stages.experts import Start, TrainExpert
+from experiments.stages.run import Validation
 from experiments.tables.columns import Column
 from experiments.tables.comparisons import index, verdict
 from experiments.tables.results import Results, Row, Table

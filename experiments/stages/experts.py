@@ -4,7 +4,6 @@ Beside an expert's weights lies a card: what it predicts, on which schedule, fro
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -13,27 +12,24 @@ import pandas as pd
 import torch
 from torch import nn
 
-from datamodules.latents import ValidationBatches
 from experiments.pipeline.build import CONTINUED, EXPERT, ROUTER, run_seed
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
-from experiments.stages.clusters import Encoded
 from experiments.stages.corpus import Corpus
-from experiments.stages.run import train, training_cost
+from experiments.stages.run import Validation, train, training_cost
 from experiments.stages.starts import PretrainedDiT, PretrainedFlux
 from experiments.training.fit import read_curve
 from modules.codec import encode
 from modules.denoising import DenoisingExpert
 from modules.dit import DiT, DiTNetwork
 from modules.mmdit import MMDiT, MMDiTNetwork
+from modules.objectives import check_invertible
 from modules.routing import Router
 from modules.schedules import Schedule
 from modules.training import Optim, Times, Uniform
 from modules.weights import flux
 from modules.weights.checkpoint import load_weights
 from modules.weights.pretrained import Transfer, transfer
-
-VALIDATION_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -60,30 +56,6 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Validation:
-    """The loss of the held-out pictures nearest to an expert's clusters, each noised `draws` times.
-
-    every: optimiser steps between.  seed: of t and eps, which depend on it and the picture alone.
-    """
-
-    encoded: Encoded
-    every: int
-    draws: int
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.every < 1 or self.draws < 1:
-            raise ValueError(f"every {self.every} and draws {self.draws} must be positive")
-
-    def heldout(self, store: Store, clusters: Sequence[int]) -> ValidationBatches:
-        """The pictures of those clusters. ValueError if there are none."""
-        data = self.encoded.load(store)
-        rows = torch.isin(data["cluster"], torch.tensor(clusters)).nonzero().flatten()
-        mine = {key: data[key][rows] for key in ("x0", "tokens", "pooled")}
-        return ValidationBatches(mine, rows, self.draws, self.seed, VALIDATION_BATCH)
-
-
-@dataclass(frozen=True)
 class TrainExpert(Stage):
     """weights.safetensors and card.json of one expert: from its clusters' shards, no other file.
 
@@ -91,7 +63,8 @@ class TrainExpert(Stage):
     anew.  validation: what validation.csv holds; training is the same to the bit without it.
     first_share: of clips that are given their first frame, for image-to-video.  times: t's density.
     later: which in a sequence of stages this is; each draws clips and noise of its own.
-    ValueError for a network begun with a checkpoint that reads time otherwise than Eq. 21.
+    ValueError for an objective without an inverse at some t, or for a network begun with a
+    checkpoint that reads time otherwise than Eq. 21.
     """
 
     resumes: ClassVar[bool] = True
@@ -110,6 +83,7 @@ class TrainExpert(Stage):
     later: int = 0
 
     def __post_init__(self) -> None:
+        check_invertible(self.module.objective, self.schedule)
         if self.start is not None and not isinstance(self.start.source, TrainExpert):
             self.start.source.check(self.network, self.module.objective)
 

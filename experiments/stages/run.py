@@ -1,17 +1,45 @@
 """The run of a stage that trains: on its clusters' shards, on one device or on several."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+import torch
+
+from datamodules.latents import ValidationBatches
 from experiments.pipeline.store import Context, Store
+from experiments.stages.clusters import Encoded
 from experiments.stages.corpus import Corpus
 from experiments.training import distributed
 from experiments.training.fit import fit
 from modules.training import DiffusionModule, Optim
 
-if TYPE_CHECKING:
-    from experiments.stages.experts import Validation
+VALIDATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The loss of the held-out pictures nearest to an expert's clusters, each noised `draws` times.
+
+    every: optimiser steps between.  seed: of t and eps, which depend on it and the picture alone.
+    """
+
+    encoded: Encoded
+    every: int
+    draws: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.draws < 1:
+            raise ValueError(f"every {self.every} and draws {self.draws} must be positive")
+
+    def heldout(self, store: Store, clusters: Sequence[int]) -> ValidationBatches:
+        """The pictures of those clusters. ValueError if there are none."""
+        data = self.encoded.load(store)
+        rows = torch.isin(data["cluster"], torch.tensor(clusters)).nonzero().flatten()
+        mine = {key: data[key][rows] for key in ("x0", "tokens", "pooled")}
+        return ValidationBatches(mine, rows, self.draws, self.seed, VALIDATION_BATCH)
 
 
 class Trained(Protocol):
@@ -33,7 +61,7 @@ class Trained(Protocol):
 
 
 def train(
-    stage: Trained, folder: Path, context: Context, validation: "Validation | None" = None
+    stage: Trained, folder: Path, context: Context, validation: Validation | None = None
 ) -> None:
     """Fit the module of `stage` to its clusters, and leave the weights in `folder`.
 
@@ -49,7 +77,7 @@ def train(
 
 
 def _train(
-    rank: int, stage: Trained, folder: Path, context: Context, validation: "Validation | None"
+    rank: int, stage: Trained, folder: Path, context: Context, validation: Validation | None
 ) -> None:
     """The part of one device, by its rank."""
     context = context if rank == 0 else replace(context, bar=None)

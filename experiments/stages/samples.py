@@ -24,12 +24,13 @@ from experiments.stages.prompts import Asked, Heldout, InClusters, Prompts
 from experiments.stages.routers import Known, Routing, at_rows, networks
 from modules.alignment import Alignment, MatchSNR
 from modules.denoising import DenoisingExpert
-from modules.ensemble import Ensemble, Uniform, counting
+from modules.ensemble import Ensemble, Posterior, Uniform, counting
+from modules.expert import Expert
 from modules.guard import Guard
 from modules.sampling import starting_noise
 from modules.schedules import Linear, Schedule
 from modules.selection import Selection
-from modules.solvers import Euler, Solver
+from modules.solvers import Euler, Solver, check_asked
 from modules.text import GivenFrame, Text
 from modules.training import Precision
 
@@ -48,6 +49,10 @@ class Setting:
     guard: Guard = Guard()
     solver: Solver = Euler()
     precision: Precision = Precision.SINGLE
+
+    def ensemble(self, experts: list[Expert], router: Posterior, how: Selection) -> Ensemble:
+        """The field of these experts on the setting's path."""
+        return Ensemble(experts, router, how, self.path, self.alignment, self.guard)
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,8 @@ class Sample(Pictures):
     router None: every expert is as probable as another, for selections that ask no router.
     Row i starts from noise of its own seed, the same under every strategy, for paired comparisons.
     first: a clip begins with the first frame of the held-out clip whose caption it is asked for.
-    ValueError if the oracle or first frames, of held-out rows, are to go with other prompts.
+    ValueError if an expert cannot be inverted when it is asked, or if the oracle or first frames,
+    of held-out rows, are to go with other prompts.
     """
 
     resumes: ClassVar[bool] = True
@@ -121,6 +127,9 @@ class Sample(Pictures):
     first: bool = False
 
     def __post_init__(self) -> None:
+        experts = [Expert(nn.Identity(), e.module.objective, e.schedule) for e in self.experts]
+        field = self.setting.ensemble(experts, Uniform(len(experts)), self.selection)
+        check_asked(field, self.setting.solver, self.setting.steps)
         if isinstance(self.router, Known) and self.asked != Heldout(self.router.n):
             raise ValueError(f"the oracle of {self.router.n} held-out captions: not {self.asked}")
         if self.first and not isinstance(self.asked, Heldout):
@@ -190,21 +199,16 @@ class Sample(Pictures):
 
     def ensemble(self, loaded: Loaded, rows: range) -> Ensemble:
         """The field in which the given rows are drawn."""
-        return Ensemble(
-            [module.expert() for module in loaded.experts],
-            at_rows(loaded.router, rows),
-            self.selection.seeded(self.seeds(rows)),
-            self.setting.path,
-            self.setting.alignment,
-            self.setting.guard,
-        )
+        experts = [module.expert() for module in loaded.experts]
+        router, selection = at_rows(loaded.router, rows), self.selection.seeded(self.seeds(rows))
+        return self.setting.ensemble(experts, router, selection)
 
     def noise(self, rows: range, *role: int) -> torch.Tensor:
         """Standard normal noise [len(rows), *latent], each row from seeds of its own."""
         return starting_noise(self.seeds(rows, *role), self.shards.latent_shape)
 
     def seeds(self, rows: range, *role: int) -> list[int]:
-        """The seeds of these rows, each a function of its own number and of what it is for."""
+        """Of each row its own seed, by what it is for."""
         return [run_seed(self.seed, SAMPLING, i, *role) for i in rows]
 
     def _draw(self, loaded: Loaded, rows: range) -> Arrays:

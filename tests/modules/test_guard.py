@@ -5,11 +5,14 @@ import math
 import pytest
 import torch
 
+from modules.ensemble import Ensemble
 from modules.expert import Expert
 from modules.guard import Guard, LogisticDamping, NoDamping, StepDamping
 from modules.objectives import X0, Epsilon, V, Velocity
 from modules.sampling import euler, uniform
-from modules.schedules import Cosine, Linear
+from modules.schedules import Cosine, Linear, LinearBeta
+from modules.selection import Full, Only, Switch, Top
+from modules.solvers import DDIM, Euler, Heun, check_asked
 from tests.helpers.mixture import OBJECTIVES, PAIRS, SCHEDULES, name, randn, slope
 
 T = torch.linspace(0.02, 0.98, 25, dtype=torch.float64)
@@ -215,3 +218,34 @@ def test_noise_alone_is_refused_to_an_epsilon_expert(schedule, dtype):
     for guard in (Guard(t_max=0.99), Guard(alpha_floor=0.01)):
         assert half.velocity(x, t, guard=guard).abs().max() < 200
         assert half.denoise(x, t, guard=guard)[0].isfinite().all()
+
+
+def asked_at(objective, solver, guard=Guard(), selection=Full(), path=Linear(), schedule=Cosine()):
+    """Check an FM expert beside one of this objective, ten steps, without evaluating either."""
+    field = Ensemble(
+        [expert(Velocity(), Linear()), expert(objective, schedule)], None, selection, path,
+        guard=guard,
+    )  # fmt: skip
+    check_asked(field, solver, 10)
+
+
+def test_an_expert_is_refused_where_it_would_be_asked_alone():
+    """kills: a guard that does not help its objective taken for one that does; Heun's end and
+    Euler's taken alike; an expert refused at times at which the selection never asks it."""
+    asked_at(Epsilon(), Euler(), Guard(t_max=0.95))
+    asked_at(Epsilon(), Euler(), Guard(alpha_floor=0.01))
+    asked_at(Epsilon(), Euler(), selection=Switch(0.5, early=Only(0), late=Only(1)))
+    asked_at(X0(), Euler())
+    asked_at(X0(), Heun(), Guard(t_min=0.01))
+    asked_at(X0(), Heun(), selection=Switch(0.5, early=Only(1), late=Only(0)))
+    for objective, solver, changes, t in [
+        (Epsilon(), Euler(), {}, 1),
+        (Epsilon(), Euler(), {"guard": Guard(t_min=0.01)}, 1),
+        (Epsilon(), Euler(), {"selection": Switch(0.5, early=Top(1), late=Only(0))}, 1),
+        (X0(), Heun(), {}, 0),
+        (X0(), Heun(), {"guard": Guard(alpha_floor=0.01)}, 0),
+        (Epsilon(), DDIM(), {"path": LinearBeta()}, 1),
+    ]:
+        with pytest.raises(ValueError, match=f"cannot be inverted at t = {t}, .*give Guard a"):
+            asked_at(objective, solver, **changes)
+    asked_at(Epsilon(), Euler(), path=LinearBeta())  # a path that ends before noise alone

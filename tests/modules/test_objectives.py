@@ -1,9 +1,21 @@
 """Objectives: inverses, the velocity they stand for, and Proposition 1 measured."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
-from modules.objectives import X0, Epsilon, V, Velocity, velocity, x0_weight
+from modules.objectives import (
+    X0,
+    Epsilon,
+    Objective,
+    V,
+    Velocity,
+    check_invertible,
+    singular_times,
+    velocity,
+    x0_weight,
+)
 from modules.schedules import Cosine, Linear, LinearBeta, NicholDhariwal, Schedule, derivatives
 from tests.helpers.mixture import OBJECTIVES, PAIRS, SCHEDULES, name, predict, randn, slope
 
@@ -150,3 +162,75 @@ def test_determinant_at_the_ends():
         assert abs(float(found["Epsilon"][1])) < 1e-15
         assert (found["V"].abs() > 0.99).all()
         assert (found["Velocity"].abs() > 0.99).all()
+
+
+@dataclass(frozen=True)
+class Mix(Objective):
+    """a x0 + b eps, both constant: on a path singular where alpha / sigma = a / b."""
+
+    a: float
+    b: float
+
+    def row(self, schedule, t):
+        return torch.full_like(t, self.a), torch.full_like(t, self.b)
+
+
+@dataclass(frozen=True)
+class Touching(Objective):
+    """A row whose determinant is (t - z)^2 on whatever schedule: zero at z, of one sign."""
+
+    z: float
+
+    def row(self, schedule, t):
+        size = (t - self.z) ** 2 / (schedule.alpha(t) ** 2 + schedule.sigma(t) ** 2)
+        return -schedule.sigma(t) * size, schedule.alpha(t) * size
+
+
+@pytest.mark.parametrize(
+    ("objective", "schedule", "times"),
+    [
+        (Mix(0.5, 0.5), Linear(), [0.5]),
+        (Mix(0.5, 0.5), Cosine(), [0.5]),
+        (Mix(1.0, 3.0), Linear(), [0.75]),
+        (Mix(3.0, 1.0), Cosine(), [0.204832765]),  # (2 / pi) atan(1 / 3)
+        (Mix(1.0, 0.0), Linear(), [0.0]),
+        (Mix(0.0, 1.0), Linear(), [1.0]),
+        (Mix(0.5, -0.5), Linear(), []),
+        (Touching(0.123456789), Cosine(), [0.123456789]),
+        (Touching(1.0), Linear(), [1.0]),
+        (X0(), Cosine(), [0.0]),
+        (Epsilon(), Cosine(), [1.0]),
+        (Epsilon(), LinearBeta(), []),
+        (V(), Linear(), []),
+        (Velocity(), NicholDhariwal(), []),
+    ],
+    ids=repr,
+)
+def test_singular_times_are_the_closed_forms(objective, schedule, times):
+    """kills: zeros at grid points alone, those that touch without a change of sign, those at the
+    ends, or a row taken to be the same on every schedule."""
+    assert singular_times(objective, schedule) == pytest.approx(times, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("objective", "schedule", "said"),
+    [
+        (Mix(0.5, 0.5), Linear(), r"Mix.* on Linear\(\) .* t = 0.5, .* \(0.5, 0.5\)"),
+        (Mix(3.0, 1.0), Cosine(), r"t = 0.204833, where its row \(a, b\) = \(3, 1\)"),
+        (Mix(0.0, 1.0), Linear(), r"t = 1, where its row \(a, b\) = \(0, 1\).* no guard helps"),
+        (Touching(0.25), Linear(), r"t = 0.2[45]\d*, .* no guard helps"),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_inverted_is_refused_in_a_line(objective, schedule, said):
+    """kills: an objective found useless after its training; a refusal that names no row or t."""
+    with pytest.raises(ValueError, match=said) as caught:
+        check_invertible(objective, schedule)
+    assert "\n" not in str(caught.value)
+
+
+@every_pair
+def test_what_guards_cover_is_not_refused(objective, schedule):
+    """kills: Epsilon refused at t = 1, which t_max covers, or X0 at t = 0, where Euler is not."""
+    check_invertible(objective, schedule)
+    check_invertible(Mix(1.0, 0.0), schedule)

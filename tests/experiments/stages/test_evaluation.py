@@ -1,7 +1,7 @@
 """Samples and scores through real stages at smoke: what is drawn, counted, compared and remade."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -18,11 +18,11 @@ from experiments.scores.score import Real
 from metrics.diversity import nearest
 from modules.blocks import Size
 from modules.codec import encode
-from modules.denoising import DDPMExpert, FlowMatchingExpert
+from modules.denoising import DDPMExpert, DenoisingExpert, FlowMatchingExpert
 from modules.guard import Guard
-from modules.objectives import X0
+from modules.objectives import X0, Objective
 from modules.sampling import euler, starting_noise, uniform
-from modules.schedules import NicholDhariwal
+from modules.schedules import Linear, NicholDhariwal
 from modules.selection import Alternate, Full, Only, Stochastic, Switch
 from modules.text import Text
 from modules.training import Precision
@@ -32,6 +32,17 @@ SMOKE = replace(
     SCALES["smoke"], size=Size(8, 1, 2), router=Size(8, 1, 2), steps=3, router_steps=3, samples=8
 )
 DEFAULT = recipes.default(SMOKE)
+
+
+LINEAR = Linear()
+
+
+@dataclass(frozen=True)
+class Half(Objective):
+    """Half of x0 and half of eps."""
+
+    def row(self, schedule, t):
+        return torch.full_like(t, 0.5), torch.full_like(t, 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +55,9 @@ def trained(tmp_path_factory):
     return store, experts
 
 
-def sample(experts, selection, **changes):
-    return replace(recipes.score(SMOKE, experts, None, selection, 0).pictures, **changes)
+def sample(experts, selection, setting=DEFAULT, **changes):
+    drawn = recipes.score(SMOKE, experts, None, selection, 0, setting).pictures
+    return replace(drawn, **changes)
 
 
 def drawn(store, stage):
@@ -109,13 +121,23 @@ def test_bfloat16_draws_nearly_the_same(trained):
     assert 0 < np.abs(one - other).mean() < 0.03
 
 
+def test_an_objective_without_inverse_is_refused_as_a_stage():
+    """kills: an expert that trains for its whole time and is refused when it is sampled."""
+    stage = recipes.expert(SMOKE, FlowMatchingExpert, 0, 0)
+    half = type("HalfExpert", (DenoisingExpert,), {"objective": Half(), "default_schedule": LINEAR})
+    with pytest.raises(ValueError, match=r"Half.* t = 0.5, where its row .* = \(0.5, 0.5\)"):
+        replace(stage, module=half)
+    with pytest.raises(ValueError, match=r"t = 0\.5"):
+        half(stage.network, stage.optim)
+
+
 def test_a_single_converted_expert_is_guarded(trained):
     """kills: guard and alignment in the key but not in the field of a single expert."""
     store, _ = trained
     expert = recipes.expert(SMOKE, DDPMExpert, 0, 0)
     make(store, expert)
-    with pytest.raises(ValueError, match="t_max"):
-        make(store, sample([expert], Only(0)))
+    with pytest.raises(ValueError, match=r"t = 1, .* give Guard a t_max"):
+        sample([expert], Only(0))  # before anything is made
     loose, tight = (
         drawn(store, sample([expert], Only(0), setting=replace(DEFAULT, guard=guard)))
         for guard in (Guard(t_max=0.99, x0_clip=20.0), Guard(t_max=0.99, x0_clip=0.1))

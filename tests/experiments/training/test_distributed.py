@@ -18,8 +18,8 @@ from experiments.pipeline.hardware import Hardware, Strategy
 from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
-from experiments.stages.experts import Validation
 from experiments.stages.joining import TrainHead
+from experiments.stages.run import Validation
 from experiments.training import distributed
 from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert

@@ -13,7 +13,7 @@ from datamodules.sources.source import Split
 from experiments.pipeline.store import Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
-from experiments.stages.experts import Validation
+from experiments.stages.run import Validation
 from experiments.training.fit import Curve
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
