@@ -28,7 +28,7 @@ from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import Scale
 from experiments.stages import publishable
-from experiments.stages.clusters import Shards
+from experiments.stages.corpus import Shards
 from experiments.stages.experts import TrainExpert, TrainRouter
 from experiments.stages.routers import Calibrated
 from modules.codec import encode

@@ -9,8 +9,6 @@ from tests.helpers.files import ROOT
 from tests.helpers.house import LADDER, SOURCES, TORCH_ALONE, Tree, breaches, circles, head
 
 KNOWN = {  # still to be mended; to be empty
-    "circle of files: experiments.stages.clusters, experiments.stages.corpus, "
-    "experiments.stages.parts",
     "circle of files: experiments.stages.experts, experiments.stages.run",
     "circle of rooms: cli, measures, recipes, scores, tables",
     "experiments.hddm.statements imports experiments.paris2.statements",

@@ -15,7 +15,7 @@ from experiments.drawing.pictures import grid
 from experiments.measures.routing import Routed, Served
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import Scale
-from experiments.stages.clusters import Shards
+from experiments.stages.corpus import Shards
 from experiments.stages.joining import Added, Card, Removed, Rule, TrainHead
 from experiments.stages.routers import Routing
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, ROUTER, Column

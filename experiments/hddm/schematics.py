@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from experiments.drawing.style import COLOURS, FAINT, INK, Box, arrow, page, picture, png, write
 from experiments.pipeline.files import read_json
 from experiments.pipeline.store import Store
-from experiments.stages.clusters import Shards
+from experiments.stages.corpus import Shards
 from experiments.stages.experts import TrainExpert, TrainRouter
 from experiments.stages.samples import Sample
 from modules.guidance import Guided

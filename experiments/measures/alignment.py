@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from experiments.measures.routing import MEAN, averaged
-from experiments.pipeline.build import MEASURING, noised, run_seed
 from experiments.pipeline.stage import Measurement
 from experiments.pipeline.store import Context, Store
-from experiments.stages.clusters import Encoded, Shards
+from experiments.stages.clusters import Encoded, noised
+from experiments.stages.corpus import Shards
 from experiments.stages.samples import Sample
+from experiments.stages.seeds import MEASURING, run_seed
 from metrics import alignment
 from modules.ensemble import Ensemble
 from modules.guidance import Guided

@@ -24,7 +24,9 @@ from experiments.measures.resources import (
 from experiments.pipeline.stage import Stage
 from experiments.scores.published import PublishedMetrics
 from experiments.scores.score import Real, Score
-from experiments.stages.clusters import Clusters, Encode, Encoded, Shards
+from experiments.stages.clusters import Clusters, Encoded
+from experiments.stages.corpus import Shards
+from experiments.stages.encode import Encode
 from experiments.stages.experts import TrainExpert, TrainRouter
 from experiments.stages.routers import Calibrated
 from experiments.stages.samples import Sample

@@ -14,12 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from experiments.pipeline.build import MEASURING, noised, run_seed
 from experiments.pipeline.stage import Measurement, Stage
 from experiments.pipeline.store import Context
+from experiments.stages.clusters import noised
 from experiments.stages.corpus import Corpus
 from experiments.stages.experts import TrainRouter
 from experiments.stages.routers import answers
+from experiments.stages.seeds import MEASURING, run_seed
 from modules.schedules import Linear
 from modules.text import GivenFrame
 

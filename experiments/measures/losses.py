@@ -10,11 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from experiments.pipeline.build import MEASURING, run_seed
 from experiments.pipeline.stage import Measurement
 from experiments.pipeline.store import Context
 from experiments.stages.clusters import Encoded
 from experiments.stages.experts import TrainExpert
+from experiments.stages.seeds import MEASURING, run_seed
 from modules.denoising import DenoisingExpert
 from modules.objectives import x0_weight
 from modules.text import Text

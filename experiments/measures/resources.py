@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from experiments.pipeline.stage import Measurement
 from experiments.pipeline.store import Context
 from experiments.scores.score import Score
-from experiments.stages.clusters import Shards
+from experiments.stages.corpus import Shards
 from experiments.stages.experts import TrainExpert, TrainRouter
 from modules.blocks import AdaLN
 from modules.dit import XL, B, DiT, TextShape, count_parameters

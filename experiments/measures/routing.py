@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from experiments.pipeline.build import MEASURING, noised, run_seed
 from experiments.pipeline.stage import Measurement
 from experiments.pipeline.store import Context, Store
 from experiments.scores.judge import Wrong
 from experiments.scores.score import Score
-from experiments.stages.clusters import Encoded
+from experiments.stages.clusters import Encoded, noised
 from experiments.stages.routers import Calibrated, Routing, answers
+from experiments.stages.seeds import MEASURING, run_seed
 from metrics.calibration import calibration_error, log_loss
 from metrics.diversity import agreement
 from modules.schedules import Linear, Schedule

@@ -1,8 +1,6 @@
-"""What is made from what: frozen configs that make themselves, from a source to a score.
+"""How what is missing gets made: a target and all it is made from, inputs first.
 
-Encode -> Clusters -> Shards -> Train (experts, routers) -> Sample -> Score, and the Judge that
-scores. A stage reads its inputs from the store by their keys and writes only its own folder. Here
-stand how what is missing gets made, and what stages draw alike.
+A stage reads its inputs from the store by their keys and writes only its own folder.
 """
 
 import functools
@@ -11,38 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from experiments.pipeline.launch import local
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context
-from modules.schedules import Schedule
-from modules.text import Text
-
-EXPERT, ROUTER, SAMPLING, MEASURING = range(4)
-"""Roles of a seed: what has another role draws other numbers."""
-CONTINUED = 1 << 16
-"""Roles from here on are those of experts trained further, stage by stage."""
-
-
-Noised = tuple[Tensor, Tensor, Tensor, Text]
-
-
-def noised(
-    data: dict[str, Tensor], schedule: Schedule, seed: int, t: float | None = None
-) -> Noised:
-    """(x_t, t [N], eps, c) of encoded pictures, at one time or at times uniform on [0, 1]."""
-    x0, g = data["x0"], torch.Generator().manual_seed(seed)
-    times = torch.rand(len(x0), generator=g) if t is None else torch.full((len(x0),), t)
-    eps = torch.randn(x0.shape, generator=g)
-    return schedule.noise(x0, eps, times), times, eps, Text.of(data["tokens"], data["pooled"])
-
-
-def run_seed(seed: int, role: int, *who: int) -> int:
-    """An independent seed for each run that one seed of a table stands for."""
-    return int(np.random.SeedSequence([seed, role, *who]).generate_state(1)[0])
 
 
 def make(stage: Stage, context: Context) -> Path:

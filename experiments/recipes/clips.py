@@ -11,13 +11,13 @@ from experiments.scores.clips import ClipJudging, ClipScore
 from experiments.scores.moving_digits import MovingDigitsJudge, RealClips
 from experiments.scores.published_clips import PublishedClips
 from experiments.scores.score import Real
-from experiments.stages.clusters import Clusters, Encode, Shards
-from experiments.stages.corpus import Corpus
+from experiments.stages.clusters import Clusters
+from experiments.stages.corpus import Corpus, Shards, Streamed
+from experiments.stages.encode import Encode
 from experiments.stages.experts import Start, TrainExpert, TrainRouter
 from experiments.stages.prompts import Heldout, InClusters, Prompts
 from experiments.stages.routers import Routing
 from experiments.stages.samples import Sample, Setting
-from experiments.stages.streams import Streamed
 from modules.blocks import AdaLN
 from modules.denoising import FlowMatchingExpert
 from modules.dit import DiT, TextShape

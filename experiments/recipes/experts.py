@@ -12,7 +12,9 @@ from experiments.recipes.images import Scale
 from experiments.scores.judge import Judging
 from experiments.scores.published import PublishedMetrics
 from experiments.scores.score import Judge, Real, Score
-from experiments.stages.clusters import Clusters, Encode, Encoded, Shards
+from experiments.stages.clusters import Clusters, Encoded
+from experiments.stages.corpus import Shards
+from experiments.stages.encode import Encode
 from experiments.stages.experts import Start, TrainExpert, TrainRouter
 from experiments.stages.prompts import Heldout, Repeated
 from experiments.stages.routers import Calibrated, Known, Routing

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.pipeline.build import MEASURING, run_seed
 from experiments.pipeline.stage import Measurement, Stage
 from experiments.pipeline.store import Context, Store
 from experiments.stages.samples import Images, Pictures
+from experiments.stages.seeds import MEASURING, run_seed
 from experiments.tables.columns import MISSING, Column
 from metrics.bootstrap import frechet_interval, mean_interval
 from metrics.frechet import frechet_distance

@@ -14,13 +14,13 @@ from datamodules.encoders.encoder import CPU
 from datamodules.sources.digits import WORDS
 from datamodules.sources.moving_digits import CAPTIONS, MOTIONS, MovingDigits
 from datamodules.sources.source import Split, record_shape
-from experiments.pipeline.build import SAMPLING, run_seed
 from experiments.pipeline.files import read_json
 from experiments.pipeline.store import Context, Store
 from experiments.scores.clips import ClipJudging, Each
 from experiments.stages.experts import load_trained
 from experiments.stages.prompts import Asked
 from experiments.stages.samples import Images, Pictures
+from experiments.stages.seeds import SAMPLING, run_seed
 from experiments.tables.columns import Column
 from metrics.clip_judge import MovingJudge, train_judge
 from metrics.networks.flow import Flow

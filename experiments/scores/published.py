@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from datamodules.sources.source import RecordCounts, Source, Split
 from experiments.pipeline.store import Context, Store
 from experiments.scores.judge import Judging
-from experiments.stages.parts import BATCH
+from experiments.stages.encode import BATCH
 from experiments.stages.samples import Pictures
 from experiments.tables.columns import Column
 from metrics.frechet import Moments, moments_distance, subset_kernel_distance

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from datamodules.sources.source import RecordCounts, SourceError, Split, VideoSource
 from experiments.pipeline.store import Context
 from experiments.scores.clips import ClipJudging, Each
-from experiments.stages.parts import BATCH
+from experiments.stages.encode import BATCH
 from experiments.stages.samples import Images
 from experiments.tables.columns import Column
 from metrics.networks.aesthetic import Aesthetic

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from datamodules.encoders.encoder import CPU
 from datamodules.sources.digits import Digits
 from datamodules.sources.source import RecordCounts, Source, Split
-from experiments.pipeline.build import SAMPLING
 from experiments.pipeline.files import read_json
 from experiments.pipeline.stage import Measurement, Stage
 from experiments.pipeline.store import Context, Store
 from experiments.scores.judge import Judging, Wrong
-from experiments.stages.clusters import Shards
+from experiments.stages.corpus import Shards
+from experiments.stages.encode import BATCH
 from experiments.stages.experts import load_trained
-from experiments.stages.parts import BATCH
 from experiments.stages.prompts import Asked, Heldout
 from experiments.stages.samples import Images, Pictures, Sample
+from experiments.stages.seeds import SAMPLING
 from experiments.tables.columns import Column
 from metrics.diversity import agreement, nearest, spread, within_groups
 from metrics.embedded import ClassJudge, judged, train_judge

@@ -12,11 +12,11 @@ import pandas as pd
 import torch
 from torch import nn
 
-from experiments.pipeline.build import CONTINUED, EXPERT, ROUTER, run_seed
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 from experiments.stages.corpus import Corpus
 from experiments.stages.run import Validation, train, training_cost
+from experiments.stages.seeds import CONTINUED, EXPERT, ROUTER, run_seed
 from experiments.stages.starts import PretrainedDiT, PretrainedFlux
 from experiments.training.fit import read_curve
 from modules.codec import encode

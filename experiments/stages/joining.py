@@ -14,14 +14,15 @@ import torch
 from torch import nn
 
 from datamodules.shards import read_index, read_shard
-from experiments.pipeline.build import ROUTER, run_seed
 from experiments.pipeline.files import read_json
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
-from experiments.stages.clusters import Encoded, Shards
+from experiments.stages.clusters import Encoded
+from experiments.stages.corpus import Shards
 from experiments.stages.experts import TrainExpert, load_trained
 from experiments.stages.routers import Routing
 from experiments.stages.run import train, training_cost
+from experiments.stages.seeds import ROUTER, run_seed
 from modules.dit import DiT
 from modules.joining import (
     Bayes,

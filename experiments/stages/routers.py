@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from experiments.pipeline.build import MEASURING, Noised, noised, run_seed
 from experiments.pipeline.files import read_json
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
-from experiments.stages.clusters import Encoded
+from experiments.stages.clusters import Encoded, Noised, noised
 from experiments.stages.experts import TrainRouter
+from experiments.stages.seeds import MEASURING, run_seed
 from metrics.calibration import temperature
 from modules.dit import DiTNetwork
 from modules.ensemble import Posterior

@@ -14,7 +14,6 @@ from torch import nn
 from tqdm import tqdm
 
 from datamodules.encoders.encoder import CPU
-from experiments.pipeline.build import SAMPLING, run_seed
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
@@ -22,6 +21,7 @@ from experiments.stages.corpus import Corpus
 from experiments.stages.experts import TrainExpert
 from experiments.stages.prompts import Asked, Heldout, InClusters, Prompts
 from experiments.stages.routers import Known, Routing, at_rows, networks
+from experiments.stages.seeds import SAMPLING, run_seed
 from modules.alignment import Alignment, MatchSNR
 from modules.denoising import DenoisingExpert
 from modules.ensemble import Ensemble, Posterior, Uniform, counting

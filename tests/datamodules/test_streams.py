@@ -17,8 +17,7 @@ from datamodules.sources.source import Split
 from datamodules.streams import DrawnClipData, EncodedCaptions
 from experiments.recipes import clips as recipes
 from experiments.recipes.video import VIDEO_SCALES
-from experiments.stages.clusters import Shards
-from experiments.stages.streams import Streamed
+from experiments.stages.corpus import Shards, Streamed
 from modules.training import Optim
 from tests.helpers.stages import make
 

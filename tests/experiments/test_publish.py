@@ -12,7 +12,6 @@ from PIL import Image
 from experiments import publish
 from experiments.hddm import readings as conversions
 from experiments.pipeline import build
-from experiments.pipeline.build import SAMPLING, run_seed
 from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
@@ -20,6 +19,7 @@ from experiments.sample import __main__ as sample
 from experiments.sample import pictures, selections
 from experiments.stages.prompts import Given
 from experiments.stages.samples import Sample, Setting
+from experiments.stages.seeds import SAMPLING, run_seed
 from metrics.pixels import to_uint8
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert

@@ -20,7 +20,8 @@ from experiments.pipeline.files import read_json
 from experiments.recipes import clips as recipes
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.scores.clips import ClipScore
-from experiments.stages.clusters import Clusters, Encode
+from experiments.stages.clusters import Clusters
+from experiments.stages.encode import Encode
 from experiments.stages.prompts import Heldout, InClusters
 from experiments.stages.samples import Sample
 from modules.mmdit import MMSize

@@ -15,6 +15,7 @@ from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
 from experiments.scores.score import Real
+from experiments.stages.seeds import SAMPLING, run_seed
 from metrics.diversity import nearest
 from modules.blocks import Size
 from modules.codec import encode
@@ -72,7 +73,7 @@ def test_samples_are_the_experts_own_euler_path(trained):
     make(store, stage)
     captions, _ = stage.prompts(store)
     tokens, pooled = map(torch.from_numpy, experts[0].shards.text.encode(captions))
-    seeds = [build.run_seed(0, build.SAMPLING, i) for i in range(8)]
+    seeds = [run_seed(0, SAMPLING, i) for i in range(8)]
     network = experts[1].load(store).network
     with torch.no_grad():
         x = euler(

@@ -15,7 +15,9 @@ from datamodules.encoders.t5_clip import T5ClipText
 from datamodules.shards import read_index, read_shard
 from datamodules.sources.source import Split
 from datamodules.sources.videotext import VideoText
-from experiments.stages.clusters import Clusters, Encode, Shards
+from experiments.stages.clusters import Clusters
+from experiments.stages.corpus import Shards
+from experiments.stages.encode import Encode
 from tests.helpers.checkpoints import lay_encoders, lay_t5
 from tests.helpers.stages import make
 from tests.helpers.videos import grey, ramp, write

@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from datamodules.sources.source import Split
-from experiments.pipeline import build
 from experiments.pipeline.store import Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
+from experiments.stages.clusters import noised
 from experiments.stages.routers import Known, at_rows, networks
+from experiments.stages.seeds import MEASURING, run_seed
 from metrics.calibration import log_loss
 from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert
@@ -82,8 +83,8 @@ def test_the_temperature_is_the_best_on_the_judges_split(store):
     logits = []
     with torch.no_grad():
         for i in range(CALIBRATED.draws):
-            seed = build.run_seed(0, build.MEASURING, i)
-            x, t, _, c = build.noised(data, Linear(), seed)
+            seed = run_seed(0, MEASURING, i)
+            x, t, _, c = noised(data, Linear(), seed)
             logits.append(router.network(x, t, c))
     labels = np.tile(data["cluster"].numpy(), CALIBRATED.draws)
 
@@ -100,7 +101,7 @@ def test_a_calibrated_router_is_the_router_tempered(store):
     """kills: a temperature that is fitted and then left aside, or a router of other weights."""
     router, calibrated = CALIBRATED.router.load(store), CALIBRATED.load(store)
     data = recipes.encoded(SMOKE, Split.HELDOUT).load(store)
-    x, t, _, c = build.noised(data, Linear(), 0)
+    x, t, _, c = noised(data, Linear(), 0)
     with torch.no_grad():
         logits = router.network(x, t, c) / CALIBRATED.temperature(store)
         torch.testing.assert_close(calibrated(x, t, c), logits.softmax(1), rtol=1e-4, atol=1e-5)

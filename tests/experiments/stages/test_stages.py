@@ -10,11 +10,10 @@ from scipy.spatial.distance import cdist
 
 from datamodules.sources.digits import Digits
 from datamodules.sources.source import Records, Split
-from experiments.pipeline.build import noised
 from experiments.pipeline.store import Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
-from experiments.stages.clusters import Encoded
+from experiments.stages.clusters import Encoded, noised
 from modules.schedules import Cosine, Linear
 from tests.helpers.imagetexts import png, record, source, write
 from tests.helpers.stages import make

@@ -1,0 +1,144 @@
+"""The first stage: latents, features and encoded captions of a split, in one pass over its source.
+
+Encode -> Clusters -> Shards. Nothing here holds more than a part of the source at once.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from datamodules.encoders.encoder import FeatureEncoder, LatentEncoder, TextEncoder
+from datamodules.sources.source import BAD_SHARE, RecordCounts, Source, Split, record_shape
+from experiments.pipeline.files import read_json, write_whole
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Context, Store
+
+Array = NDArray[Any]
+BATCH = 64
+"""Pictures, or frames, encoded at once."""
+
+
+@dataclass(frozen=True)
+class Encode(Stage):
+    """What a split's pictures and captions become, a part of the source at a time.
+
+    00000.latents.npy [N, C, H, W], .features.npy [N, F], .tokens.npy [N, L, D] and .pooled.npy
+    [N, P], or .ids.npy [N, L] where the tower is to run later, and 00000.json (keys, captions,
+    labels) for the first part, and so on; refused.json counts and lists the records that were
+    skipped. A killed run goes on with the next part. SourceError past `bad_share` of bad records.
+    """
+
+    resumes: ClassVar[bool] = True
+    source: Source
+    split: Split
+    latents: LatentEncoder
+    features: FeatureEncoder
+    text: TextEncoder
+    bad_share: float = BAD_SHARE
+
+    @property
+    def label(self) -> str:
+        return f"{self.split.value} split, encoded"
+
+    def make(self, folder: Path, context: Context) -> None:
+        parts = self.source.parts(self.split)
+        hidden = context.bar is None or len(parts) == 1
+        bar = tqdm(parts, desc=self.label, position=context.bar, disable=hidden, leave=False)
+        refused = RecordCounts()
+        for i, part in enumerate(bar):
+            if not (folder / f"{i:05d}.json").exists():
+                self._encode_part(folder, i, part, context.torch_device)
+            refused.add(_read_refused(read_json(folder / f"{i:05d}.json")["refused"]))
+            refused.check(self.bad_share)
+        (folder / "refused.json").write_text(json.dumps(refused.as_json(), indent=1) + "\n")
+
+    def _encode_part(self, folder: Path, i: int, part: str, device: torch.device) -> None:
+        """Encode the i-th part of the source, and write it into `folder`."""
+        refused = RecordCounts()
+        arrays: dict[str, list[Array]] = {}
+        keys: list[str] = []
+        captions: list[str] = []
+        labels: list[int] = []
+        size = max(1, BATCH // self._frames)
+        for records in self.source.batches(self.split, part, size, refused):
+            arrays.setdefault("latents", []).append(self.latents.encode(records.images, device))
+            arrays.setdefault("features", []).append(self.features.encode(records.images, device))
+            keys += records.keys
+            captions += records.captions
+            labels += records.labels.tolist()
+            refused.check(self.bad_share)
+        if keys and self.text.cached:
+            tokens, pooled = self.text.encode(captions, device)
+            arrays |= {"tokens": [tokens], "pooled": [pooled]}
+        elif keys:
+            arrays["ids"] = [self.text.ids(captions)]
+        for name, batches in arrays.items():
+            np.save(folder / f"{i:05d}.{name}.npy", np.concatenate(batches))
+        about = {
+            **{"part": part, "refused": refused.as_json()},
+            **{"keys": keys, "captions": captions, "labels": labels},
+        }
+        write_whole(folder / f"{i:05d}.json", json.dumps(about).encode())  # last: it is complete
+
+    @property
+    def _frames(self) -> int:
+        """Frames of one record: 1 of pictures."""
+        _, *times = record_shape(self.source)[:-2]
+        return math.prod(times)
+
+    def parts(self, store: Store) -> "list[Part]":
+        """Every part that holds a picture, in the order of the source."""
+        parts = [Part(self, store, i) for i in range(len(self.source.parts(self.split)))]
+        return [part for part in parts if len(part)]
+
+    def array(self, store: Store, name: str) -> Array:
+        """An array of all parts together."""
+        return np.concatenate([part.array(name) for part in self.parts(store)])
+
+    def captions(self, store: Store) -> tuple[list[str], NDArray[np.int64]]:
+        """The captions and labels of all parts."""
+        abouts = [part.about for part in self.parts(store)]
+        labels = [label for about in abouts for label in about["labels"]]
+        return [c for about in abouts for c in about["captions"]], np.array(labels, dtype=np.int64)
+
+
+class Part:
+    """One part of an encoded split, in the store: arrays that are mapped rather than read."""
+
+    def __init__(self, encode: "Encode", store: Store, number: int) -> None:
+        self.encode, self.store, self.name = encode, store, f"{number:05d}"
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Keys, captions, labels: read when asked for, as all parts' are as long as the data."""
+        return read_json(self.store.file(self.encode, f"{self.name}.json"))
+
+    def __len__(self) -> int:
+        return len(self.about["keys"])
+
+    def array(self, name: str) -> Array:
+        path = self.store.file(self.encode, f"{self.name}.{name}.npy")
+        return np.load(path, mmap_mode="r")
+
+    def entries(self, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """What a shard holds of each picture; names: of arrays here, and what they are called."""
+        arrays = {f"{name}.npy": self.array(array) for array, name in names.items()}
+        about = self.about
+        for i, key in enumerate(about["keys"]):
+            row = {name: np.array(array[i]) for name, array in arrays.items()}
+            yield {"__key__": key, "caption.txt": about["captions"][i], **row}
+
+
+def _read_refused(told: dict[str, Any]) -> RecordCounts:
+    """What became of a part's records, from JSON."""
+    bad = [(key, reason) for key, reason in told["bad"]]
+    return RecordCounts(told["kept"], bad, Counter(told["left_out"]))
