@@ -222,11 +222,8 @@ def test_noise_alone_is_refused_to_an_epsilon_expert(schedule, dtype):
 
 def asked_at(objective, solver, guard=Guard(), selection=Full(), path=Linear(), schedule=Cosine()):
     """Check an FM expert beside one of this objective, ten steps, without evaluating either."""
-    field = Ensemble(
-        [expert(Velocity(), Linear()), expert(objective, schedule)], None, selection, path,
-        guard=guard,
-    )  # fmt: skip
-    check_asked(field, solver, 10)
+    both = [expert(Velocity(), Linear()), expert(objective, schedule)]
+    check_asked(Ensemble(both, None, selection, path, guard=guard), solver, 10)
 
 
 def test_an_expert_is_refused_where_it_would_be_asked_alone():
