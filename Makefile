@@ -108,5 +108,5 @@ test: lint ## lint and every test but those of minutes
 test-all: lint ## lint and every test
 	$(TEST)
 
-clean: ## delete the environment and the store; results stay
-	rm -rf $(VENV) $(STORE)
+clean: ## delete the environment, the store and the site; results stay
+	rm -rf $(VENV) $(STORE) site
