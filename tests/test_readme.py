@@ -84,6 +84,8 @@ def test_the_objective_of_the_docs_can_be_trained_and_has_no_inverse_at_half():
     for schedule in (schedules.Linear(), names["HalfExpert"].default_schedule):
         away, at = half.determinant(schedule, t).abs()
         assert at < 1e-6 < 0.1 < away
+        with pytest.raises(ValueError, match=r"t = 0\.5"):
+            objectives.check_invertible(half, schedule)
 
 
 @pytest.mark.parametrize("page", PAGES)
