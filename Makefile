@@ -20,7 +20,7 @@ TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering abla
 VIDEO   := paris2-table1 paris2-switching paris2-specialization paris2-router paris2-i2v
 
 .DEFAULT_GOAL := help
-.PHONY: help env readme docs lock lint format test test-all all claims smoke clustering paris2 clean $(TABLES) $(VIDEO)
+.PHONY: help env readme docs lock lint format test test-all all claims smoke clustering bench paris2 clean $(TABLES) $(VIDEO)
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ clustering: SEEDS = 1
 clustering: WORKERS = 1
 clustering: env ## k-means of a million features: seconds, memory, and full k-means beside it
 	@$(RUN) experiments.bench.clustering $(DIALS)
+
+bench: env ## ours against peers, as ratios; on a machine where nothing else runs
+	@$(RUN) experiments.bench --results "$(RESULTS)" $(ARGS)
 
 lint: env ## ruff and mypy
 	$(BIN)/ruff check .

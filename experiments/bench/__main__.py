@@ -1,0 +1,92 @@
+"""Ours against peers, as ratios: results/bench/*.csv and *.md.
+
+Each row is checked to do the same work on both sides, then the sides are timed in turns in one
+process of one thread. Seconds are of a machine; run it where nothing else runs.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from experiments.bench import dit_steps, startup, top2
+from experiments.bench.pairing import Bench, Measured, OtherWorkError, Room, measure
+from experiments.bench.ratio_table import Where, told, write
+
+BENCHES = (
+    startup.STARTUP,
+    dit_steps.SMALLER,
+    top2.TOP2,
+    dit_steps.LARGER,
+)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+_positive.__name__ = "number of pairs"  # as argparse names what it refuses
+
+
+def parser(benches: Sequence[Bench]) -> argparse.ArgumentParser:
+    """The command line over these benches."""
+    names = [bench.name for bench in benches]
+    asked = ", ".join(bench.name for bench in benches if bench.asked_only)
+    made = argparse.ArgumentParser("python -m experiments.bench", description=__doc__)
+    made.add_argument(
+        "--only",
+        action="append",
+        choices=names,
+        metavar="NAME",
+        help=f"a table, repeatable: {', '.join(names)}; default: all but {asked or 'none'}",
+    )
+    made.add_argument("--pairs", type=_positive, default=7, help="pairs of a row, 7 by default")
+    made.add_argument("--results", type=Path, default=Path("results"), help="written below bench/")
+    made.add_argument(
+        "--brief", action="store_true", help="less work, nothing written: do the rows run?"
+    )
+    return made
+
+
+def run(bench: Bench, pairs: int, results: Path | None) -> bool:
+    """Measure a bench's rows and write them; False if one was refused. results: None for no files.
+
+    A refused row is named on stderr and left out; the others are measured all the same.
+    """
+    where, found, refused = Where.here(), list[Measured](), False
+    for row in bench.rows:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            try:
+                found.append(measure(row, Room(Path(folder), brief=results is None), pairs))
+            except OtherWorkError as error:
+                print(f"{row.name}: refused, {error}", file=sys.stderr)
+                refused = True
+                continue
+        print(told(found[-1]), flush=True)
+    if found and results is not None:
+        write(bench, found, where, results / "bench")
+    return not refused
+
+
+def main(arguments: Sequence[str] | None = None, benches: Sequence[Bench] = BENCHES) -> int:
+    """0, or 1 if a row was refused; a goal missed is a result, printed as one."""
+    asked = parser(benches).parse_args(arguments)
+    chosen = [b for b in benches if (b.name in asked.only if asked.only else not b.asked_only)]
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that rows start
+    torch.set_num_threads(1)
+    results = None if asked.brief else asked.results
+    with threadpool_limits(1):
+        whole = [run(bench, asked.pairs, results) for bench in chosen]
+    return 0 if all(whole) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
