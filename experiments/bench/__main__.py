@@ -14,14 +14,26 @@ from pathlib import Path
 import torch
 from threadpoolctl import threadpool_limits
 
-from experiments.bench import dit_steps, startup, top2
+from experiments.bench import (
+    dit_steps,
+    guided_sampling,
+    lightning_run,
+    resident,
+    startup,
+    tar_reading,
+    top2,
+)
 from experiments.bench.pairing import Bench, Measured, OtherWorkError, Room, measure
 from experiments.bench.ratio_table import Where, told, write
 
 BENCHES = (
     startup.STARTUP,
     dit_steps.SMALLER,
+    lightning_run.LIGHTNING,
+    guided_sampling.SAMPLING,
     top2.TOP2,
+    resident.MEMORY,
+    tar_reading.READING,
     dit_steps.LARGER,
 )
 

@@ -4,24 +4,22 @@ Rows are spread evenly among the experts by a posterior that is given, where the
 is no part of the row.
 """
 
-import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from experiments.bench.dit_steps import shape_of
 from experiments.bench.pairing import Alike, Bench, BenchRow, Room, Side, TwoSides
-from experiments.bench.peers import batch, trained_numbers, versioned
-from experiments.bench.ratios import MemoryRatio, TimeRatio
+from experiments.bench.peers import batch, versioned
+from experiments.bench.ratios import TimeRatio
 from modules.blocks import AdaLN, Size
 from modules.dit import DiT, S
 from modules.ensemble import Ensemble, Posterior, counting
 from modules.expert import Expert
+from modules.guidance import Field
 from modules.objectives import Velocity
 from modules.routing import RouterNetwork
 from modules.schedules import Linear, expand
@@ -70,12 +68,16 @@ def ensemble(shape: DiT, k: int, selection: Selection, router: Posterior | None 
     return Ensemble(experts, router or spread_evenly(k), selection)
 
 
-def answers(field: Callable[[Tensor, Tensor, Text | None], Tensor], asked: Asked) -> Tensor:
+def answers(field: Field, asked: Asked) -> Tensor:
     with torch.no_grad():
         return field(asked.x, asked.t, asked.c)
 
 
-def masked(field: Ensemble) -> Callable[[Tensor, Tensor, Text | None], Tensor]:
+def _asking(field: Field, asked: Asked) -> Side:
+    return Side(partial(answers, field, asked))
+
+
+def masked(field: Ensemble) -> Field:
     """The naive row: every expert asked about every sample, then weighted, mostly by zero."""
 
     def every(x: Tensor, t: Tensor, c: Text | None) -> Tensor:
@@ -103,8 +105,7 @@ def _against_one(room: Room) -> TwoSides:
     def alike(_: Tensor, __: Tensor) -> Sequence[Alike]:
         return (Alike("evaluations, halved in Top-2", counted[0] / 2, counted[1]),)
 
-    sides = [Side(partial(answers, field, asked)) for field in (top, one)]
-    return TwoSides(*sides, alike)
+    return TwoSides(_asking(top, asked), _asking(one, asked), alike)
 
 
 def _against_every(room: Room) -> TwoSides:
@@ -115,8 +116,7 @@ def _against_every(room: Room) -> TwoSides:
         scale = naive.norm().item()
         return (Alike("u, but for", scale + (ours - naive).norm().item(), scale, 1e-5),)
 
-    sides = [Side(partial(answers, field, asked)) for field in (top, masked(top))]
-    return TwoSides(*sides, alike)
+    return TwoSides(_asking(top, asked), _asking(masked(top), asked), alike)
 
 
 def _routing(room: Room) -> TwoSides:
@@ -124,7 +124,8 @@ def _routing(room: Room) -> TwoSides:
     torch.manual_seed(0)
     trunk = DiT(S, shape.image, shape.channels, shape.patch, AdaLN.ZERO, text=None)
     network = RouterNetwork(trunk, K, None).eval()
-    torch.nn.init.normal_(network.head[3].weight, std=0.1)
+    for drawn in network.head[-1].parameters():
+        torch.nn.init.normal_(drawn, std=0.1)  # or all rows would go to the same two experts
 
     def router(x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         return network(x, t, c).softmax(1)
@@ -138,9 +139,7 @@ def _routing(room: Room) -> TwoSides:
             Alike("blocks of router and expert", S.depth, len(network.trunk.blocks)),
         )
 
-    return TwoSides(
-        Side(partial(answers, router, asked)), Side(partial(answers, field, asked)), alike
-    )
+    return TwoSides(_asking(router, asked), _asking(field, asked), alike)
 
 
 def _among(k: int, fewer: int, room: Room) -> TwoSides:
@@ -151,38 +150,7 @@ def _among(k: int, fewer: int, room: Room) -> TwoSides:
     def alike(_: Tensor, __: Tensor) -> Sequence[Alike]:
         return (Alike("evaluations", counted[0], counted[1]),)
 
-    return TwoSides(*(Side(partial(answers, f, asked)) for f in (many, few)), alike)
-
-
-def _kib(name: str) -> int:
-    """A line of /proc/self/status, in KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(x.split()[1]) for x in lines if x.startswith(f"{name}:"))
-
-
-def _grown(k: int) -> int:
-    """Bytes by which this process's resident memory grew at most, building and asking Top-2."""
-    torch.set_num_threads(1)
-    before = _kib("VmRSS")
-    answers(ensemble(SMALLER_SHAPE, k, Top(2)), Asked.of(SMALLER_SHAPE, MANY))
-    return 1024 * (_kib("VmHWM") - before)
-
-
-def _alone(k: int) -> int:
-    """The same in a process that does nothing else: a peak never falls again."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, spawn) as pool:
-        return pool.submit(_grown, k).result()
-
-
-def _memory(k: int, fewer: int, room: Room) -> TwoSides:
-    numbers = trained_numbers(SMALLER_SHAPE.build())
-
-    def alike(ours: int, peer: int) -> Sequence[Alike]:
-        held = 4 * numbers * fewer  # at least the weights are there
-        return (Alike("bytes at least those of the weights", min(peer, held), held),)
-
-    return TwoSides(Side(partial(_alone, k)), Side(partial(_alone, fewer)), alike)
+    return TwoSides(_asking(many, asked), _asking(few, asked), alike)
 
 
 STEP = "one evaluation of the field, fp32, no gradients"
@@ -191,7 +159,7 @@ SMALL = f"DiT {SMALLER.width} wide, {SMALLER.depth} deep, 64 tokens, 77 text tok
 
 
 def _row(
-    name: str, what: str, peer: str, ratio: TimeRatio | MemoryRatio, shapes: str, prepare: partial
+    name: str, what: str, peer: str, ratio: TimeRatio, shapes: str, prepare: partial
 ) -> BenchRow:
     return BenchRow(name, what, peer, ratio, STEP, shapes, "fp32", prepare)
 
@@ -230,21 +198,6 @@ TOP2 = Bench(
             )
             for k in (8, 64)
         ),
-        *(
-            _row(
-                f"top2-memory-of-{k}",
-                f"Top-2 of {k}, weights resident",
-                "Top-2 of 2",
-                MemoryRatio(None),
-                SMALL,
-                partial(_memory, k, 2),
-            )
-            for k in (8, 64)
-        ),
     ),
-    notes=(
-        f"Ours on both sides: {versioned('torch')}. Rows are spread evenly among the experts.",
-        "Memory: by how much a process's resident memory grew at most, networks built and asked "
-        "once. Weights are resident, so that it grows with K.",
-    ),
+    notes=(f"Ours on both sides: {versioned('torch')}. Rows are spread evenly among the experts.",),
 )

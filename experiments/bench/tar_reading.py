@@ -1,0 +1,160 @@
+"""Reading shards as training does, against a plain webdataset loop and against the disk."""
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import webdataset as wds
+
+from datamodules.latents import BatchStream
+from datamodules.shards import ClusterWriter, Shard, read_index
+from experiments.bench.pairing import Alike, Bench, BenchRow, Room, Side, TwoSides
+from experiments.bench.peers import versioned
+from experiments.bench.ratios import Clock, RateRatio
+
+BATCH = 128
+LATENT, IDS = (4, 32, 32), 77
+SAMPLES, BRIEF, PER_SHARD = 20_000, 512, 2_500
+CHUNK = 2**20
+Told = tuple[int, float]
+"""Samples that were read, and the sum of their latents."""
+
+
+def written(folder: Path, samples: int) -> list[Shard]:
+    """Shards of latents [4, 32, 32] in float16 and 77 token ids, drawn from a seed."""
+    rng = np.random.default_rng(0)
+    with ClusterWriter(folder, 0, PER_SHARD) as writer:
+        for i in range(samples):
+            writer.write(
+                {
+                    "__key__": f"{i:08d}",
+                    "latent.npy": rng.standard_normal(LATENT, np.float32).astype(np.float16),
+                    "ids.npy": rng.integers(0, 49_408, IDS, dtype=np.int32),
+                    "caption.txt": f"caption {i}",
+                }
+            )
+    return read_index(folder)
+
+
+def ours(shards: Sequence[Shard], samples: int) -> Told:
+    """An epoch of batches, checked, shuffled and stacked as training reads them."""
+    stream = BatchStream(shards, BATCH, 0, 0, samples // BATCH, window=samples)
+    return _told(batch["x0"] for batch in stream)
+
+
+def plain(shards: Sequence[Shard], samples: int) -> Told:
+    """The same in webdataset's own loop: shuffled in a buffer, decoded, batched."""
+    names = [str(shard.path) for shard in shards]
+    data = wds.WebDataset(names, shardshuffle=len(names), empty_check=False, seed=0)
+    batches = data.shuffle(1000).decode().to_tuple("latent.npy", "ids.npy").batched(BATCH)
+    return _told(torch.as_tensor(latents) for latents, _ in batches)
+
+
+def _told(batches: object) -> Told:
+    count, total = 0, 0.0
+    for x0 in batches:  # type: ignore[attr-defined]
+        count, total = count + len(x0), total + x0.double().sum().item()
+    return count, total
+
+
+def off_the_disk(shards: Sequence[Shard]) -> int:
+    """Bytes of all shards, read and thrown away."""
+    count = 0
+    for shard in shards:
+        with open(shard.path, "rb", buffering=0) as file:
+            while part := file.read(CHUNK):
+                count += len(part)
+    return count
+
+
+def forget(shards: Sequence[Shard]) -> None:
+    """Drop the shards from the page cache, as far as the file system obeys."""
+    for shard in shards:
+        file = os.open(shard.path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(file)
+
+
+def _laid(room: Room) -> tuple[list[Shard], int]:
+    samples = room.amount(SAMPLES, BRIEF) // BATCH * BATCH
+    return written(room.folder / "cluster", samples), samples
+
+
+def _against_webdataset(room: Room) -> TwoSides:
+    shards, samples = _laid(room)
+
+    def alike(one: Told, other: Told) -> Sequence[Alike]:
+        return (
+            Alike("samples", one[0], other[0]),
+            Alike("sum of all latents", one[1], other[1], 1e-9),
+        )
+
+    return TwoSides(
+        Side(partial(ours, shards, samples), samples),
+        Side(partial(plain, shards, samples), samples),
+        alike,
+    )
+
+
+def _against_disk(cold: bool, room: Room) -> TwoSides:
+    shards, samples = _laid(room)
+    held = sum(shard.bytes for shard in shards)
+    before = partial(forget, shards) if cold else None
+
+    def alike(one: Told, count: int) -> Sequence[Alike]:
+        return (Alike("bytes", held, count), Alike("samples", one[0], samples))
+
+    return TwoSides(
+        Side(partial(ours, shards, samples), held, before),
+        Side(partial(off_the_disk, shards), held, before),
+        alike,
+    )
+
+
+SHAPES = (
+    f"{SAMPLES // BATCH * BATCH:,} samples: latent {list(LATENT)}, {IDS} ids, caption; "
+    f"shards of {PER_SHARD:,}, batches of {BATCH}"
+)
+KIND = "float16 latents, int32 ids"
+WHAT = "an epoch, checked by SHA-256 and shuffled"
+DISK = f"the shards' bytes read in parts of {CHUNK // 1024} KiB"
+READING = Bench(
+    name="reading",
+    title="Reading shards",
+    rows=(
+        BenchRow(
+            name="reading-webdataset",
+            what=WHAT,
+            peer=versioned("webdataset", "WebDataset.shuffle.decode.to_tuple.batched"),
+            ratio=RateRatio(5.0),
+            unit="sample",
+            shapes=SHAPES,
+            precision=KIND,
+            prepare=_against_webdataset,
+        ),
+        *(
+            BenchRow(
+                name=f"reading-{name}",
+                what=WHAT,
+                peer=f"{DISK}; page cache {said}",
+                ratio=RateRatio(0.7),
+                unit="byte",
+                shapes=SHAPES,
+                precision=KIND,
+                prepare=partial(_against_disk, name == "disk"),
+                clock=Clock.WALL,
+            )
+            for name, said in (("disk", "dropped before each timing"), ("cache", "warm"))
+        ),
+    ),
+    notes=(
+        "Against webdataset the page cache is warm. It is dropped by posix_fadvise, which some "
+        "file systems do not obey: then `reading-disk` says what `reading-cache` does.",
+    ),
+)
