@@ -60,7 +60,7 @@ def theirs(network: nn.Module, x: Tensor, c: Text, null: Tensor, steps: int) -> 
         return scheduled(guided, x, steps)
 
 
-class Rows:
+class RowCounter:
     """Counts the samples that a network was asked about."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -85,7 +85,7 @@ def _sides(room: Room) -> TwoSides:
     shape, steps = shape_of(S), room.amount(STEPS, 2)
     torch.manual_seed(0)
     networks = shape.build().eval(), pixart(shape).eval()
-    rows = [Rows(network) for network in networks]
+    rows = [RowCounter(network) for network in networks]
     numbers = [trained_numbers(network) for network in networks]
     x, _, c, _ = batch(shape, PICTURES)
     solver = same_solver(steps)
