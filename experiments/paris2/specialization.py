@@ -44,7 +44,7 @@ def rows(scale: VideoScale, seed: int) -> list[Row]:
 def tests(results: Results) -> list[str]:
     """The gap between own and other prompts: the experts', the monolith's, and what is left."""
     shown = recipes.judge(results.scale)
-    columns = [c for column in (CLIP, AESTHETIC) for c in shown.instead(column)]
+    columns = [c for column in (CLIP, AESTHETIC) for c in shown.columns_for(column)]
     return [line for column in columns for line in _gaps(results, column)]
 
 

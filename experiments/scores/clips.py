@@ -40,7 +40,7 @@ class ClipJudging(Stage):
 
     preferred: ClassVar[Column] = CLIP
 
-    def instead(self, column: Column) -> tuple[Column, ...]:
+    def columns_for(self, column: Column) -> tuple[Column, ...]:
         """What stands in a column's place: under the name of what it measures, or nothing."""
         raise NotImplementedError
 

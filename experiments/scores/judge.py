@@ -22,7 +22,7 @@ class Judging(Stage):
     covered: ClassVar[bool] = True
     classifies: ClassVar[bool] = False
 
-    def instead(self, column: Column) -> tuple[Column, ...]:
+    def columns_for(self, column: Column) -> tuple[Column, ...]:
         """What stands in a column's place: under the name of what it measures, or nothing."""
         raise NotImplementedError
 

@@ -83,7 +83,7 @@ class MovingDigitsJudge(ClipJudging):
         load_trained(judge, self, store)
         return judge.eval().requires_grad_(False)
 
-    def instead(self, column: Column) -> tuple[Column, ...]:
+    def columns_for(self, column: Column) -> tuple[Column, ...]:
         if column.key == "fvd":
             return (replace(column, title="FVD (moving-digit features)"),)
         others = {

@@ -92,7 +92,7 @@ class PublishedMetrics(Judging):
         rows = np.load(store.file(self, f"{network.name}.npy"))
         return rows, load_moments(store.file(self, self._reference(network, len(rows)).file))
 
-    def instead(self, column: Column) -> tuple[Column, ...]:
+    def columns_for(self, column: Column) -> tuple[Column, ...]:
         """FID, KID and LPIPS under their own names, CLIP's similarity for prompt accuracy; nearest
         pixels say nothing at this size."""
         lpips = self.networks.lpips.title

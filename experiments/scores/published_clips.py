@@ -64,7 +64,7 @@ class PublishedClips(ClipJudging):
         """Clips read at once."""
         return max(1, BATCH // self.source.frames)
 
-    def instead(self, column: Column) -> tuple[Column, ...]:
+    def columns_for(self, column: Column) -> tuple[Column, ...]:
         return (column,)
 
     def read(

@@ -69,7 +69,7 @@ class Judge(Judging):
         load_trained(judge, self, store)
         return judge.eval().requires_grad_(False)
 
-    def instead(self, column: Column) -> tuple[Column, ...]:
+    def columns_for(self, column: Column) -> tuple[Column, ...]:
         title = column.title.replace("digit features", f"{self._words} features")
         if self.lpips is not None and column.key in ("diversity", "spread"):
             title = title.replace(f"{self._words} features", self.lpips.title)

@@ -45,7 +45,7 @@ class Row:
 class Names(Protocol):
     """What says under which name a scale measures a column; a judge."""
 
-    def instead(self, column: Column) -> tuple[Column, ...]: ...
+    def columns_for(self, column: Column) -> tuple[Column, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,9 @@ class Results:
         self.table, self.scale, self.seeds, self.store = table, scale, seeds, store
         self.scale_name, self.changed = scale_name, changed(table.scales[scale_name], scale)
         self.judge = table.judge(scale)
-        self.columns = [shown for column in table.columns for shown in self.judge.instead(column)]
+        self.columns = [
+            shown for column in table.columns for shown in self.judge.columns_for(column)
+        ]
         self.rows = [table.rows(scale, seed) for seed in range(seeds)]  # [seeds][rows]
         self.found = [[row.read(store) for row in rows] for rows in self.rows]
 
@@ -97,7 +99,7 @@ class Results:
 
     def shown(self, column: Column) -> Column:
         """The column under the name of what measured it here; as it is if that measures it not."""
-        return next(iter(self.judge.instead(column)), column)
+        return next(iter(self.judge.columns_for(column)), column)
 
     def values(self, row: int, column: Column) -> list[float | None]:
         """The row's number in a column's unit, by seed; None where the measurement lacks it."""

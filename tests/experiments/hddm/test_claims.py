@@ -142,7 +142,7 @@ def test_every_claim_names_one_row_and_a_column_of_its_table():
         table = tables[test.table]
         judge, published = table.judge(table.scales["small"]), test.key.split("|")[0]
         assert published in {column.key for column in table.columns}
-        shown = {c.key for column in table.columns for c in judge.instead(column)}
+        shown = {c.key for column in table.columns for c in judge.columns_for(column)}
         assert test.key.split("|")[-1] in shown
         for names in vars(test.contrast).values():
             if isinstance(names, tuple):

@@ -180,10 +180,10 @@ def test_the_judge_says_how_far_it_can_be_trusted(judged):
 
 def test_no_number_carries_a_published_name():
     """kills: `FVD` for a distance of another network's features."""
-    titles = [c.title for column in METRICS for c in JUDGE.instead(column)]
+    titles = [c.title for column in METRICS for c in JUDGE.columns_for(column)]
     assert "FVD (moving-digit features)" in titles
     assert not {FVD.title, CLIP.title, AESTHETIC.title, MOTION.title} & set(titles)
-    assert JUDGE.instead(BEGINS) == (BEGINS,)
+    assert JUDGE.columns_for(BEGINS) == (BEGINS,)
     assert JUDGE.preferred is CONFIDENCE
 
 

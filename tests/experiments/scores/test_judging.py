@@ -49,12 +49,12 @@ def test_the_digits_judge_is_what_it_was():
 def test_names_say_who_judged():
     """kills: a published name for embedded features, digits' features named at another source."""
     digits, fashion = recipes.judge(SCALES["small"]), recipes.judge(SCALES["medium"])
-    assert digits.instead(FID) == (FID,)
-    assert digits.instead(DIVERSITY) == (DIVERSITY,)
-    assert fashion.instead(FID)[0].title == "FID (fashion-mnist classifier features)"
-    assert fashion.instead(DIVERSITY)[0].title == "Diversity (LPIPS, squeeze)"
-    assert fashion.instead(SPREAD)[0].title == "All-pairs diversity (LPIPS, squeeze)"
-    assert fashion.instead(ACCURACY) == (ACCURACY,)
+    assert digits.columns_for(FID) == (FID,)
+    assert digits.columns_for(DIVERSITY) == (DIVERSITY,)
+    assert fashion.columns_for(FID)[0].title == "FID (fashion-mnist classifier features)"
+    assert fashion.columns_for(DIVERSITY)[0].title == "Diversity (LPIPS, squeeze)"
+    assert fashion.columns_for(SPREAD)[0].title == "All-pairs diversity (LPIPS, squeeze)"
+    assert fashion.columns_for(ACCURACY) == (ACCURACY,)
     paper = recipes.judge(recipes.matched(SCALES["paper"]))
     assert isinstance(paper, PublishedMetrics)
     assert paper.source == SCALES["paper"].matched.source

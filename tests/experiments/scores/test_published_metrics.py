@@ -131,10 +131,10 @@ def test_references_are_named_by_what_they_are_of(judge):
 def test_columns_say_which_metric_they_are(networks):
     """kills: a published name for features of another width, a digit judge's name kept."""
     judge = PublishedMetrics(Waves(), 26, networks)
-    assert [column.title for column in judge.instead(FID)] == ["inception64-bilinear"]
-    assert [c.title for c in PublishedMetrics(Waves(), 26).instead(FID)] == ["FID"]
-    assert [c.key for c in judge.instead(KID)][:2] == ["kid", "fd_dinov2"]
-    assert [c.title for c in judge.instead(ACCURACY)] == ["CLIP similarity"]
-    assert "LPIPS" in judge.instead(DIVERSITY)[0].title
-    assert judge.instead(NEAREST) == ()
-    assert judge.instead(EXPERT) == (EXPERT,)
+    assert [column.title for column in judge.columns_for(FID)] == ["inception64-bilinear"]
+    assert [c.title for c in PublishedMetrics(Waves(), 26).columns_for(FID)] == ["FID"]
+    assert [c.key for c in judge.columns_for(KID)][:2] == ["kid", "fd_dinov2"]
+    assert [c.title for c in judge.columns_for(ACCURACY)] == ["CLIP similarity"]
+    assert "LPIPS" in judge.columns_for(DIVERSITY)[0].title
+    assert judge.columns_for(NEAREST) == ()
+    assert judge.columns_for(EXPERT) == (EXPERT,)
