@@ -11,8 +11,11 @@ import time
 
 import pytest
 
+from experiments.cli import main as cli
+from experiments.hddm.table1 import TABLE
 from experiments.recipes.images import SCALES
 from tests.helpers.files import ROOT
+from tests.helpers.stages import places
 
 pytestmark = pytest.mark.slow
 OUTPUTS = ("table1.csv", "table1.md", "figures/table1.png")
@@ -32,9 +35,8 @@ IN_THE_PAPER = [
 def start(folder):
     """The command in a process group of its own."""
     command = [sys.executable, "-m", "experiments.hddm.table1", "--scale", "smoke", "--seeds", "1"]
-    places = ["--store", str(folder / "store"), "--results", str(folder / "results")]
     return subprocess.Popen(
-        [*command, "--workers", "2", *places],
+        [*command, "--workers", "2", *places(folder)],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -92,7 +94,7 @@ def test_a_second_run_makes_nothing_and_writes_the_same(table):
     """kills: stages made again, a time or date in the outputs, rows in an order of the moment."""
     folder, _ = table
     files, before = artifacts(folder), outputs(folder)
-    finish(folder)
+    assert cli.main(TABLE, arguments=["--scale", "smoke", "--seeds", "1", *places(folder)]) == 0
     assert outputs(folder) == before
     assert artifacts(folder) == files
 
