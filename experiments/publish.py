@@ -42,7 +42,7 @@ OBJECTIVES = {"fm": FlowMatchingExpert, "ddpm": DDPMExpert, "x0": X0Expert, "v":
 
 
 @dataclass(frozen=True)
-class Options:
+class PublishOptions:
     """The command line, read. router: of ROUTERS, or none."""
 
     scale: Scale
@@ -70,7 +70,7 @@ class Options:
         return found
 
 
-def parse(arguments: Sequence[str]) -> Options:
+def parse(arguments: Sequence[str]) -> PublishOptions:
     """UsageError for an unknown scale or option, a bad value, or nothing to publish."""
     scale, form, rest = take_scale(arguments)
     parser = ArgumentParser(
@@ -94,7 +94,7 @@ def parse(arguments: Sequence[str]) -> Options:
     add("--train", type=bool, default=False, help="first train what the store lacks")
     add("--workers", type=int, default=cores(), help="processes at once, to train")
     found = read(parser, rest, scale)
-    options = Options(**{**found, "clusters": tuple(dict.fromkeys(found["clusters"]))})
+    options = PublishOptions(**{**found, "clusters": tuple(dict.fromkeys(found["clusters"]))})
     if not (options.clusters or options.router):
         raise UsageError("nothing to publish: name --clusters, a --router, or both")
     if not {*options.clusters} <= {*range(options.scale.clusters)}:
@@ -148,7 +148,7 @@ def _whole(folder: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def run(options: Options) -> Iterator[Path]:
+def run(options: PublishOptions) -> Iterator[Path]:
     """Publish what is asked, and give the folders. FileExistsError, before any is written, if one
     is there; StoreError if the store lacks a network and none is to be trained."""
     store, wanted = Store(options.store), options.wanted()

@@ -25,7 +25,7 @@ class Times(Protocol):
 
 
 @dataclass(frozen=True)
-class Uniform:
+class UniformTimes:
     """Every t alike.  (HDDM, Eq. 4)"""
 
     def draw(self, n: int, g: torch.Generator) -> Tensor:
@@ -120,7 +120,7 @@ class DiffusionModule(L.LightningModule):
     """
 
     rows = slice(0, None, 1)
-    times: Times = Uniform()
+    times: Times = UniformTimes()
     first_share = 0.0
 
     def __init__(self, network: nn.Module, optim: Optim, seed: int, text_dropout: float) -> None:

@@ -21,8 +21,7 @@ KNOWN = {  # still to be mended; to be empty
     *(
         f"2 classes are named {name}"
         for name in (
-            "Captions", "Head", "Line", "Options", "Precision",
-            "Published", "Router", "Uniform", "WeightsError",
+            "Head", "Reference", "WeightsError",
         )
     ),
 }  # fmt: skip

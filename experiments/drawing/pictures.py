@@ -41,14 +41,14 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Line:
+class PictureRow:
     """Pictures side by side, in groups, behind their name."""
 
     name: str
     groups: Sequence[Sequence[Cell]]
 
 
-class Captions(Enum):
+class CaptionPlace(Enum):
     """Where captions stand: above the first line for all of them, below every picture, nowhere."""
 
     ABOVE = "above"
@@ -107,39 +107,39 @@ def grid(scores: Mapping[str, Score], store: Store) -> bytes:
         found = album(score, store)
         classes = np.unique(found.labels)
         rows = found.by_class()[: ACROSS if len(classes) == 1 else len(classes)]
-        lines.append(Line(name, [found[rows]]))
+        lines.append(PictureRow(name, [found[rows]]))
         judged |= found.judged
     return sheet(lines, side=0.68, note=FRAMED if judged else "")
 
 
 def mosaic(found: Album, rows: Sequence[int], across: int) -> bytes:
     """A PNG of the given rows of an album without their captions."""
-    lines = [Line("", [found[rows[i : i + across]]]) for i in range(0, len(rows), across)]
-    return sheet(lines, (), Captions.NONE, note=FRAMED if found.judged else "")
+    lines = [PictureRow("", [found[rows[i : i + across]]]) for i in range(0, len(rows), across)]
+    return sheet(lines, (), CaptionPlace.NONE, note=FRAMED if found.judged else "")
 
 
 def gallery(found: Album, rows: Sequence[int], across: int, title: str = "") -> bytes:
     """A PNG of the given rows of an album, each over its caption."""
-    lines = [Line("", [found[rows[i : i + across]]]) for i in range(0, len(rows), across)]
+    lines = [PictureRow("", [found[rows[i : i + across]]]) for i in range(0, len(rows), across)]
     note = FRAMED if found.judged else ""
-    return sheet(lines, [title], Captions.BELOW, side=1.3, note=note)
+    return sheet(lines, [title], CaptionPlace.BELOW, side=1.3, note=note)
 
 
 def beside(sides: Mapping[str, Album], rows: Sequence[int], across: int, side: float) -> bytes:
     """A PNG of the same rows of several albums, side by side under the albums' names."""
     albums = list(sides.values())
     lines = [
-        Line("", [found[rows[i : i + across]] for found in albums])
+        PictureRow("", [found[rows[i : i + across]] for found in albums])
         for i in range(0, len(rows), across)
     ]
     note = FRAMED if albums[0].judged else ""
-    return sheet(lines, list(sides), Captions.BELOW, side, note)
+    return sheet(lines, list(sides), CaptionPlace.BELOW, side, note)
 
 
 def sheet(
-    lines: Sequence[Line],
+    lines: Sequence[PictureRow],
     heads: Sequence[str] = (),
-    captions: Captions = Captions.ABOVE,
+    captions: CaptionPlace = CaptionPlace.ABOVE,
     side: float = 0.68,
     note: str = "",
 ) -> bytes:
@@ -155,7 +155,7 @@ def sheet(
     for head, places in zip(heads, starts, strict=bool(heads)):
         _head(axes, head, places[0], places[-1] + side)
     y = top
-    if captions is Captions.ABOVE:
+    if captions is CaptionPlace.ABOVE:
         for cell, x in _placed(lines[0], starts):
             _write(axes, cell.caption, x + side / 2, y - 0.04, letters, "bottom")
     for line in lines:
@@ -171,7 +171,7 @@ def sheet(
         for cell, x in _placed(line, starts):
             picture(axes, cell.image, x, y, side)
             _frame(axes, x, y, side, cell.wrong)
-            if captions is Captions.BELOW:
+            if captions is CaptionPlace.BELOW:
                 _write(axes, cell.caption, x + side / 2, y + side + 0.04, letters, "top")
         y += side + NARROW + _below(line, captions, letters)
     axes.text(width, y + 0.02, note, ha="right", va="top", fontsize=7, color=FAINT)
@@ -187,23 +187,23 @@ def _across(groups: Sequence[int], side: float) -> tuple[list[list[float]], floa
     return starts, x - BETWEEN
 
 
-def _placed(line: Line, starts: Sequence[Sequence[float]]) -> list[tuple[Cell, float]]:
+def _placed(line: PictureRow, starts: Sequence[Sequence[float]]) -> list[tuple[Cell, float]]:
     pairs = zip(line.groups, starts, strict=True)
     return [(cell, x) for group, places in pairs for cell, x in zip(group, places, strict=False)]
 
 
-def _tallest(line: Line, letters: int) -> float:
+def _tallest(line: PictureRow, letters: int) -> float:
     """Inches that the longest caption of a line takes."""
     cells = [cell for group in line.groups for cell in group]
     return LEADING * max(len(textwrap.wrap(cell.caption, letters)) for cell in cells)
 
 
-def _below(line: Line, captions: Captions, letters: int) -> float:
-    return 0.12 + _tallest(line, letters) if captions is Captions.BELOW else 0.0
+def _below(line: PictureRow, captions: CaptionPlace, letters: int) -> float:
+    return 0.12 + _tallest(line, letters) if captions is CaptionPlace.BELOW else 0.0
 
 
-def _above(lines: Sequence[Line], captions: Captions, letters: int) -> float:
-    return 0.06 + _tallest(lines[0], letters) if captions is Captions.ABOVE else 0.0
+def _above(lines: Sequence[PictureRow], captions: CaptionPlace, letters: int) -> float:
+    return 0.06 + _tallest(lines[0], letters) if captions is CaptionPlace.ABOVE else 0.0
 
 
 def _head(axes: Axes, words: str, left: float, right: float) -> None:

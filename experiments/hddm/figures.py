@@ -16,8 +16,8 @@ from experiments.cli.main import main
 from experiments.drawing.pictures import (
     FRAMED,
     Album,
-    Captions,
-    Line,
+    CaptionPlace,
+    PictureRow,
     album,
     beside,
     gallery,
@@ -154,18 +154,18 @@ def _orderings(results: Results) -> bytes:
         for order in ORDERS:
             sets = [_album(results, f"{order} at {tau}", schedules, reading) for tau in THRESHOLDS]
             groups = [found[_own(found, 13)] for found in sets]
-            lines.append(Line(f"{order}, {schedules}, {reading}", groups))
+            lines.append(PictureRow(f"{order}, {schedules}, {reading}", groups))
     heads = [f"switched at t = {tau}" for tau in THRESHOLDS]
-    return sheet(lines, heads, Captions.NONE, side=0.5, note=_note(sets[0]))
+    return sheet(lines, heads, CaptionPlace.NONE, side=0.5, note=_note(sets[0]))
 
 
 def _schedules(results: Results) -> bytes:
     lines = []
     for reading in (LATE, CORRECTED):
         sets = [_album(results, " at ".join(SWITCH), which, reading) for which in (OWN, ONE)]
-        lines.append(Line(reading, [found[_own(found, 14)] for found in sets]))
+        lines.append(PictureRow(reading, [found[_own(found, 14)] for found in sets]))
     heads = ["Different schedules: FM linear, DDPM cosine", "Same schedule: both cosine"]
-    return sheet(lines, heads, Captions.ABOVE, side=0.66, note=_note(sets[0]))
+    return sheet(lines, heads, CaptionPlace.ABOVE, side=0.66, note=_note(sets[0]))
 
 
 def _strategies(results: Results) -> bytes:
@@ -173,7 +173,7 @@ def _strategies(results: Results) -> bytes:
     for form in ROUTERS:
         for strategy in STRATEGIES:
             found = _album(results, HETEROGENEOUS, strategy, form)
-            lines.append(Line(f"{strategy}, {form} router", [found[_own(found, 15)]]))
+            lines.append(PictureRow(f"{strategy}, {form} router", [found[_own(found, 15)]]))
     return sheet(lines, note=_note(found))
 
 

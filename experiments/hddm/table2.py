@@ -19,7 +19,7 @@ from experiments.measures.resources import (
     GB,
     HDDM_XL,
     Computed,
-    Precision,
+    NumberFormat,
     Recipe,
     Spent,
     largest_batch,
@@ -122,7 +122,7 @@ def size(recipe: Recipe) -> list[str]:
     """Parameters like for like, and what fits into the memory that is claimed."""
     single, zero = parameters(recipe.expert), parameters(DiT(XL, adaln=AdaLN.ZERO))
     before, after = PRINTED
-    fits = [largest_batch(recipe.expert, room * GB, Precision.MIXED) for room in (20, 48)]
+    fits = [largest_batch(recipe.expert, room * GB, NumberFormat.MIXED) for room in (20, 48)]
     return [
         f"AdaLN-Single against AdaLN-Zero, both with cross-attention: {zero / 1e6:.1f}M to "
         f"{single / 1e6:.1f}M, {1 - single / zero:.1%} fewer. Printed: {before:g}M to {after:g}M, "

@@ -13,7 +13,7 @@ import torch
 from datamodules.sources.source import record_shape
 from experiments.measures import encoding
 from experiments.measures.resources import (
-    Precision,
+    NumberFormat,
     checkpointed_bytes,
     expert_flops,
     parameters,
@@ -119,7 +119,7 @@ def _training(
     shape: DiT | MMDiT, optim: Optim, each: float, beside: float, checkpointing: bool
 ) -> Cost:
     """each: FLOPs of a sample, forward and backward.  beside: of its caption in the tower."""
-    precision = Precision.SINGLE if optim.precision is Trained.SINGLE else Precision.MIXED
+    precision = NumberFormat.SINGLE if optim.precision is Trained.SINGLE else NumberFormat.MIXED
     kept = checkpointed_bytes if checkpointing else saved_bytes
     again = 1 + FORWARD if checkpointing else 1.0
     seen = optim.steps * optim.batch * optim.accumulate

@@ -35,16 +35,16 @@ A40, A100 = 149.7e12, 312e12
 DAY, GB = 86_400, 1e9
 
 
-class Precision(Enum):
+class NumberFormat(Enum):
     """float32 throughout, or float16 autocast over float32 weights (HDDM, §6.2)."""
 
     SINGLE = "float32"
     MIXED = "float16"
 
 
-def _precision(optim: Optim) -> Precision:
+def _precision(optim: Optim) -> NumberFormat:
     """bfloat16 is as wide as float16. The names of the paper's recipe are in keys: they stay."""
-    return Precision.MIXED if optim.precision is Autocast.BF16 else Precision.SINGLE
+    return NumberFormat.MIXED if optim.precision is Autocast.BF16 else NumberFormat.SINGLE
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Recipe:
     pooled: int | None
     router_samples: int
     pictures: int
-    precision: Precision
+    precision: NumberFormat
     averaged: bool = True
 
     @classmethod
@@ -93,7 +93,7 @@ HDDM_XL = Recipe(
     pooled=None,
     router_samples=25 * 11_000_000,
     pictures=11_000_000,
-    precision=Precision.MIXED,
+    precision=NumberFormat.MIXED,
 )
 """The recipe behind Table 2, as §6.2 and §6.3 print it; 25 epochs of the router, 11M pictures."""
 
@@ -147,7 +147,7 @@ def static_bytes(shape: DiT | MMDiT, averaged: bool = True) -> int:
 
 
 @functools.cache
-def saved_bytes(shape: DiT | MMDiT, batch: int, precision: Precision) -> int:
+def saved_bytes(shape: DiT | MMDiT, batch: int, precision: NumberFormat) -> int:
     """Bytes that autograd keeps for the backward pass of one batch, beside the weights themselves.
 
     Attention's fused kernel keeps no scores; autocast's float16 copies of the weights are kept.
@@ -157,7 +157,7 @@ def saved_bytes(shape: DiT | MMDiT, batch: int, precision: Precision) -> int:
     def pack(tensor: Tensor) -> Tensor:
         return kept.setdefault(tensor.untyped_storage()._cdata, tensor)
 
-    mixed = precision is Precision.MIXED
+    mixed = precision is NumberFormat.MIXED
     with FakeTensorMode(), torch.autocast("cpu", torch.float16, enabled=mixed):
         network = _built(shape)
         own = [*network.parameters(), *network.buffers()]
@@ -168,7 +168,7 @@ def saved_bytes(shape: DiT | MMDiT, batch: int, precision: Precision) -> int:
         return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
-def checkpointed_bytes(shape: DiT | MMDiT, batch: int, precision: Precision) -> int:
+def checkpointed_bytes(shape: DiT | MMDiT, batch: int, precision: NumberFormat) -> int:
     """The same where each block keeps its float32 input alone and is run again going backward.
 
     One block's own activations are then there at a time, and what lies outside the blocks.
@@ -177,7 +177,7 @@ def checkpointed_bytes(shape: DiT | MMDiT, batch: int, precision: Precision) -> 
     return saved_bytes(shape.shallowest(), batch, precision) + more
 
 
-def largest_batch(shape: DiT | MMDiT, room: float, precision: Precision) -> int:
+def largest_batch(shape: DiT | MMDiT, room: float, precision: NumberFormat) -> int:
     """The largest batch whose static memory and kept activations fit into `room` bytes, or 0."""
     one, two = (saved_bytes(shape, batch, precision) for batch in (1, 2))
     left = room - static_bytes(shape) - one

@@ -26,7 +26,7 @@ from modules.mmdit import MMDiT, MMDiTNetwork
 from modules.objectives import check_invertible
 from modules.routing import Router
 from modules.schedules import Schedule
-from modules.training import Optim, Times, Uniform
+from modules.training import Optim, Times, UniformTimes
 from modules.weights import flux
 from modules.weights.checkpoint import load_weights
 from modules.weights.pretrained import Transfer, transfer
@@ -79,7 +79,7 @@ class TrainExpert(Stage):
     start: Start | None = None
     validation: Validation | None = None
     first_share: float = 0.0
-    times: Times = Uniform()
+    times: Times = UniformTimes()
     later: int = 0
 
     def __post_init__(self) -> None:

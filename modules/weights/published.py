@@ -28,7 +28,7 @@ CARD, WEIGHTS, FORMAT = "card.json", "model.safetensors", 1
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedExpert:
     """An expert from disk, with what its card says."""
 
     card: ExpertCard
@@ -118,13 +118,13 @@ def _fill(network: nn.Module, folder: Path, form: dict[str, Any]) -> None:
     network.eval().requires_grad_(False)
 
 
-def load_expert(folder: Path) -> Published:
+def load_expert(folder: Path) -> PublishedExpert:
     """CheckpointError if a file is damaged, absent, or of another network than its card says."""
     card, shape, form = _read(folder, ExpertCard)
     with torch.device("meta"):
         network = DiTNetwork(shape)
     _fill(network, folder, form)
-    return Published(card, network)
+    return PublishedExpert(card, network)
 
 
 def load_router(folder: Path) -> tuple[RouterCard, nn.Module]:
@@ -142,7 +142,7 @@ def _shared(origin: Origin) -> Origin:
     return replace(origin, data="any", licence="any")
 
 
-def _in_order(found: Sequence[Published], router: RouterCard) -> list[Published]:
+def _in_order(found: Sequence[PublishedExpert], router: RouterCard) -> list[PublishedExpert]:
     """The experts by cluster. CheckpointError unless each of the router's has exactly one."""
     for each in found:
         if _shared(each.card.origin) != _shared(router.origin):

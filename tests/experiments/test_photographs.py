@@ -32,8 +32,8 @@ from metrics.networks.perceptual import Backbone, Lpips
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.timesteps import dit_time_map
-from tests.helpers.assets import asset
 from tests.helpers.checkpoints import lay_clip, lay_encoders, transformers_clip
+from tests.helpers.files import asset
 from tests.helpers.networks import lay_inception
 from tests.helpers.originals.dit import Original
 from tests.helpers.stages import make

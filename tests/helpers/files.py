@@ -1,12 +1,24 @@
-"""Where the project lies, shards written, and a disk that is full."""
+"""Where the project lies, data of others, shards written, and a disk that is full."""
 
+import os
 import resource
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from datamodules.shards import ClusterWriter
 
 ROOT = Path(__file__).parents[2]
+BESIDE = ROOT.parent / "shared" / "assets"
+
+
+def asset(name):
+    """A file or folder of data of others: the test is skipped where DDM_ASSETS lacks it."""
+    path = Path(os.environ.get("DDM_ASSETS", BESIDE)) / name
+    if not path.exists():
+        pytest.skip(f"no {name} in the folder DDM_ASSETS, nor beside the repository")
+    return path
 
 
 def write_cluster(folder, cluster, samples, per_shard):

@@ -13,8 +13,8 @@ from metrics.networks.aesthetic import Aesthetic, Head
 from metrics.networks.clip import Clip
 from metrics.networks.weights import WeightsError
 from modules.codec import encode
-from tests.helpers.assets import asset
 from tests.helpers.checkpoints import ARCHITECTURE, lay_clip, transformers_clip
+from tests.helpers.files import asset
 from tests.helpers.networks import pictures
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from modules.training import DiffusionModule, LogitNormal, Optim, Uniform, generator
+from modules.training import DiffusionModule, LogitNormal, Optim, UniformTimes, generator
 from tests.helpers.small_video import randn
 
 N = 40_000
@@ -38,12 +38,12 @@ def test_the_middle_times_are_drawn_more_often():
 def test_uniform_times_are_torchs_own():
     """kills: other bits than those that finished experts were trained on."""
     expected = torch.rand(9, generator=generator(5, 2))
-    assert torch.equal(Uniform().draw(9, generator(5, 2)), expected)
-    assert DiffusionModule.times == Uniform()
+    assert torch.equal(UniformTimes().draw(9, generator(5, 2)), expected)
+    assert DiffusionModule.times == UniformTimes()
     assert DiffusionModule.first_share == 0
 
 
-def module(share=0.0, times=Uniform(), rows=slice(0, None, 1)):
+def module(share=0.0, times=UniformTimes(), rows=slice(0, None, 1)):
     made = DiffusionModule(nn.Identity(), Optim(1, 4, 1e-3), seed=7, text_dropout=0.3)
     made.first_share, made.times, made.rows = share, times, rows
     return made
@@ -77,7 +77,7 @@ def test_a_share_of_clips_is_given_its_own_first_frame(share):
     assert float(both) == pytest.approx(share * 0.3, abs=0.06)  # independent of the caption
 
 
-@pytest.mark.parametrize("times", [Uniform(), LogitNormal()])
+@pytest.mark.parametrize("times", [UniformTimes(), LogitNormal()])
 def test_devices_share_out_what_is_drawn(times):
     """kills: the first rows' draws on every device."""
     t, eps, c = module(0.5, times).draw(batch(12))

@@ -9,7 +9,7 @@ from experiments.hddm.mathematics.check import Check, agrees
 from experiments.measures.resources import (
     GB,
     HDDM_XL,
-    Precision,
+    NumberFormat,
     checkpointed_bytes,
     largest_batch,
     parameters,
@@ -202,7 +202,7 @@ def time_index() -> Check:
 
 
 def memory() -> Check:
-    shape, batch, mixed = HDDM_XL.expert, HDDM_XL.batch, Precision.MIXED
+    shape, batch, mixed = HDDM_XL.expert, HDDM_XL.batch, NumberFormat.MIXED
     static = static_bytes(shape)
     whole = (static + saved_bytes(shape, batch, mixed)) / GB
     least = (static + checkpointed_bytes(shape, batch, mixed)) / GB

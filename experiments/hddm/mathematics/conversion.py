@@ -9,7 +9,7 @@ from torch import Tensor
 from experiments.hddm.mathematics.check import EXACT, Check, power
 from experiments.hddm.mathematics.mixture import (
     PRIOR,
-    Router,
+    ExactRouter,
     apart,
     expert,
     marginal_velocity,
@@ -41,8 +41,8 @@ def full_is_the_monolith() -> Check:
     x, t = points()
     experts = [expert(k, Velocity(), SAME) for k in range(2)]
     exact = marginal_velocity(SAME, x, t)
-    error = apart(Ensemble(experts, Router(SAME), Full())(x, t), exact)
-    top = apart(Ensemble(experts, Router(SAME), Top(1))(x, t), exact)
+    error = apart(Ensemble(experts, ExactRouter(SAME), Full())(x, t), exact)
+    top = apart(Ensemble(experts, ExactRouter(SAME), Top(1))(x, t), exact)
     return Check(
         "Eq. 1: the ensemble identity",
         "§2.1",
@@ -59,7 +59,7 @@ def mixed_objectives() -> Check:
     x, t = points()
     experts = [expert(0, Epsilon(), OTHER), expert(1, Velocity(), SAME)]
     exact = marginal_velocity(SAME, x, t)
-    matched = apart(Ensemble(experts, Router(SAME), Full())(x, t), exact)
+    matched = apart(Ensemble(experts, ExactRouter(SAME), Full())(x, t), exact)
     return Check(
         "Eq. 1 with mixed objectives, at equal signal-to-noise ratio",
         "§2.2",
@@ -77,7 +77,7 @@ def same_time() -> Check:
     experts = [expert(0, Epsilon(), OTHER), expert(1, Velocity(), SAME)]
     exact = marginal_velocity(SAME, x, t)
     path, own = (
-        apart(Ensemble(experts, Router(SAME), Full(), alignment=SameTime(d))(x, t), exact)
+        apart(Ensemble(experts, ExactRouter(SAME), Full(), alignment=SameTime(d))(x, t), exact)
         for d in (False, True)
     )
     norm = torch.hypot(SAME.alpha(t), SAME.sigma(t))
@@ -97,7 +97,7 @@ def same_time() -> Check:
 
 def prior_at_noise() -> Check:
     x, _ = points()
-    p = Router(SAME)(x, torch.ones(len(x), dtype=torch.float64))
+    p = ExactRouter(SAME)(x, torch.ones(len(x), dtype=torch.float64))
     error = float((p - PRIOR).abs().max())
     return Check(
         "Eq. 2 at t = 1",

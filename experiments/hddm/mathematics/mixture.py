@@ -29,7 +29,7 @@ def _log_joint(schedule: Schedule, x: Tensor, t: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Router:
+class ExactRouter:
     """p(k | x_t, t) of the mixture on a schedule.  (HDDM, Eq. 2, made exact)"""
 
     schedule: Schedule

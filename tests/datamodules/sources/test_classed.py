@@ -14,7 +14,7 @@ from torchvision import datasets
 from datamodules.sources.classed import CIFAR10, FashionMNIST
 from datamodules.sources.source import RecordCounts, SourceError, Split
 from modules.codec import encode
-from tests.helpers.assets import asset
+from tests.helpers.files import asset
 
 CIFAR10_CLASSES = (
     "airplane",

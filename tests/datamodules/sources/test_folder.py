@@ -10,8 +10,7 @@ from datamodules.shards import read_index, read_shard
 from datamodules.sources.folder import Folder
 from datamodules.sources.source import RecordCounts, SourceError, Split
 from modules.codec import encode
-from tests.helpers.assets import asset
-from tests.helpers.files import write_cluster
+from tests.helpers.files import asset, write_cluster
 
 
 def fill(root, count, first=0):

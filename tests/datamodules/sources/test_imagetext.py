@@ -10,7 +10,7 @@ from datamodules.sources.imagetext import ImageText
 from datamodules.sources.pictures import Filter
 from datamodules.sources.source import RecordCounts, Split
 from modules.codec import encode
-from tests.helpers.assets import asset
+from tests.helpers.files import asset
 from tests.helpers.imagetexts import META, png, record, source, write, write_five
 
 

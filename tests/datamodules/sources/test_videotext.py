@@ -9,7 +9,7 @@ from datamodules.sources.pictures import Filter
 from datamodules.sources.source import RecordCounts, SourceError, Split
 from datamodules.sources.videotext import VideoShards, VideoText
 from modules.codec import encode
-from tests.helpers.assets import asset
+from tests.helpers.files import asset
 from tests.helpers.imagetexts import META
 from tests.helpers.imagetexts import write as write_shard
 from tests.helpers.videos import grey, ramp, write

@@ -14,7 +14,7 @@ from experiments.measures.resources import (
     DAY,
     HDDM_XL,
     Computed,
-    Precision,
+    NumberFormat,
     Recipe,
     Spent,
     checkpointed_bytes,
@@ -100,18 +100,18 @@ def test_saved_bytes_are_what_autograd_keeps(monkeypatch):
     shape = replace(TINY, frequencies=30)  # not in the cache
     # x, both sides of the GELU, and the answer, which the square keeps.
     kept = 192 + 32 + 32 + 8
-    assert saved_bytes(shape, 7, Precision.SINGLE) == 4 * 7 * kept
+    assert saved_bytes(shape, 7, NumberFormat.SINGLE) == 4 * 7 * kept
     half = 7 * (2 * (192 + 32 + 32) + 4 * 8) + 2 * 32 * 8  # the first weight is not needed again
-    assert saved_bytes(shape, 7, Precision.MIXED) == half
+    assert saved_bytes(shape, 7, NumberFormat.MIXED) == half
 
 
 def test_saved_bytes_hold_no_scores_and_grow_with_the_batch():
     """kills: a matrix of attention scores kept, or the batch ignored."""
     short, long = (replace(TINY, image=side, text=None) for side in (16, 64))
     tokens = long.tokens / short.tokens
-    one, many = (saved_bytes(s, 4, Precision.SINGLE) for s in (short, long))
+    one, many = (saved_bytes(s, 4, NumberFormat.SINGLE) for s in (short, long))
     assert many < 1.01 * tokens * one
-    a, b, c = (saved_bytes(TINY, batch, Precision.SINGLE) for batch in (1, 2, 5))
+    a, b, c = (saved_bytes(TINY, batch, NumberFormat.SINGLE) for batch in (1, 2, 5))
     assert c - b == 3 * (b - a) > 0
 
 
@@ -119,10 +119,10 @@ def test_checkpointing_keeps_one_state_a_block():
     """kills: a state of half the tokens, or all blocks' activations kept."""
     deep = replace(TINY, size=Size(16, 9, 2))
     shallow = replace(TINY, size=Size(16, 1, 2))
-    kept = [checkpointed_bytes(shape, 6, Precision.SINGLE) for shape in (shallow, deep)]
-    assert kept[0] == saved_bytes(shallow, 6, Precision.SINGLE)
+    kept = [checkpointed_bytes(shape, 6, NumberFormat.SINGLE) for shape in (shallow, deep)]
+    assert kept[0] == saved_bytes(shallow, 6, NumberFormat.SINGLE)
     assert kept[1] - kept[0] == 8 * 4 * 6 * 16 * 16
-    assert kept[1] < saved_bytes(deep, 6, Precision.SINGLE)
+    assert kept[1] < saved_bytes(deep, 6, NumberFormat.SINGLE)
 
 
 def test_static_bytes_count_five_copies():
@@ -134,16 +134,16 @@ def test_static_bytes_count_five_copies():
 
 def test_the_largest_batch_is_the_largest():
     """kills: off by one, or the static part forgotten."""
-    room = static_bytes(TINY) + saved_bytes(TINY, 5, Precision.MIXED)
-    assert largest_batch(TINY, room, Precision.MIXED) == 5
-    assert largest_batch(TINY, room - 1, Precision.MIXED) == 4
-    assert largest_batch(TINY, static_bytes(TINY), Precision.MIXED) == 0
+    room = static_bytes(TINY) + saved_bytes(TINY, 5, NumberFormat.MIXED)
+    assert largest_batch(TINY, room, NumberFormat.MIXED) == 5
+    assert largest_batch(TINY, room - 1, NumberFormat.MIXED) == 4
+    assert largest_batch(TINY, static_bytes(TINY), NumberFormat.MIXED) == 0
 
 
 def test_training_flops_are_samples_times_flops():
     """kills: the experts counted once, or the router's samples taken for its steps."""
     router = replace(TINY, adaln=AdaLN.ZERO, text=None)
-    recipe = Recipe(TINY, 3, 10, 4, router, None, 77, 50, Precision.SINGLE)
+    recipe = Recipe(TINY, 3, 10, 4, router, None, 77, 50, NumberFormat.SINGLE)
     experts, routing = training_flops(recipe)
     assert experts == 3 * 10 * 4 * expert_flops(TINY)
     assert routing == 77 * router_flops(router, 3, None)

@@ -16,7 +16,7 @@ from experiments.scores.score import Judge, Real
 from experiments.tables.columns import ACCURACY, DIVERSITY, FID, SPREAD
 from metrics.embedded import ClassJudge, judged, train_judge
 from metrics.networks.perceptual import Backbone, Lpips
-from tests.helpers.assets import asset
+from tests.helpers.files import asset
 from tests.helpers.imagetexts import source, write_five
 
 

@@ -172,14 +172,14 @@ def test_a_block_keeps_what_is_counted(checkpointing):
         del loss
     (less, shallow), (more, deep) = held
     count = resources.checkpointed_bytes if checkpointing else resources.saved_bytes
-    single = resources.Precision.SINGLE
+    single = resources.NumberFormat.SINGLE
     assert more - less == count(deep, 6, single) - count(shallow, 6, single)
 
 
 @pytest.mark.slow
 def test_xl_trains_in_48_gb():
     """kills: a copy of the network, or activations, that the paper's single GPU has no room for."""
-    shape, mixed = DiT(XL), resources.Precision.MIXED
+    shape, mixed = DiT(XL), resources.NumberFormat.MIXED
     cast = 2 * resources.parameters(shape)  # autocast's copies of the weights
     static = resources.static_bytes(shape) + cast
     assert static + resources.checkpointed_bytes(shape, 128, mixed) < 24 * resources.GB

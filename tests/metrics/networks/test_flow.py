@@ -7,7 +7,7 @@ import pytest
 
 from metrics.networks.flow import Flow, flow
 from modules.codec import encode
-from tests.helpers.assets import asset
+from tests.helpers.files import asset
 
 SIDE = 64
 

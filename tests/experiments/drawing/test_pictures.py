@@ -98,8 +98,8 @@ def test_both_sides_show_the_same_rows_of_their_own_albums(drawn):
 
 def test_groups_stand_apart_and_nothing_overlaps(drawn):
     """kills: a picture over another, groups run together, a caption over the next line."""
-    lines = [pictures.Line("name", [cells(shades(2)), cells(shades(3))]) for _ in range(2)]
-    for where in pictures.Captions:
+    lines = [pictures.PictureRow("name", [cells(shades(2)), cells(shades(3))]) for _ in range(2)]
+    for where in pictures.CaptionPlace:
         axes = drawn(pictures.sheet, lines, ["one", "two"], where, side=0.5)
         boxes = [image.get_window_extent() for image in axes.images]
         texts = [text.get_window_extent() for text in axes.texts if text.get_text()]
@@ -117,14 +117,14 @@ def test_colours_are_shown_as_they_are_and_ink_is_dark(drawn):
     grey inverted."""
     red = np.stack([np.full((8, 8), v, dtype=np.float32) for v in (1.0, -1.0, 0.0)])
     red[1, 3, 5] = 1.0
-    axes = drawn(pictures.sheet, [pictures.Line("", [cells([red])])])
+    axes = drawn(pictures.sheet, [pictures.PictureRow("", [cells([red])])])
     assert axes.images[0].get_array()[5, 3].tolist() == [1.0, 0.0, 0.5]
     assert axes.images[0].get_array()[3, 5].tolist() == [1.0, 1.0, 0.5]
     ink = np.ones((1, 8, 8), dtype=np.float32)
-    axes = drawn(pictures.sheet, [pictures.Line("", [cells([ink])])])
+    axes = drawn(pictures.sheet, [pictures.PictureRow("", [cells([ink])])])
     assert axes.images[0].to_rgba(axes.images[0].get_array())[0, 0, :3].max() < 0.01
     with pytest.raises(ValueError, match="not 2"):
-        pictures.sheet([pictures.Line("", [cells([ink.repeat(2, 0)])])])
+        pictures.sheet([pictures.PictureRow("", [cells([ink.repeat(2, 0)])])])
 
 
 def test_rows_come_class_by_class_and_round_again():
