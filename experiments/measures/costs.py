@@ -23,7 +23,8 @@ from experiments.measures.resources import (
 )
 from experiments.pipeline.stage import Stage
 from experiments.scores.published import PublishedMetrics
-from experiments.scores.score import Real, Score
+from experiments.scores.real import Real
+from experiments.scores.score import Score
 from experiments.stages.clusters import Clusters, Encoded
 from experiments.stages.corpus import Shards
 from experiments.stages.encode import Encode

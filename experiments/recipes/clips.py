@@ -8,9 +8,9 @@ from datamodules.sources.moving_digits import MovingDigits
 from datamodules.sources.source import Split, VideoSource
 from experiments.recipes.video import VideoScale
 from experiments.scores.clips import ClipJudging, ClipScore
-from experiments.scores.moving_digits import MovingDigitsJudge, RealClips
+from experiments.scores.moving_digits import MovingDigitsJudge
 from experiments.scores.published_clips import PublishedClips
-from experiments.scores.score import Real
+from experiments.scores.real import Real, RealClips
 from experiments.stages.clusters import Clusters
 from experiments.stages.corpus import Corpus, Shards, Streamed
 from experiments.stages.encode import Encode

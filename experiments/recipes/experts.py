@@ -9,9 +9,11 @@ from dataclasses import fields, replace
 
 from datamodules.sources.source import Split
 from experiments.recipes.images import Scale
+from experiments.scores.classifier import Judge
 from experiments.scores.judge import Judging
 from experiments.scores.published import PublishedMetrics
-from experiments.scores.score import Judge, Real, Score
+from experiments.scores.real import Real
+from experiments.scores.score import Score
 from experiments.stages.clusters import Clusters, Encoded
 from experiments.stages.corpus import Shards
 from experiments.stages.encode import Encode

@@ -1,26 +1,23 @@
-"""What is made of moving digits: the judge that reads them, and real clips beside samples."""
+"""The judge of moving digits, trained on digits that no other stage reads."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.encoders.encoder import CPU
 from datamodules.sources.digits import WORDS
-from datamodules.sources.moving_digits import CAPTIONS, MOTIONS, MovingDigits
+from datamodules.sources.moving_digits import MOTIONS, MovingDigits
 from datamodules.sources.source import Split, record_shape
 from experiments.pipeline.files import read_json
 from experiments.pipeline.store import Context, Store
 from experiments.scores.clips import ClipJudging, Each
 from experiments.stages.experts import load_trained
-from experiments.stages.prompts import Asked
-from experiments.stages.samples import Images, Pictures
-from experiments.stages.seeds import SAMPLING, run_seed
+from experiments.stages.samples import Images
 from experiments.tables.columns import Column
 from metrics.clip_judge import MovingJudge, train_judge
 from metrics.networks.flow import Flow
@@ -122,39 +119,3 @@ class MovingDigitsJudge(ClipJudging):
             f"The judge reads the digit of {found['digit']:.1%} and the motion of "
             f"{found['motion']:.1%} of the held-out clips rightly.",
         )
-
-
-@dataclass(frozen=True)
-class RealClips(Pictures):
-    """n clips of training digits, drawn by seed, with their own captions: what a perfect copy of
-    the data would get."""
-
-    source: MovingDigits
-    n: int
-    seed: int
-
-    @property
-    def label(self) -> str:
-        return f"real clips, seed {self.seed}"
-
-    def make(self, folder: Path, context: Context) -> None:
-        g = torch.Generator().manual_seed(run_seed(self.seed, SAMPLING))
-        drawn = self.source.draw(Split.TRAIN, range(SCENES), self.n, g)
-        np.savez(folder / "clips.npz", clips=drawn.clips.numpy(), labels=drawn.labels.numpy())
-
-    def prompts(self, store: Store) -> Asked:
-        labels = self._read(store, "labels")
-        return [CAPTIONS[label] for label in labels], labels
-
-    def pictures(self, store: Store, device: torch.device = CPU) -> Iterator[Images]:
-        clips = self._read(store, "clips")
-        for start in range(0, self.n, BATCH):
-            yield clips[start : start + BATCH]
-
-    def evaluations(self, store: Store) -> dict[str, float]:
-        """They took none."""
-        return {"expert_evaluations": 0.0, "router_evaluations": 0.0}
-
-    def _read(self, store: Store, name: str) -> NDArray[Any]:
-        with np.load(store.file(self, "clips.npz")) as arrays:
-            return arrays[name]

@@ -13,7 +13,8 @@ from experiments.pipeline.store import Store
 from experiments.recipes import clips as recipes
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.scores.clips import AESTHETIC, BEGINS, CLIP, FVD, METRICS, MOTION, ClipScore
-from experiments.scores.moving_digits import CONFIDENCE, RealClips
+from experiments.scores.moving_digits import CONFIDENCE
+from experiments.scores.real import RealClips
 from experiments.stages.samples import Pictures
 from metrics.clip_judge import MovingJudge, train_judge
 from metrics.frechet import frechet_distance

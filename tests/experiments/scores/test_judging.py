@@ -11,8 +11,9 @@ from datamodules.sources.source import Split
 from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
+from experiments.scores.classifier import Judge
 from experiments.scores.published import PublishedMetrics
-from experiments.scores.score import Judge, Real
+from experiments.scores.real import Real
 from experiments.tables.columns import ACCURACY, DIVERSITY, FID, SPREAD
 from metrics.embedded import ClassJudge, judged, train_judge
 from metrics.networks.perceptual import Backbone, Lpips

@@ -14,7 +14,7 @@ from experiments.pipeline.launch import local
 from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
-from experiments.scores.score import Real
+from experiments.scores.real import Real
 from experiments.stages.seeds import SAMPLING, run_seed
 from metrics.diversity import nearest
 from modules.blocks import Size

@@ -17,7 +17,7 @@ from datamodules.sources.source import Split
 from experiments.pipeline.store import Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
-from experiments.scores.score import Judge
+from experiments.scores.classifier import Judge
 from experiments.training import fit as loop
 from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert

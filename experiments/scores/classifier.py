@@ -1,0 +1,112 @@
+"""The judge of pictures with classes: a classifier of its own, trained on a split of its own."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.sources.digits import Digits
+from datamodules.sources.source import Source, Split
+from experiments.pipeline.files import read_json
+from experiments.pipeline.store import Context, Store
+from experiments.scores.judge import Judging, Wrong
+from experiments.stages.experts import load_trained
+from experiments.stages.samples import Images, Pictures
+from experiments.tables.columns import Column
+from metrics.diversity import agreement, nearest, spread, within_groups
+from metrics.embedded import ClassJudge, judged, train_judge
+from metrics.frechet import frechet_distance, kernel_distance
+from metrics.networks.perceptual import Lpips
+from metrics.pixels import to_uint8
+from modules.weights.checkpoint import save_weights
+
+COMPARED = 1_000
+"""Held-out pictures whose nearest training picture is looked for."""
+
+
+@dataclass(frozen=True)
+class Judge(Judging):
+    """weights.safetensors of the classifier, and judge.json: how far it can be trusted.
+
+    lpips: what diversity is measured by; none for the classifier's own features.
+    """
+
+    classifies: ClassVar[bool] = True
+    source: Source
+    steps: int
+    seed: int = 0
+    lpips: Lpips | None = None
+
+    @property
+    def cost(self) -> float:
+        return 0.01 * self.steps
+
+    def make(self, folder: Path, context: Context) -> None:
+        split = self.source.read(Split.JUDGE)
+        judge = train_judge(split.images, split.labels, self.steps, self.seed, self.source.classes)
+        save_weights(judge, folder / "weights.safetensors")
+        heldout = self.source.read(Split.HELDOUT)
+        _, classes = judged(judge, heldout.images)
+        found = {"accuracy": agreement(classes, heldout.labels)}
+        (folder / "judge.json").write_text(json.dumps(found) + "\n")
+
+    def read(self, store: Store) -> dict[str, float]:
+        return read_json(store.file(self, "judge.json"))
+
+    def load(self, store: Store) -> ClassJudge:
+        judge = ClassJudge(self.source.classes, self.source.channels, self.source.image)
+        load_trained(judge, self, store)
+        return judge.eval().requires_grad_(False)
+
+    def columns_for(self, column: Column) -> tuple[Column, ...]:
+        title = column.title.replace("digit features", f"{self._words} features")
+        if self.lpips is not None and column.key in ("diversity", "spread"):
+            title = title.replace(f"{self._words} features", self.lpips.title)
+            return (replace(column, title=title, digits=3),)
+        return (replace(column, title=title),)
+
+    @property
+    def _words(self) -> str:
+        return "digit" if isinstance(self.source, Digits) else f"{self.source.name} classifier"
+
+    def wrong(self, store: Store, images: Images, labels: NDArray[np.int64]) -> Wrong:
+        return judged(self.load(store), images)[1] != labels
+
+    def measure(
+        self, pictures: Pictures, several: Pictures, context: Context
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        store, judge = context.store, self.load(context.store)
+        heldout, train = self.source.read(Split.HELDOUT), self.source.read(Split.TRAIN)
+        reference, _ = judged(judge, heldout.images)
+        images = pictures.images(store, device=(device := context.torch_device))
+        features, classes = judged(judge, images)
+        again = images if several is pictures else several.images(store, device=device)
+        captions = np.array(several.prompts(store)[0])
+        if self.lpips is None:
+            looks = features if several is pictures else judged(judge, again)[0]
+            within, among = within_groups(looks, captions), spread(features)
+        else:
+            within = self.lpips.within(_colour(again), captions, device)
+            among = self.lpips.among(_colour(images), device)
+        found = {
+            "fid": frechet_distance(features, reference),
+            "kid": kernel_distance(features, reference),
+            "accuracy": agreement(classes, pictures.prompts(store)[1]),
+            **({"diversity": float(np.mean(list(within.values())))} if within else {}),
+            "spread": among,
+            "nearest": nearest(images, train.images)
+            / nearest(heldout.images[:COMPARED], train.images),
+        }
+        return found, within
+
+    def remarks(self, store: Store) -> tuple[str, ...]:
+        accuracy = self.read(store)["accuracy"]
+        return (f"The judge reads {accuracy:.1%} of the held-out pictures rightly.",)
+
+
+def _colour(images: Images) -> NDArray[np.uint8]:
+    """uint8 [N, 3, H, W]; grey pictures have three equal channels."""
+    return np.broadcast_to(to_uint8(images), (len(images), 3, *images.shape[2:]))
