@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from experiments.bench import (
     dit_steps,
     guided_sampling,
+    inception_fid,
     lightning_run,
     resident,
     startup,
@@ -33,6 +34,7 @@ BENCHES = (
     guided_sampling.SAMPLING,
     top2.TOP2,
     resident.MEMORY,
+    inception_fid.FID,
     tar_reading.READING,
     dit_steps.LARGER,
 )
