@@ -1,7 +1,7 @@
-"""How well the experts that a selection asks suit the state they are asked about.
+"""How well the selected experts fit the states on which they are evaluated.
 
-"Expert-data alignment" (arXiv 2602.02685) names these measures, but its formulas are not at hand:
-the definitions here are this suite's own. Rows are states, and K experts stand in the columns.
+"Expert-data alignment" (arXiv 2602.02685) names these measures. Its formulas were not available, so
+the definitions are this suite's own. N states, K experts, d values in a state.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ Array = NDArray[np.floating]
 
 
 def _flat(x: Array) -> Array:
-    """[N, ...] -> [N, d] in float64, where small differences are safe."""
+    """x [N, ...] as [N, d] in float64, which keeps small differences."""
     return x.reshape(len(x), -1).astype(np.float64)
 
 
@@ -20,19 +20,18 @@ def _rms(x: Array) -> float:
 
 
 def sensitivity(u: Array, moved: Array, shift: Array) -> float:
-    """Effective sensitivity: rms |u(x + shift) - u(x)| / rms |shift|, all [N, ...].
+    """Effective sensitivity: rms |u(x + shift) - u(x)| / rms |shift|.
 
-    For a small isotropic shift this is |J|_F / sqrt(d), J = du/dx of the field as it is sampled:
-    the change of the router's weights counts, so a selection that jumps is sensitive.
+    u, moved, shift: [N, ...]: u(x), u(x + shift) and the shift. For a small isotropic shift this is
+    |J|_F / sqrt(d), J = du/dx of the sampled field. Changes of the router's weights count too.
     """
     return _rms(moved - u) / _rms(shift)
 
 
 def refinement(start: Array, coarse: Array, fine: Array) -> float:
-    """Step-refinement disagreement: rms |coarse - fine| / rms |fine - start|, all [N, ...].
+    """Step-refinement disagreement: rms |coarse - fine| / rms |fine - start|; 0 on straight paths.
 
-    coarse: the state after one solver step; fine: after two of half the size. 0 where the path is
-    straight.
+    start, coarse, fine: [N, ...]: the state before, after one solver step, after two half steps.
     """
     return _rms(coarse - fine) / _rms(fine - start)
 
@@ -40,7 +39,7 @@ def refinement(start: Array, coarse: Array, fine: Array) -> float:
 def cluster_distance(w: Array, features: Array, centroids: Array) -> float:
     """The mean over states of sum_k w_k (1 - cos(feature, centroid_k)).
 
-    w [N, K]; features [N, F] of the picture that the state belongs to; centroids [K, F].
+    w: weights [N, K].  features: [N, F], of each state's picture.  centroids: [K, F].
     """
     a = _flat(features) / np.linalg.norm(_flat(features), axis=1, keepdims=True)
     b = _flat(centroids) / np.linalg.norm(_flat(centroids), axis=1, keepdims=True)
@@ -48,32 +47,32 @@ def cluster_distance(w: Array, features: Array, centroids: Array) -> float:
 
 
 def expert_errors(each: Array, target: Array) -> NDArray[np.float64]:
-    """|u_k - target|^2 / d [N, K] of the experts' velocities each [N, K, ...], target [N, ...]."""
+    """|u_k - target|² / d [N, K] of all experts' velocities [N, K, ...] and target [N, ...]."""
     n, k = each.shape[:2]
     gap = each.reshape(n, k, -1).astype(np.float64) - _flat(target)[:, None]
     return np.mean(gap**2, axis=2)
 
 
 def selected_error(w: Array, errors: Array) -> float:
-    """The mean error of the selected: sum w e over states and experts, w, e [N, K], w's sum N."""
+    """The weighted mean of errors [N, K] over states and experts, with weights w [N, K]."""
     return float(np.sum(w * errors) / np.sum(w))
 
 
 def unselected_error(w: Array, errors: Array) -> float | None:
-    """The mean error of those not selected: each expert weighs 1 - w. None where all weigh 0.
+    """The mean of errors [N, K] with weights 1 - w, w [N, K]; None if all weights are 0.
 
-    Under Top-1 this is the mean over the other experts; under Full an expert counts by how little
-    it was listened to.
+    With Top-1 this is the mean over the other experts.
     """
-    left = 1 - w
-    return float(np.sum(left * errors) / np.sum(left)) if np.sum(left) > 0 else None
+    rest = 1 - w
+    return float(np.sum(rest * errors) / np.sum(rest)) if np.sum(rest) > 0 else None
 
 
 def angular_disagreement(w: Array, each: Array) -> float | None:
-    """The mean angle in degrees between an asked expert's velocity and the mixture's.
+    """The mean angle in degrees between an expert's velocity and the mixture's.
 
-    sum_k w_k angle(u_k, u), u = sum_k w_k u_k; w [N, K], each [N, K, ...]. Averaged over the states
-    that ask more than one expert; None if no state does, since a lone expert agrees with itself.
+    sum_k w_k angle(u_k, u) with u = sum_k w_k u_k, averaged over the states with more than one
+    selected expert; None if there are none.
+    w: weights [N, K].  each: all experts' velocities [N, K, ...].
     """
     several = (w > 0).sum(axis=1) > 1
     if not several.any():

@@ -1,6 +1,6 @@
-"""Intervals from resampling the clips that were judged: what other clips would have given.
+"""Bootstrap intervals over the judged clips: what other clips would have given.
 
-They say nothing of another training seed, which moves a Fréchet distance more than the clips do.
+They do not cover other training seeds, which change a Fréchet distance more than the clips do.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Interval:
-    """value: of the rows as they are; low, high: the ends about it."""
+    """A statistic's value on all rows, and the ends of its interval."""
 
     value: float
     low: float
@@ -24,31 +24,33 @@ class Interval:
 
 
 def mean_interval(x: Array, seed: int, draws: int = 2000, level: float = 0.95) -> Interval:
-    """The percentile bootstrap of the mean of independent x [N]. ValueError for fewer than two."""
-    drawn = _drawn(lambda rows: float(rows.mean()), (x,), seed, draws)
+    """The percentile bootstrap of the mean of independent x [N].
+
+    level: the interval's probability. Raises ValueError for fewer than two rows.
+    """
+    drawn = _resampled(lambda rows: float(rows.mean()), (x,), seed, draws)
     return Interval(float(np.mean(x)), *_ends(drawn, level))
 
 
 def frechet_interval(
     a: Array, b: Array, seed: int, draws: int = 200, level: float = 0.95
 ) -> Interval:
-    """Of frechet_distance(a, b), rows [N, F] and [M, F] of both sides drawn anew, independently.
+    """The bootstrap of frechet_distance(a, b); a [N, F] and b [M, F] are resampled independently.
 
-    A distance of samples lies above that of their distributions by some c/N, and one of draws from
-    samples above theirs by about as much again: plain percentiles may leave the value itself out.
-    The draws are therefore moved to have their mean at the value. The interval is of spread: it
-    covers what other sets of N and M clips would give, the bias of that many included, so compare
-    it only with numbers of as many clips.
+    The distance of samples is biased upwards by about c/N, and resampling adds as much again, so
+    plain percentiles may exclude the value. The resampled distances are therefore shifted to have
+    their mean at the value. The interval still includes the bias of N and M clips: compare it only
+    with numbers of as many clips. Raises ValueError for fewer than two rows.
     """
     value = frechet_distance(a, b)
-    drawn = _drawn(frechet_distance, (a, b), seed, draws)
+    drawn = _resampled(frechet_distance, (a, b), seed, draws)
     return Interval(value, *_ends(drawn - drawn.mean() + value, level))
 
 
-def _drawn(
+def _resampled(
     statistic: Callable[..., float], sides: tuple[Array, ...], seed: int, draws: int
 ) -> NDArray[np.float64]:
-    """The statistic [draws] of rows drawn with replacement from each side."""
+    """The statistic [draws] of rows drawn with replacement from each side [N_i, ...]."""
     if min(map(len, sides)) < 2:
         raise ValueError(f"an interval needs two rows a side, not {[len(x) for x in sides]}")
     g = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""How far a classifier's probabilities can be believed."""
+"""The calibration of a classifier's probabilities."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,10 @@ Labels = NDArray[np.int64]
 
 
 def calibration_error(p: Probabilities, labels: Labels, bins: int = 15) -> float:
-    """The expected calibration error: |accuracy - confidence| averaged over bins of confidence.
+    """The expected calibration error of p [N, K] for labels [N].  (Guo et al. 2017, Eq. 3)
 
-    p [N, K], labels [N]; equal-width bins weighed by their share.  (Guo et al. 2017, Eq. 3)
+    The mean over equal-width bins of confidence of |accuracy - confidence|, weighted by the share
+    of rows in each bin.
     """
     confidence, hit = p.max(axis=1), p.argmax(axis=1) == labels
     which = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -24,18 +25,21 @@ def calibration_error(p: Probabilities, labels: Labels, bins: int = 15) -> float
 
 
 def log_loss(p: Probabilities, labels: Labels) -> float:
-    """-log p of the true label, averaged, in nats; a probability of 0 counts as the least float."""
+    """The mean of -log p of the true label, in nats, of p [N, K] and labels [N].
+
+    A probability of 0 counts as the smallest positive float.
+    """
     chosen = p[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean())
 
 
 def temperature(p: Probabilities, labels: Labels) -> float:
-    """The T in [0.05, 20] for which p^(1/T), normalised, has the least log loss on labels."""
+    """The T in [0.05, 20] with the least log loss of p^(1/T), normalised; p [N, K], labels [N]."""
     logits = np.log(np.maximum(p.astype(np.float64), np.finfo(np.float64).tiny))
 
     def loss(log_t: float) -> float:
         scaled = log_softmax(logits / np.exp(log_t), axis=1)
         return float(-scaled[np.arange(len(labels)), labels].mean())
 
-    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
-    return float(np.exp(found.x))
+    minimum = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
+    return float(np.exp(minimum.x))

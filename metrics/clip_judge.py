@@ -1,7 +1,7 @@
-"""The judge of clips where no downloaded one serves: what is shown, and how it moves.
+"""A judge of clips that needs no download: it recognises an object and its motion.
 
-Its features stand where I3D's would, and no number made with them carries a published metric's bare
-name: write `FVD (moving-digit features)`.
+Its features replace I3D's. A number made with them never has a published metric's bare name; write
+`FVD (moving-digit features)`.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,14 @@ from torch import Tensor, nn
 
 Array = NDArray[np.float32]
 FRAME, CLIP = 64, 128
-"""Numbers kept of a frame, and of a clip."""
+"""The width of a frame's features, and of a clip's."""
 
 
-class Read(NamedTuple):
-    """features [N, 128]; object [N, objects] and motion [N, motions], the judge's probabilities."""
+class ClipReading(NamedTuple):
+    """What the judge reads in N clips: features [N, 128] and probabilities.
+
+    object: [N, objects].  motion: [N, motions].
+    """
 
     features: Array
     object: Array
@@ -27,10 +30,10 @@ class Read(NamedTuple):
 
 
 class MovingJudge(nn.Module):
-    """x [B, C, T, side, side] in [-1, 1] -> logits of objects and of motions.
+    """A small convolutional network for each frame, then a linear layer for all of them.
 
-    Frames are read one by one by a small convolutional network, then together. side: a multiple
-    of 4, else ValueError.
+    clip: (C, T, side, side); ValueError unless the side is a multiple of 4.
+    objects, motions: the number of classes.
     """
 
     def __init__(self, clip: tuple[int, ...], objects: int, motions: int) -> None:
@@ -55,24 +58,24 @@ class MovingJudge(nn.Module):
         self.head = nn.Linear(CLIP, objects + motions)
 
     def features(self, x: Tensor) -> Tensor:
-        """[B, 128], the layer before the answers."""
+        """Features [B, 128] of clips x [B, C, T, side, side] in [-1, 1]."""
         frames = x.transpose(1, 2)
         return self.clip(self.frame(frames.flatten(0, 1)).view(len(x), -1))
 
-    def answers(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of objects and of motions."""
+    def logits(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of objects [B, objects] and of motions [B, motions], from features [B, 128]."""
         logits = self.head(F.relu(features))
         return logits[:, : self.objects], logits[:, self.objects :]
 
     @torch.no_grad()
-    def read(self, clips: Array, batch: int = 200) -> Read:
-        """What it makes of clips [N, C, T, H, W] in [-1, 1]."""
-        found = []
+    def read(self, clips: Array, batch: int = 200) -> ClipReading:
+        """Features and probabilities of clips [N, C, T, side, side] in [-1, 1]."""
+        parts = []
         for x in torch.from_numpy(clips).split(batch):
             features = self.features(x)
-            seen, moving = (logits.softmax(dim=1) for logits in self.answers(features))
-            found.append((features.numpy(), seen.numpy(), moving.numpy()))
-        return Read(*(np.concatenate(each) for each in zip(*found, strict=True)))
+            objects, motions = (logits.softmax(dim=1) for logits in self.logits(features))
+            parts.append((features.numpy(), objects.numpy(), motions.numpy()))
+        return ClipReading(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
 def train_judge(
@@ -83,8 +86,12 @@ def train_judge(
     steps: int,
     seed: int,
 ) -> MovingJudge:
-    """A MovingJudge fitted to batches (clips, objects [B], motions [B]) as `draw` gives them,
-    slightly noised, so that a generated clip's last noise tells it nothing."""
+    """A trained MovingJudge.
+
+    draw: returns a batch of clips [B, C, T, side, side] in [-1, 1], objects [B] and motions [B].
+    clip: the shape of a clip.  steps: of AdamW. Training adds a little noise, so that the judge
+    does not depend on the noise that is left in a generated clip.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         judge = MovingJudge(clip, objects, motions)
@@ -92,11 +99,12 @@ def train_judge(
     optimizer = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=max(2, steps))
     for _ in range(steps):
-        x, seen, moving = draw(g)
+        x, objects_true, motions_true = draw(g)
         x = x + 0.1 * torch.randn(x.shape, generator=g)
-        answers = zip(judge.answers(judge.features(x)), (seen, moving), strict=True)
+        predicted = judge.logits(judge.features(x))
+        pairs = zip(predicted, (objects_true, motions_true), strict=True)
         loss = sum(
-            (F.cross_entropy(said, true, label_smoothing=0.05) for said, true in answers),
+            (F.cross_entropy(logits, true, label_smoothing=0.05) for logits, true in pairs),
             torch.zeros(()),
         )
         optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""How samples differ: among those of a prompt, from the training set, from what was named."""
+"""How samples differ: within a prompt, from the training set, and from the prompt's class."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,9 +7,9 @@ from sklearn.metrics import pairwise_distances_argmin_min
 
 
 def within_groups(features: NDArray[np.floating], groups: NDArray) -> dict[str, float]:
-    """Mean pairwise Euclidean distance of features [N, F] inside each group [N], by its name.
+    """The mean pairwise Euclidean distance of features [N, F] in each group, by its name.
 
-    Groups of one row say nothing and are left out.
+    groups: the group [N] of each row. Groups of one row are left out.
     """
     return {
         str(group): spread(features[groups == group])
@@ -19,16 +19,16 @@ def within_groups(features: NDArray[np.floating], groups: NDArray) -> dict[str, 
 
 
 def spread(features: NDArray[np.floating]) -> float:
-    """Mean pairwise Euclidean distance of all features [N, F]."""
+    """The mean pairwise Euclidean distance of all features [N, F], N >= 2."""
     return float(pdist(features).mean())
 
 
 def nearest(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    """The median over a [N, ...] of the Euclidean distance to the nearest of b [M, ...]."""
+    """The median over a [N, ...] of the Euclidean distance to the nearest row of b [M, ...]."""
     flat = (x.reshape(len(x), -1).astype(np.float64) for x in (a, b))
     return float(np.median(pairwise_distances_argmin_min(*flat)[1]))
 
 
 def agreement(predicted: NDArray[np.int64], named: NDArray[np.int64]) -> float:
-    """The share of pictures [N] whose recognised class is the one that the prompt named."""
+    """The share of pictures whose predicted class [N] is the class [N] named by the prompt."""
     return float((predicted == named).mean())

@@ -1,7 +1,7 @@
-"""The judge where no downloaded one serves: a classifier trained on a split of its own.
+"""A judge of pictures that needs no download: a classifier trained on a split of its own.
 
-Its features stand where Inception's would, and no number made with them carries a published
-metric's bare name: write `FID (digit features)`.
+Its features replace Inception's. A number made with them never has a published metric's bare name;
+write `FID (digit features)`.
 """
 
 import math
@@ -16,9 +16,9 @@ Array = NDArray[np.float32]
 
 
 class ClassJudge(nn.Module):
-    """x [B, C, side, side] in [-1, 1] -> logits [B, classes]; `features`: the layer before, of 64.
+    """A small convolutional classifier; pictures larger than 8 x 8 are halved first.
 
-    side: 8 times a power of two; larger pictures are halved to 8 x 8 first. ValueError for others.
+    side: of the pictures, in pixels; ValueError unless it is 8 times a power of two.
     """
 
     def __init__(self, classes: int = 10, channels: int = 1, side: int = 8) -> None:
@@ -45,14 +45,16 @@ class ClassJudge(nn.Module):
         self.head = nn.Linear(64, classes)
 
     def features(self, x: Tensor) -> Tensor:
+        """Features [B, 64] of pictures x [B, C, side, side] in [-1, 1]."""
         return self.body(x)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits [B, classes] of pictures x [B, C, side, side] in [-1, 1]."""
         return self.head(F.relu(self.body(x)))
 
 
 def _shift(x: Tensor, g: torch.Generator) -> Tensor:
-    """Each picture moved by -1, 0 or 1 pixels along both axes, over a border without ink (-1)."""
+    """Pictures [B, C, H, W], each shifted by -1, 0 or 1 pixels along both axes, padded with -1."""
     side = x.shape[-1]
     padded = F.pad(x, (1, 1, 1, 1), value=-1.0)
     windows = padded.unfold(2, side, 1).unfold(3, side, 1).permute(0, 2, 3, 1, 4, 5)
@@ -63,7 +65,10 @@ def _shift(x: Tensor, g: torch.Generator) -> Tensor:
 def train_judge(
     images: Array, labels: NDArray[np.int64], steps: int, seed: int, classes: int = 10
 ) -> ClassJudge:
-    """A ClassJudge fitted to images [N, C, H, H], shifted by up to a pixel and slightly noised."""
+    """A ClassJudge trained on images [N, C, side, side] in [-1, 1] and labels [N].
+
+    Training shifts the images by up to a pixel and adds a little noise.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         judge = ClassJudge(classes, *images.shape[1:3])
@@ -83,8 +88,8 @@ def train_judge(
     return judge.eval().requires_grad_(False)
 
 
-def judged(judge: ClassJudge, images: Array, batch: int = 500) -> tuple[Array, NDArray[np.int64]]:
-    """(features [N, 64], predicted class [N]) of images [N, C, H, H]."""
+def classify(judge: ClassJudge, images: Array, batch: int = 500) -> tuple[Array, NDArray[np.int64]]:
+    """Features [N, 64] and predicted classes [N] of images [N, C, side, side] in [-1, 1]."""
     features, classes = [], []
     with torch.no_grad():
         for x in torch.from_numpy(images).split(batch):

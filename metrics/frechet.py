@@ -1,4 +1,4 @@
-"""Distances between two sets of features: Fréchet and kernel, counted in float64."""
+"""Distances between two sets of features, Fréchet and kernel, in float64."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Moments:
 
     @classmethod
     def of(cls, features: Features) -> "Moments":
-        """Of features [N, F]. ValueError for fewer than two rows, which have no covariance."""
+        """The moments of features [N, F]. ValueError for fewer than two rows."""
         if len(features) < 2:
             raise ValueError(f"a covariance needs two rows, not {len(features)}")
         x = features.astype(np.float64)
@@ -29,7 +29,7 @@ class Moments:
 def moments_distance(a: Moments, b: Moments) -> float:
     """|mu_a - mu_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^1/2), pytorch-fid's formula in float64.
 
-    (Heusel et al. 2017, Eq. 6)  Raises ValueError for features of different widths.
+    (Heusel et al. 2017, Eq. 6)  Raises ValueError if the widths F differ.
     """
     if a.mean.shape != b.mean.shape:
         raise ValueError(
@@ -40,9 +40,9 @@ def moments_distance(a: Moments, b: Moments) -> float:
 
 
 def frechet_distance(a: Features, b: Features) -> float:
-    """moments_distance of features [N, F] and [M, F].
+    """The Fréchet distance of features [N, F] and [M, F].  (Heusel et al. 2017, Eq. 6)
 
-    Raises ValueError for fewer than two rows, which have no covariance.
+    Raises ValueError for fewer than two rows, or if the widths F differ.
     """
     if min(len(a), len(b)) < 2:
         raise ValueError(f"a Fréchet distance needs two rows a side, not {len(a)} and {len(b)}")
@@ -50,10 +50,10 @@ def frechet_distance(a: Features, b: Features) -> float:
 
 
 def kernel_distance(a: Features, b: Features) -> float:
-    """The unbiased MMD^2 of [N, F] and [M, F] under (x.y / F + 1)^3.  (Binkowski et al. 2018)
+    """The unbiased MMD² of features [N, F] and [M, F], kernel (x.y / F + 1)³.
 
-    KID as published averages this over random subsets; with every row used once it has no seed.
-    torchmetrics' function divides all three sums by N, which is right for M = N alone.
+    (Binkowski et al. 2018)  Published KIDs average this over random subsets; here all rows are used
+    and there is no seed. torchmetrics divides all three sums by N, which is right for M = N only.
     """
     x, y = a.astype(np.float64), b.astype(np.float64)
     within = [
@@ -66,17 +66,17 @@ def kernel_distance(a: Features, b: Features) -> float:
 def subset_kernel_distance(
     a: Features, b: Features, subsets: int = 100, size: int = 1000, seed: int = 2020
 ) -> tuple[float, float]:
-    """(mean, deviation) of kernel_distance over random subsets: KID as papers print it.
+    """KID as papers print it: mean and deviation of kernel_distance over random subsets.
 
-    The draws and the defaults are torch-fidelity's, so that a seed means the same there. Both have
-    the same expectation as kernel_distance, whose N x N kernels do not fit at 50,000 rows.
-    Raises ValueError for sets smaller than a subset.
+    a, b: features [N, F] and [M, F].  size: rows of a subset; ValueError for sets with fewer.
+    The subsets and defaults are torch-fidelity's, so the same seed gives the same subsets. The mean
+    has the expectation of kernel_distance, whose kernels do not fit into memory for 50,000 rows.
     """
     if size > min(len(a), len(b)):
         raise ValueError(f"subsets of {size} rows cannot be drawn from {len(a)} and {len(b)}")
     rng = np.random.RandomState(seed)
-    found = [
+    distances = [
         kernel_distance(*(x[rng.choice(len(x), size, replace=False)] for x in (a, b)))
         for _ in range(subsets)
     ]
-    return float(np.mean(found)), float(np.std(found))
+    return float(np.mean(distances)), float(np.std(distances))

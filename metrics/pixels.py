@@ -1,4 +1,4 @@
-"""Pictures and clips as the judges read them: eight bits a channel, at the judge's own size."""
+"""Pictures and clips as judges read them: 8 bits a channel, at the judge's own size."""
 
 from collections.abc import Iterator
 from enum import Enum
@@ -13,11 +13,11 @@ Clips = NDArray[np.uint8]
 
 
 def to_uint8(x: NDArray[np.floating]) -> Images:
-    """x in [-1, 1] of any shape -> the nearest of the 256 levels, ties upwards; beyond is clipped.
+    """x [...] in [-1, 1] as the nearest of 256 levels [...]; ties go up, other values are clipped.
 
-    floor(127.5 x + 128), in float32: what DiT, EDM and torchvision's save_image do, and the inverse
-    of u / 127.5 - 1. Cutting (x + 1) 127.5 off instead darkens every picture by half a level.
-    Raises ValueError for nan or infinity, which would become a valid colour.
+    floor(127.5 x + 128) in float32, the inverse of u / 127.5 - 1, as in DiT, EDM and torchvision's
+    save_image. Truncating 127.5 (x + 1) would darken pictures by half a level.
+    Raises ValueError for values that are not finite, which would become valid colours.
     """
     if not np.isfinite(x).all():
         raise ValueError("pictures hold values that are not finite")
@@ -25,14 +25,14 @@ def to_uint8(x: NDArray[np.floating]) -> Images:
 
 
 def checked(images: Images) -> Images:
-    """`images` if they are uint8 [N, 3, H, W]. ValueError otherwise: floats have many ranges."""
+    """`images`, if they are uint8 [N, 3, H, W]; otherwise raises ValueError."""
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != 3:
         raise ValueError(f"pictures are uint8 [N, 3, H, W], not {images.dtype} {images.shape}")
     return images
 
 
 def checked_clips(clips: Clips, channels: tuple[int, ...] = (3,)) -> Clips:
-    """`clips` if they are uint8 [N, C, T, H, W], N and T at least 1. ValueError otherwise."""
+    """`clips`, if they are uint8 [N, C, T, H, W], not empty, C in `channels`; else ValueError."""
     if clips.ndim != 5 or clips.dtype != np.uint8 or clips.shape[1] not in channels:
         wanted = " or ".join(map(str, channels))
         raise ValueError(f"clips are uint8 [N, {wanted}, T, H, W], not {clips.dtype} {clips.shape}")
@@ -42,7 +42,10 @@ def checked_clips(clips: Clips, channels: tuple[int, ...] = (3,)) -> Clips:
 
 
 def over_frames(clips: Clips, batch: int) -> Iterator[tuple[slice, Images]]:
-    """(which clips, their frames [n T, 3, H, W]), whole clips together, of about `batch` frames."""
+    """Batches of clips [N, 3, T, H, W] as frames: (the clips' slice, their frames [n T, 3, H, W]).
+
+    batch: frames in a batch, rounded down to whole clips, but at least one clip.
+    """
     frames = checked_clips(clips).shape[2]
     step = max(1, batch // frames)
     for start in range(0, len(clips), step):
@@ -51,17 +54,17 @@ def over_frames(clips: Clips, batch: int) -> Iterator[tuple[slice, Images]]:
 
 
 class Resize(Enum):
-    """How a picture comes to the size its judge was trained at.
+    """How a picture is resized for its judge.
 
-    BILINEAR: pytorch-fid's; without antialias, so pixels are skipped when shrinking.
-    ANTIALIASED: the bicubic filter of PIL on floats, as clean-fid and dgm-eval's --clean-resize.
+    BILINEAR: as in pytorch-fid, without antialiasing, so that shrinking skips pixels.
+    ANTIALIASED: PIL's bicubic filter on floats, as in clean-fid and dgm-eval's --clean-resize.
     """
 
     BILINEAR = "bilinear"
     ANTIALIASED = "antialiased"
 
     def __call__(self, x: Tensor, size: int) -> Tensor:
-        """x [B, C, H, W] in [0, 1] -> [B, C, size, size] in [0, 1]."""
+        """x [B, C, H, W] in [0, 1], resized to [B, C, size, size] in [0, 1]."""
         if self is Resize.BILINEAR:
             return F.interpolate(x, (size, size), mode="bilinear", align_corners=False)
         wide = F.interpolate(x, (size, size), mode="bicubic", align_corners=False, antialias=True)

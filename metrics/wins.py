@@ -1,7 +1,7 @@
-"""Whether one way of sampling beats another, prompt by prompt, and the best of several a baseline.
+"""Sign tests over prompts: one way of sampling against another, and the best of several.
 
-Paris 2.0's "24 of 40 prompts" is the best of several schedules: with a single one chosen beforehand
-it would already give p = 0.27, and the choice makes it more.
+Paris 2.0's "24 of 40 prompts" is the best of several schedules. Even for a single schedule it would
+give p = 0.27, and choosing the best makes p larger.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Wins:
-    """Prompts won, lost and tied."""
+    """The numbers of prompts won, lost and tied."""
 
     won: int
     lost: int
@@ -23,24 +23,23 @@ class Wins:
 
     @classmethod
     def of(cls, scores: Array, baseline: Array) -> "Wins":
-        """Of scores [N] against a baseline [N], the higher the better."""
+        """The wins of scores [N] over a baseline [N]; higher is better. ValueError as `best_of`."""
         sign = np.sign(_gaps(scores[None], baseline)[0])
         return cls(int((sign > 0).sum()), int((sign < 0).sum()), int((sign == 0).sum()))
 
     @property
     def p(self) -> float:
-        """The exact two-sided sign test's, ties dropped; 1 where nothing is left."""
+        """p of the exact two-sided sign test without ties; 1 if all are ties."""
         n = self.won + self.lost
         return float(binomtest(self.won, n).pvalue) if n else 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Best:
-    """p values [S] of schedules, two-sided: the smallest is that of the best having been chosen.
+    """Two-sided p values [S] of S schedules against one baseline.
 
-    alone: as if each had been the only one. corrected: against the largest of all the schedules'
-    statistics (Westfall and Young 1993). bonferroni: S times alone, which forgets that schedules
-    which share a baseline go up and down together.
+    alone: as if each were the only schedule.  corrected: for choosing the best, by the largest
+    statistic of all schedules.  (Westfall and Young 1993)
     """
 
     alone: NDArray[np.float64]
@@ -48,30 +47,34 @@ class Best:
 
     @property
     def bonferroni(self) -> NDArray[np.float64]:
+        """S times `alone` [S], which ignores that schedules with one baseline are correlated."""
         return np.minimum(1, len(self.alone) * self.alone)
 
 
 def best_of(scores: Array, baseline: Array, seed: int, flips: int = 9999) -> Best:
-    """Of S schedules' scores [S, N] against a baseline [N], by flipping signs of whole prompts.
+    """A permutation test of S schedules' scores [S, N] against a baseline [N].
 
-    Exact where, no schedule mattering, a prompt's S differences are as likely as all their
-    negatives: p = (1 + the flips at least as large as what was seen) / (1 + flips). The statistic
-    is |sum d| / sqrt(sum d²), which no flip rescales; of np.sign(scores - baseline) against zeros
-    it is that of wins. Every schedule that was tried must be among the rows.
+    Each permutation flips the signs of a prompt's S differences d together. The test is exact if,
+    without any effect, all differences of a prompt are as likely as their negatives:
+    p = (1 + permutations with a statistic at least as large) / (1 + flips).
+    The statistic is |sum d| / sqrt(sum d²); for np.sign(scores - baseline) against zeros it tests
+    wins. The rows must include every schedule that was tried.
+
+    flips: random permutations. Raises ValueError for other shapes or scores that are not finite.
     """
     d = _gaps(scores, baseline)
     size = np.sqrt((d**2).sum(axis=1))
     d = d / np.where(size > 0, size, 1)[:, None]
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(flips, d.shape[1]))
-    seen = np.abs(d.sum(axis=1)) * (1 - 1e-12)  # equal sums in another order are equal
-    drawn = np.abs(signs @ d.T)  # [flips, S]
-    alone = (1 + (drawn >= seen).sum(axis=0)) / (1 + flips)
-    largest = drawn.max(axis=1, keepdims=True)
-    return Best(alone, (1 + (largest >= seen).sum(axis=0)) / (1 + flips))
+    observed = np.abs(d.sum(axis=1)) * (1 - 1e-12)  # tolerates another order of summation
+    permuted = np.abs(signs @ d.T)  # [flips, S]
+    alone = (1 + (permuted >= observed).sum(axis=0)) / (1 + flips)
+    largest = permuted.max(axis=1, keepdims=True)
+    return Best(alone, (1 + (largest >= observed).sum(axis=0)) / (1 + flips))
 
 
 def _gaps(scores: Array, baseline: Array) -> NDArray[np.float64]:
-    """scores [S, N] less a baseline [N]. ValueError for other shapes, or what is not finite."""
+    """scores [S, N] less a baseline [N]. ValueError for other shapes or values not finite."""
     if scores.ndim != 2 or scores.shape[1:] != baseline.shape or scores.size == 0:
         raise ValueError(f"scores {scores.shape} do not pair with a baseline {baseline.shape}")
     d = scores.astype(np.float64) - baseline

@@ -1,7 +1,7 @@
-"""What turns a picture into a latent and a feature, and a caption into vectors.
+"""Protocols of encoders: pictures to latents and features, captions to vectors.
 
-At `small` no downloaded network is asked: latents are pixels, features are centred pixels, and
-captions go through open_clip's own tokenizer and text transformer, tiny, seeded and frozen.
+The encoders of the small scales are here too. They need no download: latents are pixels, features
+are centred pixels, and captions are read by a tiny text transformer with random weights.
 """
 
 from dataclasses import dataclass
@@ -16,87 +16,107 @@ CPU = torch.device("cpu")
 
 
 class LatentEncoder(Protocol):
-    """Pictures [N, C, H, W], or clips [N, C, T, H, W], in [-1, 1] to latents and back: a frozen
-    value. pixels: the latents are pictures, which Eq. 28 of HDDM clips more tightly."""
+    """A frozen value that maps pictures or clips to latents and back.
+
+    pixels: latents are pictures, which HDDM's Eq. 28 clips more tightly.
+    """
 
     pixels: bool
 
     def shape(self, picture: tuple[int, ...]) -> tuple[int, ...]:
-        """(C, H, W), or (C, T, H, W), of the latent of a picture, or clip, of such a shape."""
+        """The latent's shape for a picture (C, H, W) or clip (C, T, H, W). ValueError if none."""
         ...
 
-    def encode(self, images: Array, device: torch.device = CPU) -> Array: ...
+    def encode(self, images: Array, device: torch.device = CPU) -> Array:
+        """Latents [N, c, h, w] or [N, c, t, h, w] of pictures or clips [N, C, ...] in [-1, 1]."""
+        ...
 
-    def decode(self, latents: Array, device: torch.device = CPU) -> Array: ...
+    def decode(self, latents: Array, device: torch.device = CPU) -> Array:
+        """Pictures [N, C, H, W] or clips [N, C, T, H, W] in [-1, 1]; the inverse of `encode`."""
+        ...
 
 
 class FeatureEncoder(Protocol):
-    """Pictures or clips in [-1, 1] to the semantic features [N, F] that are clustered."""
+    """A frozen value that maps pictures or clips to the semantic features that are clustered."""
 
-    def encode(self, images: Array, device: torch.device = CPU) -> NDArray[np.floating]: ...
+    def encode(self, images: Array, device: torch.device = CPU) -> NDArray[np.floating]:
+        """Features [N, F] of pictures [N, C, H, W] or clips [N, C, T, H, W] in [-1, 1]."""
+        ...
 
 
 class TextEncoder(Protocol):
-    """Captions to token states [N, length, width] and pooled vectors [N, pooled].
-
-    cached: shards hold these; otherwise they hold token ids, and the tower runs beside training.
-    """
+    """A frozen value that maps captions to token states and pooled vectors."""
 
     @property
-    def cached(self) -> bool: ...
+    def cached(self) -> bool:
+        """Shards hold the states; otherwise ids, which are encoded during training."""
+        ...
 
     @property
-    def length(self) -> int: ...
+    def length(self) -> int:
+        """L, the tokens of a caption."""
+        ...
 
     @property
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """D, the width of a token state."""
+        ...
 
     @property
-    def pooled(self) -> int: ...
+    def pooled(self) -> int:
+        """P, the width of a pooled vector."""
+        ...
 
     def ids(self, captions: list[str]) -> NDArray[np.int64]:
         """Token ids [N, length]."""
         ...
 
     def states(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the tower makes of ids, on their device."""
+        """Token states [N, L, D] and pooled vectors [N, P], float32, on the device of `ids`."""
         ...
 
-    def encode(self, captions: list[str], device: torch.device = CPU) -> tuple[Array, Array]: ...
+    def encode(self, captions: list[str], device: torch.device = CPU) -> tuple[Array, Array]:
+        """Token states [N, L, D] and pooled vectors [N, P]."""
+        ...
 
 
 @dataclass(frozen=True)
 class PixelLatents:
-    """The picture itself is the latent, [N, C, H, W] in [-1, 1] both ways."""
+    """The latent is the picture itself."""
 
     pixels = True
 
     def shape(self, picture: tuple[int, ...]) -> tuple[int, ...]:
+        """The picture's own shape."""
         return picture
 
     def encode(self, images: Array, device: torch.device = CPU) -> Array:
+        """`images` [N, C, H, W] themselves."""
         return images
 
     def decode(self, latents: Array, device: torch.device = CPU) -> Array:
+        """`latents` [N, C, H, W], clipped to [-1, 1]."""
         return np.clip(latents, -1, 1)
 
 
 @dataclass(frozen=True)
 class PixelFeatures:
-    """Pixels less their own mean, [N, C H W]: cosine distance is then one minus correlation."""
+    """Pixels less their mean: their cosine distance is one minus the correlation."""
 
     def encode(self, images: Array, device: torch.device = CPU) -> Array:
+        """Features [N, C H W] of pictures [N, C, H, W]."""
         flat = images.reshape(len(images), -1)
         return flat - flat.mean(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)
 class TinyClipText:
-    """CLIP's text architecture at width 64, two layers, weights drawn once from `seed`, frozen.
+    """CLIP's text architecture with two layers and random weights from `seed`.
 
-    Untrained on purpose: here the words need only be told apart, and what they mean is learned by
-    the networks that read them. The byte-pair vocabulary is CLIP's. Captions longer than `length`
-    tokens raise ValueError rather than lose their end.
+    It need only distinguish words; the networks that read it learn their meaning. The byte-pair
+    vocabulary is CLIP's.
+
+    length: tokens of a caption, at most.  width: of token states and pooled vectors.
     """
 
     length: int = 10
@@ -107,17 +127,22 @@ class TinyClipText:
 
     @property
     def pooled(self) -> int:
+        """P, the width of a pooled vector."""
         return self.width
 
     def encode(self, captions: list[str], device: torch.device = CPU) -> tuple[Array, Array]:
-        """(token states [N, length, width], pooled [N, width]), each of unit variance."""
+        """Token states [N, length, width] and pooled vectors [N, width], each of unit variance.
+
+        Raises ValueError for a caption of more than `length` tokens.
+        """
         unique = sorted(set(captions))
         tokens, pooled = self.states(torch.from_numpy(self.ids(unique)))
-        place = {caption: i for i, caption in enumerate(unique)}
-        rows = [place[caption] for caption in captions]
+        row_of = {caption: i for i, caption in enumerate(unique)}
+        rows = [row_of[caption] for caption in captions]
         return tokens.numpy()[rows], pooled.numpy()[rows]
 
     def ids(self, captions: list[str]) -> NDArray[np.int64]:
+        """Token ids [N, length]. ValueError for a caption of more than `length` tokens."""
         from open_clip.tokenizer import SimpleTokenizer  # seconds to import, and rarely needed
 
         tokenizer = SimpleTokenizer(context_length=self.length)
@@ -127,6 +152,7 @@ class TinyClipText:
         return tokenizer(captions).numpy()
 
     def states(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token states [N, length, width] and pooled vectors [N, width] of ids [N, length]."""
         pooled, tokens = self._tower().to(ids.device)(ids)
         return self._unit(tokens), self._unit(pooled)
 

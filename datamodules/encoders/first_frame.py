@@ -1,5 +1,4 @@
-"""What a clip is clustered and routed by: a picture's features of its first frame.  (Paris 2.0,
-§3.1)"""
+"""Features of a clip's first frame, for clustering and routing.  (Paris 2.0, §3.1)"""
 
 from dataclasses import dataclass
 
@@ -12,15 +11,16 @@ from datamodules.encoders.encoder import CPU, Array, FeatureEncoder
 
 @dataclass(frozen=True)
 class FirstFrame:
-    """`features` [N, F] of frame 0 of clips [N, C, T, H, W]. ValueError for pictures.
+    """A picture's features of frame 0.
 
-    The paper's router reads them where a first frame is given; that its clusters are of them too is
-    our reading, since it does not say what they are of.
+    The paper's router reads them if a first frame is given. That its clusters use them too is our
+    reading; the paper does not say.
     """
 
     features: FeatureEncoder
 
     def encode(self, images: Array, device: torch.device = CPU) -> NDArray[np.floating]:
+        """Features [N, F] of clips [N, C, T, H, W]. ValueError for pictures."""
         if images.ndim != 5:
             raise ValueError(f"clips have 5 axes, not {images.ndim}")
         return self.features.encode(np.ascontiguousarray(images[:, :, 0]), device)

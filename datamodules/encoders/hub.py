@@ -1,8 +1,8 @@
-"""Models that others trained, by hub name or folder: found on this machine, loaded whole.
+"""Pretrained models for encoders, by hub name or folder: found on this machine, loaded strictly.
 
-Nothing here asks the network. A hub without an answer hangs a job for minutes, and one with an
-answer may send other weights than last month's: what is not here is fetched once, by hand, by the
-command that the error prints.
+Nothing here uses the network. A hub that does not answer hangs a job, and one that answers may send
+other weights than last month. Missing files are downloaded once, by hand; the error gives the
+command.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,30 +13,30 @@ from typing import Any
 import torch
 
 
-class WeightsError(RuntimeError):
-    """Weights that are absent, damaged or another network's: which, and how to get them."""
+class HubWeightsError(RuntimeError):
+    """An encoder's weights are missing, damaged or another network's. Says how to get them."""
 
 
-def find(name: str, files: Sequence[str]) -> Path:
-    """The folder that holds `files` of a hub repository `name`, or of a local folder.
+def find_files(name: str, files: Sequence[str]) -> Path:
+    """The folder with `files`: the local folder `name`, or the cache of the hub repository `name`.
 
-    Raises WeightsError, with the command that fetches them, if they are not all there.
+    Raises HubWeightsError, with the command to download them, if a file is missing.
     """
-    here = Path(name).expanduser()
-    if here.is_dir():
-        missing = [file for file in files if not (here / file).is_file()]
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        missing = [file for file in files if not (folder / file).is_file()]
         if missing:
-            raise WeightsError(f"{here} has no {', '.join(missing)}")
-        return here
-    if here.is_absolute() or name.startswith((".", "~")):
-        raise WeightsError(f"{name} is no folder")
+            raise HubWeightsError(f"{folder} has no {', '.join(missing)}")
+        return folder
+    if folder.is_absolute() or name.startswith((".", "~")):
+        raise HubWeightsError(f"{name} is no folder")
     from huggingface_hub import constants, try_to_load_from_cache  # half a second to import
 
     cache = constants.HF_HUB_CACHE
-    found = [try_to_load_from_cache(name, file, cache_dir=cache) for file in files]
-    paths = [Path(path) for path in found if isinstance(path, str)]
+    cached = [try_to_load_from_cache(name, file, cache_dir=cache) for file in files]
+    paths = [Path(path) for path in cached if isinstance(path, str)]
     if len(paths) < len(files):
-        raise WeightsError(
+        raise HubWeightsError(
             f"not all of {', '.join(files)} of {name} is in {cache}: "
             f"hf download {name} {' '.join(files)}"
         )
@@ -45,7 +45,7 @@ def find(name: str, files: Sequence[str]) -> Path:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without transformers' own bars, which belong to no bar of ours."""
+    """Hide transformers' progress bars."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -57,17 +57,19 @@ def _quietly() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def precision(device: torch.device) -> torch.dtype:
-    """What others' models compute in: bfloat16 on a GPU, float32 elsewhere."""
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """The dtype in which pretrained models compute: bfloat16 on a GPU, float32 elsewhere."""
     return torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
-def whole(kind: Any, folder: Path, device: torch.device, kept: torch.dtype | None = None) -> Any:
-    """A frozen model of diffusers or transformers, every weight found and every weight used.
+def load_model(
+    kind: Any, folder: Path, device: torch.device, dtype: torch.dtype | None = None
+) -> Any:
+    """A frozen model of diffusers or transformers.
 
-    kept: what it computes in, `precision` of the device unless said.
-    By default both libraries only warn, and draw at random what is missing. Raises WeightsError,
-    naming the keys.
+    kind: its class.  dtype: in which it computes; None for `compute_dtype`.
+    Raises HubWeightsError, naming the keys, unless every weight is found and used. By default
+    both libraries only warn, and initialise missing weights at random.
     """
     from safetensors import SafetensorError
 
@@ -78,23 +80,23 @@ def whole(kind: Any, folder: Path, device: torch.device, kept: torch.dtype | Non
                 folder, local_files_only=True, output_loading_info=True
             )
     except damage as error:
-        said = " ".join(str(error).split())[:300]
-        raise WeightsError(f"cannot load {kind.__name__} from {folder}: {said}") from error
-    # Indices that older versions of transformers saved among the weights.
+        reason = " ".join(str(error).split())[:300]
+        raise HubWeightsError(f"cannot load {kind.__name__} from {folder}: {reason}") from error
+    # Older versions of transformers saved position indices among the weights.
     unused = [k for k in info["unexpected_keys"] if not k.endswith("position_ids")]
-    refuse(folder, info["missing_keys"], unused, info["mismatched_keys"])
-    return model.to(device, kept or precision(device)).eval().requires_grad_(False)
+    check_keys(folder, info["missing_keys"], unused, info["mismatched_keys"])
+    return model.to(device, dtype or compute_dtype(device)).eval().requires_grad_(False)
 
 
-def refuse(
-    place: Path, missing: Iterable[Any], unused: Iterable[Any], other: Iterable[Any]
+def check_keys(
+    place: Path, missing: Iterable[Any], unused: Iterable[Any], reshaped: Iterable[Any]
 ) -> None:
-    """WeightsError that names the keys, three of each kind, unless there are none.
+    """Raise HubWeightsError, naming three keys of each kind, if there are any.
 
-    other: those of another shape.
+    reshaped: keys of another shape.
     """
-    differing = {"missing": missing, "unused": unused, "of another shape": other}
+    differing = {"missing": missing, "unused": unused, "of another shape": reshaped}
     named = {what: [str(key) for key in keys] for what, keys in differing.items()}
     if any(named.values()):
-        said = "; ".join(f"{what}: {', '.join(k[:3])}" for what, k in named.items() if k)
-        raise WeightsError(f"{place} holds another architecture: {said}")
+        text = "; ".join(f"{what}: {', '.join(k[:3])}" for what, k in named.items() if k)
+        raise HubWeightsError(f"{place} holds another architecture: {text}")

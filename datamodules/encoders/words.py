@@ -1,7 +1,7 @@
-"""The text encoder of small video: a seeded vector for every word, and their sum as the summary.
+"""The text encoder of small video: a random vector for every word, and their sum.
 
-CLIP's own architecture with random weights, which serves pictures, says little of a word amid seven
-others: an end token's summary varies by 8 % with the digit.
+Random weights in CLIP's architecture are enough for pictures, but not for longer captions: the end
+token's vector then varies by only 8 % with the digit.
 """
 
 import hashlib
@@ -17,10 +17,12 @@ from datamodules.encoders.encoder import CPU, Array
 
 @dataclass(frozen=True)
 class Words:
-    """Token states [N, length, width]: a word's standard normal vector, zeros after the last word;
-    pooled [N, width]: their sum over the root of their number. The empty string is all zeros.
+    """A token state is its word's standard normal vector; zeros follow the last word.
 
-    Raises ValueError for captions of more than `length` words rather than lose their end.
+    The pooled vector is their sum divided by the square root of their number. The empty string is
+    all zeros.
+
+    length: words of a caption, at most.  width: of the vectors.  seed: of the vectors.
     """
 
     length: int = 8
@@ -31,9 +33,14 @@ class Words:
 
     @property
     def pooled(self) -> int:
+        """P, the width of the pooled vector."""
         return self.width
 
     def encode(self, captions: list[str], device: torch.device = CPU) -> tuple[Array, Array]:
+        """Token states [N, length, width] and pooled vectors [N, width].
+
+        Raises ValueError for a caption of more than `length` words.
+        """
         tokens = np.zeros((len(captions), self.length, self.width), dtype=np.float32)
         counts = np.ones(len(captions), dtype=np.float32)
         for i, caption in enumerate(captions):
@@ -46,13 +53,15 @@ class Words:
         return tokens, tokens.sum(axis=1) / np.sqrt(counts)[:, None]
 
     def ids(self, captions: list[str]) -> NDArray[np.int64]:
+        """Token ids [N, length] do not exist: raises NotImplementedError."""
         raise NotImplementedError("words have vectors, and no ids: they are cached")
 
     def states(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids [N, length] do not exist: raises NotImplementedError."""
         raise NotImplementedError("words have vectors, and no ids: they are cached")
 
     def _vector(self, word: str) -> Array:
-        """The same for a word wherever it stands, whatever other words there are."""
+        """The vector [width] of a word, the same in every caption."""
         digest = hashlib.sha256(f"{self.seed} {word}".encode()).digest()
         rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
         return rng.standard_normal(self.width, dtype=np.float32)

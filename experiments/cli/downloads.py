@@ -9,7 +9,7 @@ from datamodules.sources.source import SourceError
 from experiments.pipeline.stage import Stage
 from metrics.networks import weights
 
-ABSENT = (hub.WeightsError, weights.WeightsError, SourceError)
+ABSENT = (hub.HubWeightsError, weights.WeightsFileError, SourceError)
 
 
 @runtime_checkable
@@ -31,9 +31,9 @@ def missing(stages: Sequence[Stage]) -> list[str]:
 
 
 def require(stages: Sequence[Stage]) -> None:
-    """WeightsError, before anything is made, that names all that has to be there first."""
+    """HubWeightsError, before anything is made, that names all that has to be there first."""
     if absent := missing(stages):
-        raise hub.WeightsError(" | ".join(absent))
+        raise hub.HubWeightsError(" | ".join(absent))
 
 
 def _values(value: Any) -> Iterator[Downloaded]:

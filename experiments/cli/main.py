@@ -26,7 +26,7 @@ from modules.weights.checkpoint import CheckpointError
 
 BAD_INPUT = (
     *(ValueError, OSError, SourceError, ShardError, StoreError, CheckpointError),
-    *(hub.WeightsError, weights.WeightsError),
+    *(hub.HubWeightsError, weights.WeightsFileError),
 )
 """What a person can mend, said in one line (--debug true shows where). The rest is a bug."""
 

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from datamodules.encoders.clip_text import ClipText
 from datamodules.encoders.dinov2 import DINOv2Features
-from datamodules.encoders.hub import WeightsError, find, precision
+from datamodules.encoders.hub import HubWeightsError, compute_dtype, find_files
 from datamodules.encoders.hunyuan import HunyuanVAE, Tiles
 from datamodules.encoders.t5_clip import T5ClipText
 from datamodules.sources.pictures import Filter, decode, square
@@ -62,10 +62,10 @@ class Encoders:
 
     @classmethod
     def of(cls, folder: Path) -> "Encoders":
-        """Of the sizes that their own files say. WeightsError if one is not there."""
+        """Of the sizes that their own files say. HubWeightsError if one is not there."""
         from transformers import CLIPTextConfig  # seconds to import
 
-        clip, t5 = (find(str(folder / name), ["config.json"]) for name in ("clip", "t5"))
+        clip, t5 = (find_files(str(folder / name), ["config.json"]) for name in ("clip", "t5"))
         own = CLIPTextConfig.from_pretrained(clip, local_files_only=True)
         width = json.loads((t5 / "config.json").read_text())["d_model"]
         pooled = own.hidden_size
@@ -80,8 +80,8 @@ def folder_of(name: str) -> Path | None:
     here = Path(name).expanduser()
     if not here.is_dir():
         try:
-            here = find(name, ["model_index.json"])
-        except WeightsError:
+            here = find_files(name, ["model_index.json"])
+        except HubWeightsError:
             return None
     return here if paris2.is_paris2(here) else None
 
@@ -122,7 +122,7 @@ def draw(
     network = ensemble.experts[0].network
     assert isinstance(network, MMDiTNetwork)
     x = starting_noise([seed], network.shape.latent).to(device)
-    mixed = precision(device) is torch.bfloat16
+    mixed = compute_dtype(device) is torch.bfloat16
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=mixed):
         done = Euler().draw(ensemble, text.to(device), guidance, x, steps, lambda _: torch.empty(0))
     return done.float().cpu()
@@ -172,7 +172,7 @@ def run(options: argparse.Namespace, folder: Path) -> list[Path]:
     frames = None if options.frames is None else 1 + (options.frames - 1) // 4
     ensemble = paris2.load(
         folder, stage, (tokens[0], pooled[0]), frames, options.select,
-        precision(device), device, options.rotary,
+        compute_dtype(device), device, options.rotary,
     )  # fmt: skip
     first = None
     if picture is not None:
@@ -233,7 +233,7 @@ def main(arguments: Sequence[str], folder: Path) -> int:
     try:
         for path in run(options, folder):
             print(path)
-    except (WeightsError, CheckpointError, OSError, KeyError, ValueError, RuntimeError) as error:
+    except (HubWeightsError, CheckpointError, OSError, KeyError, ValueError, RuntimeError) as error:
         print(f"sample: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     return 0

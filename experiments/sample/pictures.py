@@ -27,7 +27,7 @@ from tqdm import tqdm
 from datamodules.encoders.autoencoders import StableDiffusionVAE
 from datamodules.encoders.clip_text import ClipText
 from datamodules.encoders.encoder import LatentEncoder, TextEncoder
-from datamodules.encoders.hub import WeightsError, find
+from datamodules.encoders.hub import HubWeightsError, find_files
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import commit
 from experiments.sample.selections import selection
@@ -68,7 +68,7 @@ class Model:
 
 def encoders(folder: Path) -> tuple[StableDiffusionVAE, ClipText]:
     """The VAE and the text encoder that lie beside the experts."""
-    home = find(str(folder / "text_encoder"), ["config.json"])
+    home = find_files(str(folder / "text_encoder"), ["config.json"])
     shape = json.loads((home / "config.json").read_text())
     width = shape["hidden_size"]
     text = ClipText(
@@ -87,30 +87,32 @@ def _ours(name: str) -> Path | None:
     if here.is_dir() and next(here.glob(f"*/{CARD}"), None):
         return here
     try:
-        return find(name, [CARD, WEIGHTS])
-    except WeightsError:
+        return find_files(name, [CARD, WEIGHTS])
+    except HubWeightsError:
         return None
 
 
 def load(weights: Sequence[str], select: Selection, device: torch.device) -> Model:
     """Paris from its one folder, or ours from all of them, DDPM experts asked no later than LAST.
 
-    WeightsError or CheckpointError for folders of neither layout, or that do not go together.
+    HubWeightsError or CheckpointError for folders of neither layout, or that do not go together.
     """
     places = {name: _ours(name) for name in weights}
     there = [place for place in places.values() if place is not None]
     if there:
         strange = [name for name, place in places.items() if place is None]
         if strange:
-            raise WeightsError(
+            raise HubWeightsError(
                 f"no network of ours in {', '.join(strange)}: no {CARD} and {WEIGHTS}"
             )
         ensemble, origin = load_ensemble(there, select, Guard(t_max=LAST), device)
         latents, text = map(publishable.read, (origin.latents, origin.captions))
         return Model(ensemble, latents, text)
     if len(weights) > 1:
-        raise WeightsError(f"no network of ours in {', '.join(weights)}: no {CARD} and {WEIGHTS}")
-    folder = find(weights[0], ["config.json"])
+        raise HubWeightsError(
+            f"no network of ours in {', '.join(weights)}: no {CARD} and {WEIGHTS}"
+        )
+    folder = find_files(weights[0], ["config.json"])
     vae, clip = encoders(folder)
     null = torch.from_numpy(clip.encode([""])[0][0]).float()
     return Model(paris.load(folder, null, select, paris.ROUTER, device=device), vae, clip)
@@ -199,7 +201,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         for path in run(options):
             print(path)
-    except (WeightsError, CheckpointError, OSError, KeyError, ValueError) as error:
+    except (HubWeightsError, CheckpointError, OSError, KeyError, ValueError) as error:
         print(f"sample: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     return 0

@@ -17,7 +17,7 @@ from experiments.stages.experts import load_trained
 from experiments.stages.samples import Images, Pictures
 from experiments.tables.columns import Column
 from metrics.diversity import agreement, nearest, spread, within_groups
-from metrics.embedded import ClassJudge, judged, train_judge
+from metrics.embedded import ClassJudge, classify, train_judge
 from metrics.frechet import frechet_distance, kernel_distance
 from metrics.networks.perceptual import Lpips
 from metrics.pixels import to_uint8
@@ -49,7 +49,7 @@ class Judge(Judging):
         judge = train_judge(split.images, split.labels, self.steps, self.seed, self.source.classes)
         save_weights(judge, folder / "weights.safetensors")
         heldout = self.source.read(Split.HELDOUT)
-        _, classes = judged(judge, heldout.images)
+        _, classes = classify(judge, heldout.images)
         found = {"accuracy": agreement(classes, heldout.labels)}
         (folder / "judge.json").write_text(json.dumps(found) + "\n")
 
@@ -73,24 +73,24 @@ class Judge(Judging):
         return "digit" if isinstance(self.source, Digits) else f"{self.source.name} classifier"
 
     def wrong(self, store: Store, images: Images, labels: NDArray[np.int64]) -> Wrong:
-        return judged(self.load(store), images)[1] != labels
+        return classify(self.load(store), images)[1] != labels
 
     def measure(
         self, pictures: Pictures, several: Pictures, context: Context
     ) -> tuple[dict[str, float], dict[str, float]]:
         store, judge = context.store, self.load(context.store)
         heldout, train = self.source.read(Split.HELDOUT), self.source.read(Split.TRAIN)
-        reference, _ = judged(judge, heldout.images)
+        reference, _ = classify(judge, heldout.images)
         images = pictures.images(store, device=(device := context.torch_device))
-        features, classes = judged(judge, images)
+        features, classes = classify(judge, images)
         again = images if several is pictures else several.images(store, device=device)
         captions = np.array(several.prompts(store)[0])
         if self.lpips is None:
-            looks = features if several is pictures else judged(judge, again)[0]
-            within, among = within_groups(looks, captions), spread(features)
+            recognised = features if several is pictures else classify(judge, again)[0]
+            within, among = within_groups(recognised, captions), spread(features)
         else:
-            within = self.lpips.within(_colour(again), captions, device)
-            among = self.lpips.among(_colour(images), device)
+            within = self.lpips.group_diversity(_colour(again), captions, device)
+            among = self.lpips.diversity(_colour(images), device)
         found = {
             "fid": frechet_distance(features, reference),
             "kid": kernel_distance(features, reference),

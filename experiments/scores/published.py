@@ -21,8 +21,8 @@ from experiments.stages.samples import Pictures
 from experiments.tables.columns import Column
 from metrics.frechet import Moments, moments_distance, subset_kernel_distance
 from metrics.manifold import coverage, density, precision, recall
-from metrics.networks.clip import Clip
-from metrics.networks.features import Dinov2Features, Features, InceptionFeatures
+from metrics.networks.clip import OpenClip
+from metrics.networks.features import FDDinov2Features, Features, InceptionFeatures
 from metrics.networks.perceptual import Lpips
 from metrics.pixels import to_uint8
 from metrics.reference import Reference, load_moments, save_moments
@@ -41,8 +41,8 @@ class Networks:
     """Which networks judge: inception in FID and KID, dinov2 in all else that is of features."""
 
     inception: InceptionFeatures = InceptionFeatures()
-    dinov2: Dinov2Features = Dinov2Features()
-    clip: Clip = Clip()
+    dinov2: FDDinov2Features = FDDinov2Features()
+    clip: OpenClip = OpenClip()
     lpips: Lpips = Lpips()
 
     @property
@@ -153,7 +153,7 @@ class PublishedMetrics(Judging):
         images = to_uint8(several.images(store, SUBSET, device))
         captions = np.array(several.prompts(store)[0][: len(images)])
         every = images if several is pictures else to_uint8(pictures.images(store, SUBSET, device))
-        return lpips.within(images, captions, device), lpips.among(every, device)
+        return lpips.group_diversity(images, captions, device), lpips.diversity(every, device)
 
     def remarks(self, store: Store) -> tuple[str, ...]:
         n = len(np.load(store.file(self, f"{self.networks.inception.name}.npy"), mmap_mode="r"))

@@ -18,7 +18,7 @@ from experiments.stages.encode import BATCH
 from experiments.stages.samples import Images
 from experiments.tables.columns import Column
 from metrics.networks.aesthetic import Aesthetic
-from metrics.networks.clip import Clip
+from metrics.networks.clip import OpenClip
 from metrics.networks.flow import Flow
 from metrics.networks.i3d import I3DFeatures
 from metrics.pixels import to_uint8
@@ -29,7 +29,7 @@ class ClipNetworks:
     """Which networks judge clips. Where their files lie: --scale.judge.i3d.path and the like."""
 
     i3d: I3DFeatures = I3DFeatures(Path("weights/i3d_torchscript.pt"))
-    clip: Clip = Clip("ViT-L-14-quickgelu", "openai")
+    clip: OpenClip = OpenClip("ViT-L-14-quickgelu", "openai")
     aesthetic: Aesthetic = Aesthetic(Path("weights/aesthetic"))
 
 

@@ -14,7 +14,7 @@ from datamodules.encoders import hub
 from experiments.pipeline.files import read_json, sha256
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
-from metrics.networks.weights import WeightsError, torch_file
+from metrics.networks.weights import WeightsFileError, torch_file
 from modules.blocks import Size
 from modules.dit import XL, DiT, DiTNetwork
 from modules.mmdit import MMDiT, MMDiTNetwork
@@ -50,11 +50,11 @@ class PretrainedDiT(Stage):
         return 30.0
 
     def locate(self) -> Path:
-        """The file. WeightsError, with the command that downloads it, without it."""
+        """The file. WeightsFileError, with the command that downloads it, without it."""
         return torch_file(self.url)
 
     def make(self, folder: Path, context: Context) -> None:
-        """WeightsError, with the command that downloads the file, if it is absent or another."""
+        """WeightsFileError, with the command to download the file, if it is absent or another."""
         told = {"url": self.url, "sha256": self._found(self.sha256)[1]}
         (folder / "file.json").write_text(json.dumps(told, indent=1) + "\n")
 
@@ -62,7 +62,7 @@ class PretrainedDiT(Stage):
         path = self.locate()
         found = sha256(path)
         if digest not in (None, found):
-            raise WeightsError(f"{path} has SHA-256 {found}, not {digest}: download it again")
+            raise WeightsFileError(f"{path} has SHA-256 {found}, not {digest}: download it again")
         return path, found
 
     def shape(self, shape: DiT, objective: Objective) -> DiT:
@@ -81,8 +81,8 @@ class PretrainedDiT(Stage):
     def begin(self, network: nn.Module, what: Transfer, store: Store) -> str:
         """Copy into `network` what Eq. 20 takes, and tell of the file and of every tensor.
 
-        Raises WeightsError if the file is not the one that was there, CheckpointError if it is of
-        another network.
+        Raises WeightsFileError if the file is not the one that was there, CheckpointError if it is
+        of another network.
         """
         assert isinstance(network, DiTNetwork)
         path, found = self._found(read_json(store.file(self, "file.json"))["sha256"])
@@ -113,7 +113,7 @@ class PretrainedFlux(Stage):
         return 30.0
 
     def locate(self) -> Path:
-        """The file, or the folder of its parts. hub.WeightsError, with the command, without it."""
+        """The file, or the folder of its parts. HubWeightsError, with the command, without it."""
         here = Path(self.weights).expanduser()
         if here.is_file():
             return here
@@ -121,10 +121,10 @@ class PretrainedFlux(Stage):
         if here.is_dir():
             return inside if inside.is_dir() else here
         try:
-            return hub.find(self.weights, [f"transformer/{FLUX_INDEX}"])
-        except hub.WeightsError as error:
+            return hub.find_files(self.weights, [f"transformer/{FLUX_INDEX}"])
+        except hub.HubWeightsError as error:
             fetch = f"hf download {self.weights} --include 'transformer/*'"
-            raise hub.WeightsError(f"no {self.name} at {self.weights}: {fetch}") from error
+            raise hub.HubWeightsError(f"no {self.name} at {self.weights}: {fetch}") from error
 
     def _found(self, digest: str | None) -> tuple[Path, str]:
         place = self.locate()
@@ -132,11 +132,13 @@ class PretrainedFlux(Stage):
         whole = hashlib.sha256("".join(lines).encode()).hexdigest()
         found = whole if len(lines) > 1 else lines[0].split()[0]
         if digest not in (None, found):
-            raise hub.WeightsError(f"{place} has SHA-256 {found}, not {digest}: download it again")
+            raise hub.HubWeightsError(
+                f"{place} has SHA-256 {found}, not {digest}: download it again"
+            )
         return place, found
 
     def make(self, folder: Path, context: Context) -> None:
-        """hub.WeightsError if the weights are absent or others, CheckpointError if in part."""
+        """hub.HubWeightsError if the weights are absent or others, CheckpointError if in part."""
         told = {"name": self.name, "sha256": self._found(self.sha256)[1]}
         (folder / "file.json").write_text(json.dumps(told, indent=1) + "\n")
 
@@ -148,7 +150,7 @@ class PretrainedFlux(Stage):
     def begin(self, network: nn.Module, what: Transfer, store: Store) -> str:
         """Copy all tensors, which `what` has no part in, one at a time; tell of the file and each.
 
-        Raises hub.WeightsError if it is not the one that was there, CheckpointError if it is of
+        Raises hub.HubWeightsError if it is not the one that was there, CheckpointError if it is of
         another network.
         """
         assert isinstance(network, MMDiTNetwork)

@@ -1,6 +1,6 @@
-"""Networks that others trained, as frozen values: uint8 pictures in, features out.
+"""Pretrained networks as frozen values: uint8 pictures in, features out.
 
-A row depends on its own picture: whatever the batch, it differs in the last bits of float32 alone.
+A row depends on its own picture only; other batches change at most the last bits of float32.
 """
 
 import functools
@@ -25,20 +25,21 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Features(Protocol):
-    """What statistics are of. `name` tells it from every other, and can stand in a file name."""
+    """A frozen value: the features of which statistics are computed."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Unique among all features, and valid in a file name."""
+        ...
 
-    def encode(self, images: Images, device: torch.device, batch: int = 50) -> Array: ...
+    def encode(self, images: Images, device: torch.device, batch: int = 50) -> Array:
+        """Features [N, F], float32, of uint8 images [N, 3, H, W], `batch` at once."""
+        ...
 
 
 @contextmanager
-def exactly() -> Iterator[None]:
-    """No gradients, and on a GPU no TF32, whose ten bits of mantissa depend on the batch's shape.
-
-    The caller's own settings come back after.
-    """
+def exact_inference() -> Iterator[None]:
+    """Turn off gradients and TF32, whose rounding depends on the batch; restore both afterwards."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32
     matmul.allow_tf32 = False
@@ -52,33 +53,34 @@ def exactly() -> Iterator[None]:
         matmul.allow_tf32 = before
 
 
-def encoded(
+def encode_batches(
     images: Images, network: Callable[[Tensor], Tensor], device: torch.device, batch: int
 ) -> Array:
-    """The rows [N, F] of `network` over uint8 images [N, 3, H, W], given to it in [0, 1].
+    """Features [N, F] of uint8 images [N, 3, H, W], `batch` at once.
 
+    network: maps a batch [B, 3, H, W] in [0, 1] to features [B, F].
     Raises ValueError for no pictures, or features that are not finite.
     """
     if len(checked(images)) == 0:
         raise ValueError("no pictures to encode")
     rows = []
-    with exactly():
+    with exact_inference():
         for start in range(0, len(images), batch):
             part = np.ascontiguousarray(images[start : start + batch])
             rows.append(network(torch.from_numpy(part).to(device).float() / 255).float().cpu())
-    found = torch.cat(rows).numpy()
-    if not np.isfinite(found).all():
+    features = torch.cat(rows).numpy()
+    if not np.isfinite(features).all():
         raise ValueError("the network answers with features that are not finite")
-    return found
+    return features
 
 
 @dataclass(frozen=True)
 class InceptionFeatures:
     """pytorch-fid's Inception V3 at its layer of `width` channels, averaged over the picture.
 
-    width: 2048 as published; 768, 192 or 64 for fewer pictures than that.
-    resize: BILINEAR as pytorch-fid does it; ANTIALIASED is clean-fid's filter before the same
-    network, and another metric.  (Parmar et al. 2022)
+    width: F, 2048 as published; 768, 192 or 64 for fewer pictures than 2048.
+    resize: BILINEAR as in pytorch-fid. ANTIALIASED is clean-fid's filter with the same network,
+        which gives another metric.  (Parmar et al. 2022)
     """
 
     width: int = 2048
@@ -86,22 +88,23 @@ class InceptionFeatures:
 
     @property
     def name(self) -> str:
+        """Such as inception2048-bilinear."""
         return f"inception{self.width}-{self.resize.value}"
 
     def locate(self) -> Path:
-        """The file of the weights. WeightsError if it is not here."""
+        """The file of the weights. WeightsFileError if it is missing."""
         from pytorch_fid.inception import FID_WEIGHTS_URL
 
         return torch_file(FID_WEIGHTS_URL)
 
     def encode(self, images: Images, device: torch.device, batch: int = 50) -> Array:
-        """[N, width] of uint8 images [N, 3, H, W]. WeightsError without pytorch-fid's weights."""
+        """Features [N, width] of uint8 images [N, 3, H, W]. WeightsFileError, ValueError."""
         network = _inception(self, device)
 
         def rows(x: Tensor) -> Tensor:
             return F.adaptive_avg_pool2d(network(self.resize(x, 299))[0], 1).flatten(1)
 
-        return encoded(images, rows, device, batch)
+        return encode_batches(images, rows, device, batch)
 
 
 @functools.lru_cache(maxsize=4)
@@ -113,18 +116,19 @@ def _inception(value: InceptionFeatures, device: torch.device) -> nn.Module:
         raise ValueError(f"Inception has layers of {widths} channels, not {value.width}")
     with reading(value.locate()):
         block = InceptionV3.BLOCK_INDEX_BY_DIM[value.width]
-        network = InceptionV3([block], resize_input=False)  # resized before, by a filter we name
+        network = InceptionV3([block], resize_input=False)  # `resize` does it
     return network.to(device).eval()
 
 
 @dataclass(frozen=True)
-class Dinov2Features:
+class FDDinov2Features:
     """The normalised class token of a DINOv2, for FD-DINOv2.  (Stein et al. 2023)
 
-    Pictures are squeezed to 224 x 224 as dgm-eval's --clean-resize does. Its network comes from
-    torch.hub, which interpolates the positions by (16 + 0.1) / 37 where transformers takes 16 / 37:
-    here the positions are the hub's, so that published figures can be met.
-    folder: where config.json and model.safetensors lie, else Hugging Face's cache.
+    Pictures are resized to 224 x 224 as with dgm-eval's --clean-resize. Its network comes from
+    torch.hub, which interpolates positions with the scale (16 + 0.1) / 37 instead of 16 / 37. Here
+    the positions are the hub's, so that published numbers can be compared.
+
+    repository: on Hugging Face.  folder: of config.json and model.safetensors; None for the cache.
     """
 
     repository: str = "facebook/dinov2-large"
@@ -132,16 +136,17 @@ class Dinov2Features:
 
     @property
     def name(self) -> str:
+        """Such as dinov2-large."""
         return self.repository.rsplit("/", 1)[-1]
 
     def locate(self, name: str = "model.safetensors") -> Path:
-        """A file of the network's. WeightsError if it is not here."""
+        """One of the network's files. WeightsFileError if it is missing."""
         if self.folder is None:
             return hub_file(self.repository, (name,))
         return folder_file(self.folder, (name,))
 
     def encode(self, images: Images, device: torch.device, batch: int = 50) -> Array:
-        """[N, F] of uint8 images [N, 3, H, W]. WeightsError without the weights."""
+        """Features [N, F] of uint8 images [N, 3, H, W]. WeightsFileError, ValueError."""
         network = _dinov2(self, device)
         mean, std = (
             torch.tensor(m, device=device)[:, None, None] for m in (IMAGENET_MEAN, IMAGENET_STD)
@@ -151,27 +156,27 @@ class Dinov2Features:
             small = Resize.ANTIALIASED(x, 224)
             return network(pixel_values=(small - mean) / std).last_hidden_state[:, 0]
 
-        return encoded(images, rows, device, batch)
+        return encode_batches(images, rows, device, batch)
 
 
 @functools.lru_cache(maxsize=2)
-def _dinov2(value: Dinov2Features, device: torch.device) -> nn.Module:
+def _dinov2(value: FDDinov2Features, device: torch.device) -> nn.Module:
     weights, config = value.locate(), value.locate("config.json")
 
     from transformers import Dinov2Config, Dinov2Model  # seconds to import
 
     with reading(weights):
         network: Any
-        found: Any
-        network, found = Dinov2Model.from_pretrained(  # type: ignore[misc]
+        info: Any
+        network, info = Dinov2Model.from_pretrained(  # type: ignore[misc]
             weights.parent,
             config=Dinov2Config.from_json_file(config),
             local_files_only=True,
             use_safetensors=True,
             output_loading_info=True,
         )
-        wrong = {kind: sorted(keys) for kind, keys in found.items() if keys}
-        if wrong:  # transformers would draw what is missing at random
+        wrong = {kind: sorted(keys) for kind, keys in info.items() if keys}
+        if wrong:  # transformers initialises missing weights at random
             raise ValueError(f"keys differ: {wrong}")
     table = hub_positions(network.embeddings.position_embeddings.data, 224 // 14)
     network.embeddings.position_embeddings = nn.Parameter(table, requires_grad=False)
@@ -179,10 +184,10 @@ def _dinov2(value: Dinov2Features, device: torch.device) -> nn.Module:
 
 
 def hub_positions(table: Tensor, side: int) -> Tensor:
-    """DINOv2's positions [1, 1 + M², F] -> [1, 1 + side², F], bicubic, as torch.hub's model does.
+    """DINOv2's positions [1, 1 + M², F], interpolated to [1, 1 + side², F] as in torch.hub's model.
 
-    Its scale is (side + 0.1) / M, an offset that was meant against rounding and moves every
-    position. A table of the right size is left alone.
+    The interpolation is bicubic with the scale (side + 0.1) / M; the offset shifts every position.
+    A table of the right size is returned unchanged.
     """
     token, patches = table[:, :1], table[:, 1:]
     m = round(patches.shape[1] ** 0.5)

@@ -1,8 +1,8 @@
-"""LPIPS: between pairs, among all pictures, within each prompt.  (Zhang et al. 2018)
+"""LPIPS of pairs, of all pictures, and of the pictures of each prompt.  (Zhang et al. 2018)
 
-LPIPS is a squared distance: |phi(a) - phi(b)|² of the network's normalised layers, weighed. So the
-mean over all pairs of n pictures is twice their variance, n/(n-1) corrected, and takes n passes of
-the network in place of n² / 2.
+LPIPS is a weighted squared distance |phi(a) - phi(b)|² between normalised layers of a network. The
+mean over all pairs of n pictures is therefore twice their unbiased variance, which needs n passes
+of the network instead of n² / 2.
 """
 
 import functools
@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from metrics.networks.features import exactly
+from metrics.networks.features import exact_inference
 from metrics.networks.weights import reading, torch_file
 
 Images = NDArray[np.uint8] | NDArray[np.floating]
@@ -27,7 +27,7 @@ _URL = "https://download.pytorch.org/models/"
 
 
 class Backbone(Enum):
-    """The network below the metric: its name in lpips, and torchvision's weights for it."""
+    """The network: its name in lpips, and torchvision's file of its weights."""
 
     ALEX = ("alex", "alexnet-owt-7be5be79.pth")
     VGG = ("vgg", "vgg16-397923af.pth")
@@ -36,46 +36,48 @@ class Backbone(Enum):
 
 @dataclass(frozen=True)
 class Lpips:
-    """LPIPS 0.1 by the package lpips; ALEX is what papers mean where they name none.
+    """LPIPS 0.1 of the package lpips.
 
-    Pictures are [N, 3, H, W]: uint8, or floats in [-1, 1]. WeightsError without the weights.
+    Pictures are [N, 3, H, W], uint8 or floats in [-1, 1]; ValueError for others. Every method
+    raises WeightsFileError without the weights.
+
+    backbone: ALEX is what papers mean if they name none.
     """
 
     backbone: Backbone = Backbone.ALEX
 
     @property
     def title(self) -> str:
-        """As a column has it: LPIPS, alex."""
+        """The name of a column: LPIPS, alex."""
         return f"LPIPS, {self.backbone.value[0]}"
 
     def locate(self) -> Path:
-        """The file of the network below the metric. WeightsError if it is not here."""
+        """The file of the backbone's weights. WeightsFileError if it is missing."""
         return torch_file(_URL + self.backbone.value[1])
 
     def pairs(
         self, a: Images, b: Images, device: torch.device, batch: int = 50
     ) -> NDArray[np.float64]:
-        """The distance [N] of each picture of `a` to the one of `b` in its place."""
+        """The distance [N] of each picture of a [N, 3, H, W] to the same row of b [N, 3, H, W]."""
         if a.shape != b.shape:
             raise ValueError(f"pairs need pictures of one shape, not {a.shape} and {b.shape}")
-        network, found = _network(self, device), []
-        with exactly():
+        network, distances = _network(self, device), []
+        with exact_inference():
             for start in range(0, len(a), batch):
                 x, y = (_signed(part[start : start + batch], device) for part in (a, b))
-                found.append(network(x, y).flatten().cpu().double().numpy())
-        return np.concatenate(found)
+                distances.append(network(x, y).flatten().cpu().double().numpy())
+        return np.concatenate(distances)
 
-    def among(self, images: Images, device: torch.device, batch: int = 50) -> float:
-        """The mean distance of all pairs of n >= 2 pictures: diversity. ValueError for fewer.
+    def diversity(self, images: Images, device: torch.device, batch: int = 50) -> float:
+        """The mean distance over all pairs of pictures [n, 3, H, W]. ValueError for n below 2.
 
-        The variance is counted about the first picture, so equal pictures give 0 and not the
-        difference of two large numbers.
+        The variance is computed about the first picture, so that equal pictures give exactly 0.
         """
         n = len(images)
         if n < 2:
             raise ValueError(f"a pair needs two pictures, not {n}")
         network, squares = _network(self, device), 0.0
-        with exactly():
+        with exact_inference():
             first = list(_layers(network, _signed(images[:1], device)))
             sums = [torch.zeros_like(layer[0], dtype=torch.float64) for layer, _ in first]
             for start in range(0, n, batch):
@@ -88,22 +90,22 @@ class Lpips:
         of_sums = [float((s.square() * w).sum()) for s, w in zip(sums, weights, strict=True)]
         return 2 * (squares - sum(of_sums) / n) / (n - 1)
 
-    def within(
+    def group_diversity(
         self, images: Images, groups: NDArray, device: torch.device, batch: int = 50
     ) -> dict[str, float]:
-        """`among` for the pictures of each group [N], by its name: diversity within a prompt.
+        """The diversity of the pictures [N, 3, H, W] of each group, such as a prompt, by its name.
 
-        Groups of one picture say nothing and are left out.
+        groups: the group [N] of each picture. Groups of one picture are left out.
         """
         return {
-            str(group): self.among(images[groups == group], device, batch)
+            str(group): self.diversity(images[groups == group], device, batch)
             for group in np.unique(groups)
             if (groups == group).sum() > 1
         }
 
 
 def _signed(images: Images, device: torch.device) -> Tensor:
-    """float32 [N, 3, H, W] in [-1, 1]. ValueError for another shape or range."""
+    """`images` as float32 [N, 3, H, W] in [-1, 1]. ValueError for another shape or range."""
     if images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
         raise ValueError(f"pictures are [N, 3, H, W], not {images.shape}")
     x = torch.from_numpy(np.ascontiguousarray(images)).to(device)
@@ -115,7 +117,7 @@ def _signed(images: Images, device: torch.device) -> Tensor:
 
 
 def _layers(network: Any, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Each layer [N, C, H, W] of x, of unit norm over C, and its weight [C, 1, 1] in a position."""
+    """Each layer [N, C, H, W] of x, of unit norm over C, and its weight [C, 1, 1] at a position."""
     from lpips import normalize_tensor
 
     layers = network.net(network.scaling_layer(x))
@@ -129,6 +131,6 @@ def _network(value: Lpips, device: torch.device) -> Any:
     import lpips
 
     with reading(value.locate()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # lpips asks torchvision in an old form
+        warnings.simplefilter("ignore")  # lpips uses an old interface of torchvision
         network = lpips.LPIPS(net=value.backbone.value[0], verbose=False)
     return network.to(device).eval().requires_grad_(False)

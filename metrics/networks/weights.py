@@ -1,8 +1,8 @@
-"""Where downloaded networks lie, and one line for a file that does not.
+"""Finds the weights of pretrained judges on this machine, with one clear error for a missing file.
 
-Nothing here asks the network. A hub without an answer hangs a job for minutes, and one with an
-answer may send other weights than last month's: files are fetched once, by hand, by the command
-that the error prints.
+Nothing here uses the network. A hub that does not answer hangs a job, and one that answers may send
+other weights than last month. Missing files are downloaded once, by hand; the error gives the
+command.
 """
 
 import pickle
@@ -14,54 +14,54 @@ import torch
 from safetensors import SafetensorError
 
 
-class WeightsError(RuntimeError):
-    """Weights that are absent, damaged or another network's: which file, and how to get it."""
+class WeightsFileError(RuntimeError):
+    """A file of weights is missing, damaged or another network's. Says how to get it."""
 
 
 def torch_file(url: str) -> Path:
-    """The file that torch.hub reads in the place of `url`, below TORCH_HOME.
+    """The file below TORCH_HOME that torch.hub reads for `url`.
 
-    Raises WeightsError, with the command that puts it there, where it is absent.
+    Raises WeightsFileError, with the command to download it, if it is missing.
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
     if not path.is_file():
-        raise WeightsError(f"no weights at {path}: curl -L --create-dirs -o {path} {url}")
+        raise WeightsFileError(f"no weights at {path}: curl -L --create-dirs -o {path} {url}")
     return path
 
 
 def hub_file(repository: str, names: tuple[str, ...]) -> Path:
-    """The first of `names` that Hugging Face's cache, below HF_HOME, holds of a repository.
+    """The first of `names` that Hugging Face's cache, below HF_HOME, has of a repository.
 
-    Raises WeightsError, with the command that puts it there, where none is.
+    Raises WeightsFileError, with the command to download it, if there is none.
     """
     from huggingface_hub import constants, try_to_load_from_cache  # half a second to import
 
     for name in names:
-        found = try_to_load_from_cache(repository, name, cache_dir=constants.HF_HUB_CACHE)
-        if isinstance(found, str):
-            return Path(found)
-    raise WeightsError(
+        path = try_to_load_from_cache(repository, name, cache_dir=constants.HF_HUB_CACHE)
+        if isinstance(path, str):
+            return Path(path)
+    raise WeightsFileError(
         f"no {names[0]} of {repository} in {constants.HF_HUB_CACHE}: "
         f"hf download {repository} {names[0]}"
     )
 
 
 def folder_file(folder: Path, names: tuple[str, ...]) -> Path:
-    """The first of `names` in a folder that the caller filled. WeightsError where none is."""
+    """The first of `names` in a local folder. WeightsFileError if there is none."""
     for name in names:
         if (folder / name).is_file():
             return folder / name
-    raise WeightsError(f"no {names[0]} in {folder}: download it and put it there")
+    raise WeightsFileError(f"no {names[0]} in {folder}: download it and put it there")
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Whatever a library says of a file cut short, or of another network's, as a WeightsError."""
+    """Raise any library's error about a damaged or wrong file as a WeightsFileError."""
     damage = (OSError, RuntimeError, ValueError, KeyError, EOFError)
     try:
         yield
     except (*damage, pickle.PickleError, SafetensorError) as error:
-        said = " ".join(str(error).split())[:300]
-        raise WeightsError(
-            f"cannot load {path}: download it again ({type(error).__name__}: {said})"
+        reason = " ".join(str(error).split())[:300]
+        raise WeightsFileError(
+            f"cannot load {path}: download it again ({type(error).__name__}: {reason})"
         ) from error

@@ -27,7 +27,7 @@ from experiments.scores.published import Networks
 from experiments.stages.starts import PretrainedDiT
 from experiments.tables import report
 from experiments.tables.results import Results
-from metrics.networks.features import Dinov2Features, InceptionFeatures
+from metrics.networks.features import FDDinov2Features, InceptionFeatures
 from metrics.networks.perceptual import Backbone, Lpips
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert
@@ -61,7 +61,7 @@ def scale(tmp_path_factory):
     clip = lay(root)
     source = ImageText("photographs", "{00000..00002}.tar", str(asset("data/photos")), image=64)
     networks = Networks(
-        InceptionFeatures(64), Dinov2Features(folder=root / "dino"), clip, Lpips(Backbone.SQUEEZE)
+        InceptionFeatures(64), FDDinov2Features(folder=root / "dino"), clip, Lpips(Backbone.SQUEEZE)
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCH_HOME", str(root))

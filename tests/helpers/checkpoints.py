@@ -20,7 +20,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from metrics.networks.clip import Clip
+from metrics.networks.clip import OpenClip
 
 SHAPE = {"heads": 2, "layers": 2, "width": 32}
 ARCHITECTURE = {
@@ -143,4 +143,4 @@ def lay_clip(folder, network):
     (folder / "tiny-test-clip.json").write_text(json.dumps(ARCHITECTURE))
     open_clip.add_model_config(folder / "tiny-test-clip.json")
     save_file(renamed(network.state_dict()), folder / "weights.safetensors")
-    return Clip("tiny-test-clip", "drawn", folder / "weights.safetensors")
+    return OpenClip("tiny-test-clip", "drawn", folder / "weights.safetensors")

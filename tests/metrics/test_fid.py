@@ -25,7 +25,7 @@ from metrics.frechet import (
     subset_kernel_distance,
 )
 from metrics.manifold import precision, recall
-from metrics.networks.features import Dinov2Features, InceptionFeatures
+from metrics.networks.features import FDDinov2Features, InceptionFeatures
 from metrics.pixels import Resize
 from metrics.reference import Reference, StatisticsError, load_moments, save_moments
 from tests.helpers.networks import lay_inception, pictures
@@ -190,7 +190,7 @@ def test_the_name_of_a_reference_says_all_of_it():
         reference(resize="crop256-bicubic"),
         reference(features=InceptionFeatures(192)),
         reference(features=InceptionFeatures(64, Resize.ANTIALIASED)),
-        reference(features=Dinov2Features()),
+        reference(features=FDDinov2Features()),
     ]
     assert len({r.file for r in [reference(), *others]}) == len(others) + 1
     for bad in ("a_b", "a/b", "", "a b", "../a"):

@@ -8,7 +8,7 @@ from pytorch_fid.fid_score import calculate_frechet_distance
 from datamodules.sources.digits import Digits
 from datamodules.sources.source import Split
 from metrics.diversity import agreement, spread, within_groups
-from metrics.embedded import ClassJudge, _shift, judged, train_judge
+from metrics.embedded import ClassJudge, _shift, classify, train_judge
 from metrics.frechet import frechet_distance, kernel_distance
 
 
@@ -190,10 +190,10 @@ def test_the_judge_is_a_function_of_its_seed(hasty):
 def test_what_is_judged_does_not_depend_on_the_batch(hasty):
     """kills: a judge left in training mode, a last batch lost, or classes out of order."""
     judge, split = hasty
-    features, classes = judged(judge, split.images)
+    features, classes = classify(judge, split.images)
     assert (features.shape, classes.shape) == ((100, 64), (100,))
     for batch in (1, 7, 99, 100, 101):
-        f, c = judged(judge, split.images, batch)
+        f, c = classify(judge, split.images, batch)
         np.testing.assert_allclose(f, features, rtol=1e-4, atol=1e-5)
         assert np.array_equal(c, classes)
     logits = judge(torch.from_numpy(split.images)).numpy()
@@ -226,4 +226,4 @@ def test_the_judge_recognises_held_out_digits():
     judge = train_judge(split.images, split.labels, 600, seed=0)
     assert isinstance(judge, ClassJudge)
     assert not any(p.requires_grad for p in judge.parameters())
-    assert agreement(judged(judge, heldout.images)[1], heldout.labels) >= 0.97
+    assert agreement(classify(judge, heldout.images)[1], heldout.labels) >= 0.97

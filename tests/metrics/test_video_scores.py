@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from metrics.networks.aesthetic import Aesthetic, Head
-from metrics.networks.clip import Clip
-from metrics.networks.weights import WeightsError
+from metrics.networks.aesthetic import Aesthetic, AestheticHead
+from metrics.networks.clip import OpenClip
+from metrics.networks.weights import WeightsFileError
 from modules.codec import encode
 from tests.helpers.checkpoints import ARCHITECTURE, lay_clip, transformers_clip
 from tests.helpers.files import asset
@@ -35,7 +35,7 @@ def wide(tmp_path_factory):
     open_clip.add_model_config(folder / "wide-test-clip.json")
     torch.manual_seed(0)
     save_file(open_clip.create_model("wide-test-clip").state_dict(), folder / "w.safetensors")
-    return Clip("wide-test-clip", "drawn", folder / "w.safetensors")
+    return OpenClip("wide-test-clip", "drawn", folder / "w.safetensors")
 
 
 def test_a_clips_cosine_is_the_mean_of_its_frames(judge):
@@ -64,7 +64,7 @@ def affine(state):
     return matrix[0], bias[0]
 
 
-@pytest.mark.parametrize("head", Head)
+@pytest.mark.parametrize("head", AestheticHead)
 def test_the_published_heads_are_a_matrix_product(head, wide):
     """kills: a layer left out, an activation or dropout that the file was not fitted with, rounding
     to half precision, the two heads exchanged."""
@@ -73,7 +73,7 @@ def test_the_published_heads_are_a_matrix_product(head, wide):
     weight, bias = affine(torch.load(folder / head.value[0], map_location="cpu"))
     rows = np.random.default_rng(0).normal(size=(20, 768))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    np.testing.assert_allclose(aesthetic.rated(rows), rows @ weight + bias, rtol=1e-10)
+    np.testing.assert_allclose(aesthetic.embedding_scores(rows), rows @ weight + bias, rtol=1e-10)
     embeddings = wide.encode(CLIPS[:, :, 1], CPU).astype(np.float64)
     expected = embeddings @ weight + bias
     np.testing.assert_allclose(aesthetic.scores(CLIPS[:, :, 1], CPU), expected, rtol=1e-6)
@@ -86,18 +86,18 @@ def test_the_published_heads_are_a_matrix_product(head, wide):
 def test_a_head_that_is_not_the_published_one_is_one_line(tmp_path, wide, judge):
     """kills: a part of a file loaded, a missing file without its name, an embedding of another CLIP
     stretched or cut, the folder in the key."""
-    name = Head.LINEAR.value[0]
-    aesthetic = Aesthetic(tmp_path, Head.LINEAR, wide)
-    with pytest.raises(WeightsError, match=f"no {name} in {tmp_path}"):
+    name = AestheticHead.LINEAR.value[0]
+    aesthetic = Aesthetic(tmp_path, AestheticHead.LINEAR, wide)
+    with pytest.raises(WeightsFileError, match=f"no {name} in {tmp_path}"):
         aesthetic.scores(CLIPS[:, :, 0], CPU)
     state = {"weight": torch.ones(1, 768), "bias": torch.zeros(1)}
     for wrong in (state | {"extra": torch.ones(1)}, state | {"weight": torch.ones(1, 512)}):
         torch.save(wrong, tmp_path / name)
-        with pytest.raises(WeightsError, match=f"cannot load {tmp_path / name}") as said:
+        with pytest.raises(WeightsFileError, match=f"cannot load {tmp_path / name}") as said:
             aesthetic.scores(CLIPS[:, :, 0], CPU)
         assert "\n" not in str(said.value)
     torch.save(state, tmp_path / name)
     with pytest.raises(ValueError, match=r"rows of 768 numbers, not \(3, 16\)"):
-        Aesthetic(tmp_path, Head.LINEAR, judge).scores(CLIPS[:, :, 0], CPU)
-    assert encode(aesthetic) == encode(Aesthetic(Path("other"), Head.LINEAR, wide))
-    assert encode(aesthetic) != encode(Aesthetic(tmp_path, Head.MLP, wide))
+        Aesthetic(tmp_path, AestheticHead.LINEAR, judge).scores(CLIPS[:, :, 0], CPU)
+    assert encode(aesthetic) == encode(Aesthetic(Path("other"), AestheticHead.LINEAR, wide))
+    assert encode(aesthetic) != encode(Aesthetic(tmp_path, AestheticHead.MLP, wide))

@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKLHunyuanVideo
 
 from datamodules.encoders import hunyuan
-from datamodules.encoders.hub import WeightsError
+from datamodules.encoders.hub import HubWeightsError
 from datamodules.encoders.hunyuan import HunyuanVAE, Tiles
 from modules.codec import encode
 
@@ -122,28 +122,28 @@ def test_another_architecture_is_named_by_its_keys(folder, tmp_path, monkeypatch
     }
     for i, (said, changed) in enumerate(changes.items()):
         torch.save(changed, tmp_path / f"{i}.pt")
-        with pytest.raises(WeightsError, match="another architecture") as caught:
+        with pytest.raises(HubWeightsError, match="another architecture") as caught:
             small(tmp_path / f"{i}.pt").encode(clips(1))
         assert said in str(caught.value)
         assert "\n" not in str(caught.value)
     (tmp_path / "half.pt").write_bytes((tmp_path / "0.pt").read_bytes()[:5000])
     (tmp_path / "text.pt").write_text("<html>")
     for name in ("half.pt", "text.pt"):
-        with pytest.raises(WeightsError, match="cannot load the HunyuanVAE"):
+        with pytest.raises(HubWeightsError, match="cannot load the HunyuanVAE"):
             small(tmp_path / name).encode(clips(1))
 
 
 def test_weights_are_found_or_named_in_a_line(folder, tmp_path, monkeypatch):
     """kills: a search of the network, a folder with its VAE inside not entered."""
-    with pytest.raises(WeightsError, match="hf download tencent/HunyuanVideo"):
+    with pytest.raises(HubWeightsError, match="hf download tencent/HunyuanVideo"):
         HunyuanVAE(weights=str(tmp_path / "vae.pt")).locate()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(WeightsError, match=r"hf download some/one vae/config.json vae/diff"):
+    with pytest.raises(HubWeightsError, match=r"hf download some/one vae/config.json vae/diff"):
         HunyuanVAE(weights="some/one").locate()
     assert small(folder.parent).locate() == small(folder).locate() == folder
     shutil.copytree(folder, tmp_path / "copy")
     (tmp_path / "copy" / "config.json").unlink()
-    with pytest.raises(WeightsError, match=r"has no config\.json"):
+    with pytest.raises(HubWeightsError, match=r"has no config\.json"):
         small(tmp_path / "copy").locate()
 
 

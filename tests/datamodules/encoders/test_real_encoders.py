@@ -15,7 +15,7 @@ from transformers import CLIPTextModel, Dinov2Model
 from datamodules.encoders.autoencoders import StableDiffusionVAE, TinyVAE
 from datamodules.encoders.clip_text import ClipText
 from datamodules.encoders.dinov2 import DINOv2Features
-from datamodules.encoders.hub import WeightsError, find
+from datamodules.encoders.hub import HubWeightsError, find_files
 from tests.helpers.checkpoints import lay_encoders
 
 WORDS = ["a red car", "two dogs on a beach, at sunset", "", "a red car " * 40]
@@ -132,17 +132,17 @@ def test_missing_weights_are_named_within_seconds(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     started = time.monotonic()
     for encoder in (StableDiffusionVAE(), DINOv2Features()):
-        with pytest.raises(WeightsError, match=r"hf download \S+/\S+ config\.json ") as caught:
+        with pytest.raises(HubWeightsError, match=r"hf download \S+/\S+ config\.json ") as caught:
             encoder.encode(pictures(1))
         assert "\n" not in str(caught.value)
-    with pytest.raises(WeightsError, match="hf download openai/clip-vit-large-patch14 vocab"):
+    with pytest.raises(HubWeightsError, match="hf download openai/clip-vit-large-patch14 vocab"):
         ClipText().ids(["a"])
     assert time.monotonic() - started < 10
     (tmp_path / "half").mkdir()
-    with pytest.raises(WeightsError, match=r"has no config\.json"):
-        find(str(tmp_path / "half"), ["config.json"])
-    with pytest.raises(WeightsError, match="no folder"):
-        find(str(tmp_path / "nowhere"), ["config.json"])
+    with pytest.raises(HubWeightsError, match=r"has no config\.json"):
+        find_files(str(tmp_path / "half"), ["config.json"])
+    with pytest.raises(HubWeightsError, match="no folder"):
+        find_files(str(tmp_path / "nowhere"), ["config.json"])
 
 
 def test_weights_in_the_hubs_cache_are_found(tmp_path, monkeypatch):
@@ -153,9 +153,9 @@ def test_weights_in_the_hubs_cache_are_found(tmp_path, monkeypatch):
     (home / "refs").mkdir()
     (home / "refs" / "main").write_text("abc")
     (home / "snapshots" / "abc" / "config.json").write_text("{}")
-    assert find("someone/model", ["config.json"]) == home / "snapshots" / "abc"
-    with pytest.raises(WeightsError, match="hf download someone/model"):
-        find("someone/model", ["config.json", "model.safetensors"])
+    assert find_files("someone/model", ["config.json"]) == home / "snapshots" / "abc"
+    with pytest.raises(HubWeightsError, match="hf download someone/model"):
+        find_files("someone/model", ["config.json", "model.safetensors"])
 
 
 @pytest.mark.parametrize("change", ["missing", "unused", "of another shape"])
@@ -189,7 +189,7 @@ def test_weights_are_read_whole(weights, tmp_path, name, file, ask, change):
     else:
         tensors[first] = torch.ones(3, 2, 1)
     save_file(tensors, folder / file, {"format": "pt"})
-    with pytest.raises(WeightsError, match=f"{change}|cannot load"):
+    with pytest.raises(HubWeightsError, match=f"{change}|cannot load"):
         ask(str(folder))
 
 
@@ -197,5 +197,5 @@ def test_a_damaged_file_is_named(weights, tmp_path):
     """kills: safetensors' own error, which names no file."""
     shutil.copytree(weights / "dino", tmp_path / "dino")
     (tmp_path / "dino" / "model.safetensors").write_bytes(b"half")
-    with pytest.raises(WeightsError, match=r"cannot load Dinov2Model from .*dino"):
+    with pytest.raises(HubWeightsError, match=r"cannot load Dinov2Model from .*dino"):
         DINOv2Features(str(tmp_path / "dino"), side=28).encode(pictures(1))

@@ -10,7 +10,7 @@ from transformers import T5EncoderModel, T5Tokenizer
 
 from datamodules.encoders import t5_clip
 from datamodules.encoders.clip_text import ClipText
-from datamodules.encoders.hub import WeightsError
+from datamodules.encoders.hub import HubWeightsError
 from datamodules.encoders.t5_clip import T5ClipText, read_null, write_null
 from modules.codec import encode
 from tests.helpers.checkpoints import lay_encoders, lay_t5
@@ -97,7 +97,7 @@ def test_the_embedding_may_be_there_once_or_twice(root, tmp_path):
         text = relaid(root, tmp_path / f"{i}", **changed)
         assert np.array_equal(text.encode(WORDS[:2])[0], expected)
     text = relaid(root, tmp_path / "two", **{name: shared + 1})
-    with pytest.raises(WeightsError, match="two embeddings that differ"):
+    with pytest.raises(HubWeightsError, match="two embeddings that differ"):
         text.encode(WORDS)
 
 
@@ -122,20 +122,20 @@ def test_weights_in_several_files_are_read(root, tmp_path):
 )
 def test_another_architecture_is_named_by_its_keys(root, tmp_path, changed, said):
     """kills: weights drawn at random for those that are missing, others passed over."""
-    with pytest.raises(WeightsError, match=said):
+    with pytest.raises(HubWeightsError, match=said):
         relaid(root, tmp_path / "t5", **changed).encode(WORDS)
 
 
 def test_what_is_not_there_is_named_with_how_to_get_it(root, tmp_path):
     """kills: a traceback for weights or a tokenizer that is absent or damaged, a wrong width."""
-    with pytest.raises(WeightsError, match=r"no T5, .* is no folder.*t5xxl_fp16.safetensors"):
+    with pytest.raises(HubWeightsError, match=r"no T5, .* is no folder.*t5xxl_fp16.safetensors"):
         small(root, tmp_path / "t5").locate()
     relaid(root, tmp_path / "t5")
     (tmp_path / "t5" / "spiece.model").write_text("text")
-    with pytest.raises(WeightsError, match="cannot load T5's tokenizer"):
+    with pytest.raises(HubWeightsError, match="cannot load T5's tokenizer"):
         small(root, tmp_path / "t5").ids(WORDS)
     (tmp_path / "t5" / "spiece.model").unlink()
-    with pytest.raises(WeightsError, match=r"has no spiece\.model"):
+    with pytest.raises(HubWeightsError, match=r"has no spiece\.model"):
         small(root, tmp_path / "t5").locate()
     with pytest.raises(ValueError, match="gives 16, not 4096"):
         small(root, width=4096).encode(WORDS)
@@ -169,7 +169,7 @@ def test_another_files_null_condition_is_refused(root, tmp_path, held):
         file.unlink()
     else:
         torch.save(held, file)
-    with pytest.raises(WeightsError, match=r"null_t5\.pt"):
+    with pytest.raises(HubWeightsError, match=r"null_t5\.pt"):
         read_null(tmp_path)
 
 

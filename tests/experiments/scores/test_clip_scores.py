@@ -90,7 +90,7 @@ def test_each_clips_numbers_are_its_own(judged):
     judge = JUDGE.load(judged)
     with torch.no_grad():
         features = judge.features(torch.from_numpy(read.images))
-        seen, moves = (x.softmax(1).numpy() for x in judge.answers(features))
+        seen, moves = (x.softmax(1).numpy() for x in judge.logits(features))
     words = [WORDS.index(caption.split()[1]) for caption in read.captions]
     moved = [[m.words for m in MOTIONS].index(c.split(maxsplit=2)[2]) for c in read.captions]
     for i in range(0, 160, 7):

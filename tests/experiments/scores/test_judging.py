@@ -15,7 +15,7 @@ from experiments.scores.classifier import Judge
 from experiments.scores.published import PublishedMetrics
 from experiments.scores.real import Real
 from experiments.tables.columns import ACCURACY, DIVERSITY, FID, SPREAD
-from metrics.embedded import ClassJudge, judged, train_judge
+from metrics.embedded import ClassJudge, classify, train_judge
 from metrics.networks.perceptual import Backbone, Lpips
 from tests.helpers.files import asset
 from tests.helpers.imagetexts import source, write_five
@@ -75,7 +75,7 @@ def test_the_judge_learns_fashion():
     data = FashionMNIST(2, 4000, 1000, str(asset("data")))
     split, heldout = data.read(Split.JUDGE), data.read(Split.HELDOUT)
     judge = train_judge(split.images, split.labels, 400, 0, data.classes)
-    assert (judged(judge, heldout.images)[1] == heldout.labels).mean() > 0.75
+    assert (classify(judge, heldout.images)[1] == heldout.labels).mean() > 0.75
 
 
 def test_real_pictures_without_labels_are_read_a_part_at_a_time(tmp_path):

@@ -15,7 +15,7 @@ from experiments.stages.samples import Pictures
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
 from metrics.frechet import frechet_distance, subset_kernel_distance
 from metrics.manifold import coverage, recall
-from metrics.networks.features import Dinov2Features, InceptionFeatures
+from metrics.networks.features import FDDinov2Features, InceptionFeatures
 from metrics.networks.perceptual import Backbone, Lpips
 from tests.helpers.checkpoints import lay_clip, lay_encoders, transformers_clip
 from tests.helpers.networks import lay_inception, pictures
@@ -81,7 +81,7 @@ def networks(tmp_path_factory):
         patch.setenv("TORCH_HOME", str(root))
         yield Networks(
             InceptionFeatures(64),
-            Dinov2Features(folder=root / "dino"),
+            FDDinov2Features(folder=root / "dino"),
             clip,
             Lpips(Backbone.SQUEEZE),
         )
@@ -114,8 +114,8 @@ def test_every_number_is_that_of_its_metric(judge, networks):
     assert found["coverage"] == coverage(dinov2[1], dinov2[0])
     assert found["clip"] == pytest.approx(networks.clip.scores(SHOWN, CAPTIONS, CPU).similarity)
     groups = np.array(CAPTIONS[:12])
-    assert within == pytest.approx(networks.lpips.within(SHOWN[:12], groups, CPU))
-    assert found["spread"] == pytest.approx(networks.lpips.among(SHOWN, CPU))
+    assert within == pytest.approx(networks.lpips.group_diversity(SHOWN[:12], groups, CPU))
+    assert found["spread"] == pytest.approx(networks.lpips.diversity(SHOWN, CPU))
 
 
 def test_references_are_named_by_what_they_are_of(judge):

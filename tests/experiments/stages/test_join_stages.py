@@ -14,7 +14,7 @@ from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
 from experiments.stages.experts import TrainExpert
 from experiments.stages.joining import Added, Card, Removed, Rule
-from metrics.embedded import judged
+from metrics.embedded import classify
 from modules.denoising import FlowMatchingExpert
 from modules.routing import RouterNetwork
 from tests.helpers.stages import make
@@ -114,7 +114,7 @@ def test_prompt_accuracy_divides_between_the_clusters(data):
     for stage in (score.pictures, score.judge, score, routed):
         make(data, stage)
     cluster = routed.pictures.load(data)["cluster"].numpy()
-    _, seen = judged(score.judge.load(data), score.pictures.images(data))
+    _, seen = classify(score.judge.load(data), score.pictures.images(data))
     for k in range(8):
         hits = {True: [], False: []}
         named = score.pictures.prompts(data)[1]

@@ -11,7 +11,7 @@ from experiments.pipeline.store import Store
 from experiments.recipes import experts as recipes
 from experiments.recipes.images import SCALES
 from experiments.stages.prompts import Given, Heldout, Repeated
-from metrics.embedded import judged
+from metrics.embedded import classify
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Only, Top
 from tests.helpers.stages import make
@@ -61,7 +61,7 @@ def test_diversity_is_of_the_repeated_samples_and_the_rest_is_not(tmp_path):
     score = recipes.repeated(SMOKE, plain)
     for stage in (expert, score.judge, plain.pictures, score.repeated, plain, score):
         make(store, stage)
-    features, _ = judged(score.judge.load(store), score.repeated.images(store))
+    features, _ = classify(score.judge.load(store), score.repeated.images(store))
     pairs = features.reshape(SMOKE.diversity_prompts, SMOKE.diversity_each, -1)
     assert SMOKE.diversity_each == 2
     expected = np.linalg.norm(pairs[:, 0] - pairs[:, 1], axis=1)

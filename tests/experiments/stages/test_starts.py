@@ -16,7 +16,7 @@ from experiments.recipes.images import SCALES
 from experiments.stages import experts
 from experiments.stages.experts import Start
 from experiments.stages.starts import PretrainedDiT
-from metrics.networks.weights import WeightsError
+from metrics.networks.weights import WeightsFileError
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert, X0Expert
 from modules.dit import XL
@@ -104,8 +104,14 @@ def test_the_key_says_which_file():
 @pytest.mark.parametrize(
     ("spoil", "source", "what", "error", "said"),
     [
-        (Path.unlink, TOY, Transfer(), WeightsError, "curl .*{path} {url}$"),
-        (None, replace(TOY, sha256="0" * 64), Transfer(), WeightsError, "has SHA-256 .*, not 000"),
+        (Path.unlink, TOY, Transfer(), WeightsFileError, "curl .*{path} {url}$"),
+        (
+            None,
+            replace(TOY, sha256="0" * 64),
+            Transfer(),
+            WeightsFileError,
+            "has SHA-256 .*, not 000",
+        ),
         (None, replace(TOY, size=Size(24, 1, 3)), Transfer(), CheckpointError, "unused: blocks.1"),
         (None, TOY, Transfer(captions=True), CheckpointError, "no text projection"),
         (lambda p: p.write_bytes(b"x"), TOY, Transfer(), CheckpointError, "cannot read .*{path}"),
@@ -126,7 +132,7 @@ def test_a_file_that_changed_is_not_begun_with(store, file):
     """kills: experts of one key begun with two files."""
     make(store, TOY)
     file.write_bytes(file.read_bytes() + b"x")
-    with pytest.raises(WeightsError, match=f"{file} has SHA-256"):
+    with pytest.raises(WeightsFileError, match=f"{file} has SHA-256"):
         TOY.begin(begun(FlowMatchingExpert).build().network, Transfer(), store)
 
 

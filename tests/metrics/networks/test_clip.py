@@ -10,8 +10,8 @@ from torchmetrics.functional.multimodal import clip_score
 from transformers import CLIPTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from metrics.networks.clip import Clip, ClipScores
-from metrics.networks.weights import WeightsError
+from metrics.networks.clip import ClipScores, OpenClip
+from metrics.networks.weights import WeightsFileError
 from tests.helpers.checkpoints import lay_clip, transformers_clip
 from tests.helpers.networks import pictures
 
@@ -118,24 +118,24 @@ def test_no_batch_changes_a_score(judge):
 def test_the_wrong_activation_is_refused():
     """kills: OpenAI's weights under GELU, where open_clip warns and every score is a little off."""
     for architecture, tag in (("ViT-L-14", "openai"), ("ViT-B-32", "openai")):
-        with pytest.raises(WeightsError, match="another activation"):
-            Clip(architecture, tag).locate()
+        with pytest.raises(WeightsFileError, match="another activation"):
+            OpenClip(architecture, tag).locate()
 
 
 def test_what_cannot_be_loaded_is_one_line(judge, tmp_path):
     """kills: a network left as it was drawn, a tokenizer asked of the hub, a file not named."""
     path = tmp_path / "w.safetensors"
-    with pytest.raises(WeightsError, match=f"no weights at {path}"):
-        Clip("tiny-test-clip", "drawn", path).encode(X, CPU)
+    with pytest.raises(WeightsFileError, match=f"no weights at {path}"):
+        OpenClip("tiny-test-clip", "drawn", path).encode(X, CPU)
     save_file({"positional_embedding": torch.zeros(77, 32)}, path)
-    with pytest.raises(WeightsError, match=f"cannot load {path}.*Missing key") as said:
-        Clip("tiny-test-clip", "drawn", path).encode(X, CPU)
+    with pytest.raises(WeightsFileError, match=f"cannot load {path}.*Missing key") as said:
+        OpenClip("tiny-test-clip", "drawn", path).encode(X, CPU)
     assert "\n" not in str(said.value)
-    with pytest.raises(WeightsError, match="is no tag of ViT-B-32"):
-        Clip("ViT-B-32", "mine").locate()
-    with pytest.raises(WeightsError, match="knows no architecture 'ViT-X'"):
-        Clip("ViT-X", "mine").locate()
-    with pytest.raises(WeightsError, match="tokenizer"):
-        Clip("roberta-ViT-B-32", "laion2b_s12b_b32k").locate()
+    with pytest.raises(WeightsFileError, match="is no tag of ViT-B-32"):
+        OpenClip("ViT-B-32", "mine").locate()
+    with pytest.raises(WeightsFileError, match="knows no architecture 'ViT-X'"):
+        OpenClip("ViT-X", "mine").locate()
+    with pytest.raises(WeightsFileError, match="tokenizer"):
+        OpenClip("roberta-ViT-B-32", "laion2b_s12b_b32k").locate()
     with pytest.raises(ValueError, match="4 pictures do not pair with 1 captions"):
         judge.scores(X, CAPTIONS[:1], CPU)

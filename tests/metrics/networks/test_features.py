@@ -11,10 +11,15 @@ from torch import nn
 from transformers import Dinov2Config, Dinov2Model
 
 from metrics.networks import clip, features, perceptual
-from metrics.networks.clip import Clip
-from metrics.networks.features import Dinov2Features, InceptionFeatures, encoded, hub_positions
+from metrics.networks.clip import OpenClip
+from metrics.networks.features import (
+    FDDinov2Features,
+    InceptionFeatures,
+    encode_batches,
+    hub_positions,
+)
 from metrics.networks.perceptual import Backbone, Lpips
-from metrics.networks.weights import WeightsError
+from metrics.networks.weights import WeightsFileError
 from metrics.pixels import Resize
 from tests.helpers.networks import lay_inception, pictures
 
@@ -82,7 +87,7 @@ def test_no_batch_changes_a_row(tmp_path):
     """kills: batch statistics, a last batch lost. Stated: 1e-5 of the features' deviation."""
     save_dinov2(tmp_path)
     x = pictures(7, 33, 33, seed=1)
-    for judge in (InceptionFeatures(192), Dinov2Features(folder=tmp_path)):
+    for judge in (InceptionFeatures(192), FDDinov2Features(folder=tmp_path)):
         rows = judge.encode(x, CPU)
         assert rows.dtype == np.float32
         for batch in (1, 3, 7):
@@ -103,7 +108,7 @@ def test_dinov2_is_transformers_on_pils_pictures(tmp_path):
     pixels = (np.clip(small, 0, 255) / 255 - mean) / std
     with torch.no_grad():
         expected = network(torch.from_numpy(pixels).float()).pooler_output.numpy()
-    found = Dinov2Features(folder=tmp_path).encode(x, CPU)
+    found = FDDinov2Features(folder=tmp_path).encode(x, CPU)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
@@ -146,7 +151,7 @@ def test_dinov2_uses_those_positions(tmp_path):
     )
     with torch.no_grad():
         expected = network((torch.from_numpy(x) / 255 - mean) / std).pooler_output.numpy()
-    found = Dinov2Features(folder=tmp_path).encode(x, CPU)
+    found = FDDinov2Features(folder=tmp_path).encode(x, CPU)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
@@ -157,17 +162,20 @@ def test_dinov2_is_found_in_the_cache(empty):
     (place / "refs").mkdir()
     (place / "refs" / "main").write_text("abc")
     x = pictures(2, 30, 30, seed=4)
-    there = Dinov2Features(folder=place / "snapshots" / "abc").encode(x, CPU)
-    np.testing.assert_array_equal(Dinov2Features().encode(x, CPU), there)
+    there = FDDinov2Features(folder=place / "snapshots" / "abc").encode(x, CPU)
+    np.testing.assert_array_equal(FDDinov2Features().encode(x, CPU), there)
 
 
 @pytest.mark.parametrize(
     ("judge", "named"),
     [
         (InceptionFeatures(), "torch/hub/checkpoints/pt_inception-2015-12-05-6726825d.pth https"),
-        (Dinov2Features(), "hf download facebook/dinov2-large model.safetensors"),
-        (Dinov2Features("facebook/dinov2-base"), "hf download facebook/dinov2-base model.saf"),
-        (Clip(), "hf download timm/vit_large_patch14_clip_224.openai open_clip_model.safetensors"),
+        (FDDinov2Features(), "hf download facebook/dinov2-large model.safetensors"),
+        (FDDinov2Features("facebook/dinov2-base"), "hf download facebook/dinov2-base model.saf"),
+        (
+            OpenClip(),
+            "hf download timm/vit_large_patch14_clip_224.openai open_clip_model.safetensors",
+        ),
         (
             Lpips(Backbone.ALEX),
             "torch/hub/checkpoints/alexnet-owt-7be5be79.pth https://download.py",
@@ -180,8 +188,8 @@ def test_dinov2_is_found_in_the_cache(empty):
 def test_absent_weights_are_one_line(judge, named):
     """kills: a hub that is asked, a hang, a traceback of another library, a file not named."""
     x = pictures(2, 32, 32, seed=0)
-    with pytest.raises(WeightsError) as said:
-        judge.among(x, CPU) if isinstance(judge, Lpips) else judge.encode(x, CPU)
+    with pytest.raises(WeightsFileError) as said:
+        judge.diversity(x, CPU) if isinstance(judge, Lpips) else judge.encode(x, CPU)
     assert named in str(said.value)
     assert "\n" not in str(said.value)
 
@@ -191,15 +199,15 @@ def test_damaged_weights_are_named(empty):
     broken = empty / "torch" / "hub" / "checkpoints" / "pt_inception-2015-12-05-6726825d.pth"
     broken.parent.mkdir(parents=True)
     broken.write_bytes(b"half a file")
-    with pytest.raises(WeightsError, match=f"cannot load {broken}"):
+    with pytest.raises(WeightsFileError, match=f"cannot load {broken}"):
         InceptionFeatures(64).encode(pictures(2, 32, 32, seed=0), CPU)
     save_dinov2(empty / "dino")
-    with pytest.raises(WeightsError, match=r"no model.safetensors in .*nowhere"):
-        Dinov2Features(folder=empty / "nowhere").encode(pictures(2, 32, 32, seed=0), CPU)
+    with pytest.raises(WeightsFileError, match=r"no model.safetensors in .*nowhere"):
+        FDDinov2Features(folder=empty / "nowhere").encode(pictures(2, 32, 32, seed=0), CPU)
     path = empty / "dino" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(WeightsError, match=f"cannot load {path}"):
-        Dinov2Features(folder=empty / "dino").encode(pictures(2, 32, 32, seed=0), CPU)
+    with pytest.raises(WeightsFileError, match=f"cannot load {path}"):
+        FDDinov2Features(folder=empty / "dino").encode(pictures(2, 32, 32, seed=0), CPU)
 
 
 def test_a_network_without_all_its_weights_is_refused(tmp_path):
@@ -207,25 +215,25 @@ def test_a_network_without_all_its_weights_is_refused(tmp_path):
     network = save_dinov2(tmp_path)
     kept = {k: v for k, v in network.state_dict().items() if "encoder.layer.1" not in k}
     network.save_pretrained(tmp_path, state_dict=kept)
-    with pytest.raises(WeightsError, match=r"keys differ.*layer.1"):
-        Dinov2Features(folder=tmp_path).encode(pictures(2, 32, 32, seed=0), CPU)
+    with pytest.raises(WeightsFileError, match=r"keys differ.*layer.1"):
+        FDDinov2Features(folder=tmp_path).encode(pictures(2, 32, 32, seed=0), CPU)
 
 
 def test_nothing_and_nan_are_refused():
     """kills: an empty array, or nan, that a later mean makes a score of."""
     x = pictures(2, 8, 8, seed=0)
     with pytest.raises(ValueError, match="no pictures"):
-        encoded(x[:0], nn.Identity(), CPU, 5)
+        encode_batches(x[:0], nn.Identity(), CPU, 5)
     with pytest.raises(ValueError, match="not finite"):
-        encoded(x, lambda y: y.flatten(1) / 0, CPU, 5)
+        encode_batches(x, lambda y: y.flatten(1) / 0, CPU, 5)
 
 
 def test_a_name_tells_judges_apart_and_a_path_does_not():
     """kills: two filters under one name; a machine's folder in it."""
     judges = [InceptionFeatures(w, r) for w in (64, 2048) for r in Resize]
-    judges += [Dinov2Features(), Dinov2Features("facebook/dinov2-base")]
+    judges += [FDDinov2Features(), FDDinov2Features("facebook/dinov2-base")]
     assert len({judge.name for judge in judges}) == len(judges)
-    fields = Dinov2Features.__dataclass_fields__, Clip.__dataclass_fields__
+    fields = FDDinov2Features.__dataclass_fields__, OpenClip.__dataclass_fields__
     assert [f[n].metadata["key"] for f, n in zip(fields, ("folder", "weights"), strict=True)] == [
         False
     ] * 2

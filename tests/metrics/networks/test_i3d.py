@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from metrics.frechet import frechet_distance
 from metrics.networks.i3d import I3DFeatures
-from metrics.networks.weights import WeightsError
+from metrics.networks.weights import WeightsFileError
 from modules.codec import encode
 
 CPU = torch.device("cpu")
@@ -90,18 +90,18 @@ def test_a_network_is_known_by_its_file(judge, tmp_path):
 def test_what_cannot_be_read_is_one_line(judge, tmp_path):
     """kills: a file not asked for run as a program, an error of TorchScript's many lines, clips too
     short failing inside the network."""
-    with pytest.raises(WeightsError, match=r"no weights at .*: curl -L"):
+    with pytest.raises(WeightsFileError, match=r"no weights at .*: curl -L"):
         I3DFeatures(tmp_path / "none.pt").encode(CLIPS, CPU)
-    with pytest.raises(WeightsError, match=r"another file: SHA-256 [0-9a-f]{64}, not bec6519f"):
+    with pytest.raises(WeightsFileError, match=r"another file: SHA-256 [0-9a-f]{64}, not bec6519f"):
         I3DFeatures(judge.path).encode(CLIPS, CPU)
     (tmp_path / "cut.pt").write_bytes(judge.path.read_bytes()[:500])
     cut = I3DFeatures(
         tmp_path / "cut.pt", hashlib.sha256((tmp_path / "cut.pt").read_bytes()).hexdigest()
     )
-    with pytest.raises(WeightsError, match="cannot load") as said:
+    with pytest.raises(WeightsFileError, match="cannot load") as said:
         cut.encode(CLIPS, CPU)
     assert "\n" not in str(said.value)
-    with pytest.raises(WeightsError, match="does not take rescale, resize, return_features"):
+    with pytest.raises(WeightsFileError, match="does not take rescale, resize, return_features"):
         laid(Other(), tmp_path / "other.pt").encode(CLIPS, CPU)
     with pytest.raises(ValueError, match="I3D reads 10 frames or more, not 9"):
         judge.encode(CLIPS[:, :, :9], CPU)

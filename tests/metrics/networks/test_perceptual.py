@@ -87,7 +87,7 @@ def test_among_is_the_mean_of_all_pairs(drawn):
     i, j = np.array(list(combinations(range(6), 2))).T
     expected = drawn.pairs(x[i], x[j], CPU).mean()
     for batch in (1, 4, 50):
-        assert drawn.among(x, CPU, batch) == pytest.approx(expected, rel=1e-5)
+        assert drawn.diversity(x, CPU, batch) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.usefixtures("real")
@@ -102,8 +102,8 @@ def test_diversity_is_torchmetrics_over_pairs():
         return float(theirs(signed(x[i]), signed(x[j])).mean())
 
     expected = {"a": mean([1, 4, 7, 9]), "b": mean([0, 2, 5, 6])}
-    assert lpips.within(x, groups, CPU) == pytest.approx(expected, rel=1e-4)
-    assert lpips.among(x, CPU) == pytest.approx(mean(range(10)), rel=1e-4)
+    assert lpips.group_diversity(x, groups, CPU) == pytest.approx(expected, rel=1e-4)
+    assert lpips.diversity(x, CPU) == pytest.approx(mean(range(10)), rel=1e-4)
 
 
 @pytest.mark.usefixtures("real")
@@ -111,7 +111,7 @@ def test_equal_pictures_do_not_differ():
     """kills: a variance that is the difference of two large numbers."""
     lpips, x = Lpips(Backbone.SQUEEZE), pictures(1, 64, 64, seed=4).repeat(5, axis=0)
     assert lpips.pairs(x, x, CPU).tolist() == [0] * 5
-    assert lpips.among(x, CPU, batch=2) == pytest.approx(0, abs=1e-10)
+    assert lpips.diversity(x, CPU, batch=2) == pytest.approx(0, abs=1e-10)
 
 
 @pytest.mark.usefixtures("real")
@@ -130,10 +130,10 @@ def test_what_is_no_picture_is_refused():
     lpips, x = Lpips(Backbone.SQUEEZE), pictures(3, 50, 50, seed=5)
     for bad in (x.astype(np.float32), np.full((2, 3, 50, 50), np.nan)):
         with pytest.raises(ValueError, match=r"in \[-1, 1\]"):
-            lpips.among(bad, CPU)
+            lpips.diversity(bad, CPU)
     with pytest.raises(ValueError, match=r"\[N, 3, H, W\]"):
-        lpips.among(x[:, :1], CPU)
+        lpips.diversity(x[:, :1], CPU)
     with pytest.raises(ValueError, match="of one shape"):
         lpips.pairs(x, x[:1], CPU)
     with pytest.raises(ValueError, match="needs two pictures"):
-        lpips.among(x[:1], CPU)
+        lpips.diversity(x[:1], CPU)

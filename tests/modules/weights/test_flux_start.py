@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from datamodules.encoders.hub import WeightsError
+from datamodules.encoders.hub import HubWeightsError
 from experiments.recipes import clips as video_recipes
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.stages.experts import Start
@@ -94,14 +94,16 @@ def test_weights_that_cannot_serve_are_one_line(store, file, tmp_path, monkeypat
     """kills: training from scratch under another's name, other weights under one key, a network of
     pictures begun with it, a search of the network."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(WeightsError, match=r"no .*FLUX.1-dev at .*: hf download black-forest-labs"):
+    with pytest.raises(
+        HubWeightsError, match=r"no .*FLUX.1-dev at .*: hf download black-forest-labs"
+    ):
         PretrainedFlux().locate()
-    with pytest.raises(WeightsError, match=r"has SHA-256 .*, not 000"):
+    with pytest.raises(HubWeightsError, match=r"has SHA-256 .*, not 000"):
         make(store, PretrainedFlux("a", str(file), "0" * 64))
     source = PretrainedFlux("b", str(file))
     make(store, source)
     file.write_bytes(file.read_bytes() + b"x")
-    with pytest.raises(WeightsError, match="has SHA-256"):
+    with pytest.raises(HubWeightsError, match="has SHA-256"):
         begun(source).begun(store)
     save_file({"a": torch.zeros(1)}, file)
     other = PretrainedFlux("c", str(file))
