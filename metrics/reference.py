@@ -17,7 +17,7 @@ class StatisticsError(ValueError):
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceSet:
     """What moments describe: features of the first n pictures of a split.
 
     data: the source's name, such as coco2014.  resize: how the pictures were prepared, such as

@@ -17,9 +17,6 @@ KNOWN = {  # still to be mended; to be empty
     "experiments.tables.results imports experiments.cli.dials",
     "experiments.tables.results imports experiments.recipes.experts",
     "experiments.tables.results imports experiments.recipes.images",
-    "2 classes are named Head",
-    "2 classes are named Reference",
-    "2 classes are named WeightsError",
 }
 
 CLEAN = {

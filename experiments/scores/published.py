@@ -25,7 +25,7 @@ from metrics.networks.clip import OpenClip
 from metrics.networks.features import FDDinov2Features, Features, InceptionFeatures
 from metrics.networks.perceptual import Lpips
 from metrics.pixels import to_uint8
-from metrics.reference import Reference, load_moments, save_moments
+from metrics.reference import ReferenceSet, load_moments, save_moments
 
 Encoded = NDArray[np.float32]
 SUBSETS, SUBSET = 100, 1000
@@ -85,8 +85,10 @@ class PublishedMetrics(Judging):
                 if left <= 0:
                     return
 
-    def _reference(self, network: Features, n: int) -> Reference:
-        return Reference(self.source.name, Split.HELDOUT.value, n, self.source.preparation, network)
+    def _reference(self, network: Features, n: int) -> ReferenceSet:
+        return ReferenceSet(
+            self.source.name, Split.HELDOUT.value, n, self.source.preparation, network
+        )
 
     def _moments(self, network: Features, store: Store) -> tuple[Encoded, Moments]:
         rows = np.load(store.file(self, f"{network.name}.npy"))

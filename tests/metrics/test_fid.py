@@ -27,7 +27,7 @@ from metrics.frechet import (
 from metrics.manifold import precision, recall
 from metrics.networks.features import FDDinov2Features, InceptionFeatures
 from metrics.pixels import Resize
-from metrics.reference import Reference, StatisticsError, load_moments, save_moments
+from metrics.reference import ReferenceSet, StatisticsError, load_moments, save_moments
 from tests.helpers.networks import lay_inception, pictures
 
 CPU = torch.device("cpu")
@@ -177,7 +177,7 @@ def test_kernel_distance_is_the_others():
 
 def reference(**changes):
     fields = {"data": "coco2014", "split": "val", "n": 36, "resize": "crop256-lanczos"}
-    return Reference(**{**fields, "features": InceptionFeatures(64), **changes})
+    return ReferenceSet(**{**fields, "features": InceptionFeatures(64), **changes})
 
 
 def test_the_name_of_a_reference_says_all_of_it():
