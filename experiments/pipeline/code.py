@@ -25,7 +25,7 @@ IDLE = ("annotation", "returns", "type_comment", "type_params", "kind", "ctx", "
 
 
 @dataclass(frozen=True)
-class Reference:
+class NameRead:
     """A dotted name.  default: of a parameter, which whoever has a config overrides."""
 
     names: tuple[str, ...]
@@ -124,13 +124,13 @@ def _is_idle(node: Any) -> bool:
     return bare or isinstance(node, ast.Import | ast.ImportFrom | ast.Pass)
 
 
-def _references(node: Any, default: bool = False) -> Iterator[Reference]:
+def _references(node: Any, default: bool = False) -> Iterator[NameRead]:
     """The names that code reads. What is merely asked about, as by isinstance, does not run."""
     if isinstance(node, list):
         for item in node:
             yield from _references(item, default)
     elif isinstance(node, ast.Name | ast.Attribute) and (names := _dotted(node)):
-        yield Reference(names, default)
+        yield NameRead(names, default)
     elif isinstance(node, ast.Call) and _dotted(node.func) in (("isinstance",), ("issubclass",)):
         yield from _references(node.args[0], default)
     elif isinstance(node, ast.AST):
