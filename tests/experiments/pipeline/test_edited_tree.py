@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,8 @@ def tree(tmp_path_factory):
     for room in ("experiments", "modules", "datamodules", "metrics", "tests/helpers"):
         unread = shutil.ignore_patterns("__pycache__", "statements", "mathematics")
         shutil.copytree(ROOT / room, root / room, ignore=unread)
-    (root / "tests/__init__.py").touch()
+    (root / "tests/experiments/pipeline").mkdir(parents=True)
+    shutil.copy(Path(__file__).with_name("edited_tree.py"), root / "tests/experiments/pipeline")
     (root / ".gitignore").write_text("__pycache__\nstore\nresults\nedits.json\n")
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
         git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
@@ -28,7 +30,7 @@ def tree(tmp_path_factory):
 
     def run(*arguments):
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
-        command = [sys.executable, "-m", "tests.helpers.edited_tree", *arguments]
+        command = [sys.executable, "-m", "tests.experiments.pipeline.edited_tree", *arguments]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stderr
         return done
