@@ -14,7 +14,7 @@ from experiments.pipeline import key
 from experiments.pipeline.build import behind
 from experiments.pipeline.launch import local
 from experiments.recipes.images import SCALES
-from experiments.scores.score import Judge
+from experiments.scores.classifier import Judge
 from modules.objectives import Velocity
 from modules.selection import Top
 from tests.helpers.packages import forget

@@ -21,6 +21,7 @@ def tree(tmp_path_factory):
     for room in ("experiments", "modules", "datamodules", "metrics", "tests/helpers"):
         unread = shutil.ignore_patterns("__pycache__", "statements", "mathematics")
         shutil.copytree(ROOT / room, root / room, ignore=unread)
+    (root / "tests/__init__.py").touch()
     (root / "tests/experiments/pipeline").mkdir(parents=True)
     shutil.copy(Path(__file__).with_name("edited_tree.py"), root / "tests/experiments/pipeline")
     (root / ".gitignore").write_text("__pycache__\nstore\nresults\nedits.json\n")
