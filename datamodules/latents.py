@@ -192,7 +192,7 @@ class Latents(L.LightningDataModule):
         self.window, self.accumulate, self.heldout = window, accumulate, heldout
 
     def train_dataloader(self) -> DataLoader[Arrays]:
-        """Batches from the trainer's global step on. ShardError if a shard cannot be read."""
+        """Batches, x0 [B, ...] and the rest, from the trainer's step on. Raises ShardError."""
         step = self.trainer.global_step if self.trainer is not None else 0
         shards = [shard for folder in self.folders for shard in read_index(folder)]
         stream = BatchStream(
@@ -219,4 +219,5 @@ class Latents(L.LightningDataModule):
         return {key: x.float() if x.is_floating_point() else x for key, x in batch.items()}
 
     def val_dataloader(self) -> DataLoader[Arrays] | list[Arrays]:
+        """The validation batches, or [] without any."""
         return [] if self.heldout is None else DataLoader(self.heldout, batch_size=None)

@@ -124,10 +124,11 @@ class DrawnClipData(L.LightningDataModule):
         }
 
     def train_dataloader(self) -> DataLoader[Arrays]:
-        """Batches from the trainer's global step on."""
+        """Batches, x0 [B, C, T, H, W] and the rest, from the trainer's global step on."""
         step = self.trainer.global_step if self.trainer is not None else 0
         stream = DrawnBatches(self, step * self.accumulate, self.steps * self.accumulate)
         return DataLoader(stream, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Arrays] | list[Arrays]:
+        """The validation batches, or [] without any."""
         return [] if self.heldout is None else DataLoader(self.heldout, batch_size=None)

@@ -91,17 +91,17 @@ def _read(folder: Path, *kinds: type) -> tuple[Any, DiT, dict[str, Any]]:
 
 
 def cards(places: Sequence[Path]) -> dict[Path, ExpertCard | RouterCard]:
-    """The networks that lie in folders, or one level below them, and what their cards say.
+    """The cards of the networks in these folders, or one level below, by folder.
 
-    CheckpointError for a card that cannot be read, or a place without one.
+    Raises CheckpointError for a card that cannot be read, or a folder without any.
     """
-    found: dict[Path, ExpertCard | RouterCard] = {}
+    by_folder: dict[Path, ExpertCard | RouterCard] = {}
     for place in places:
         own = [place] if (place / CARD).exists() else [p.parent for p in place.glob(f"*/{CARD}")]
         if not own:
             raise CheckpointError(f"no network is published in {place}: no {CARD} there or below")
-        found |= {folder: _read(folder, ExpertCard, RouterCard)[0] for folder in sorted(own)}
-    return found
+        by_folder |= {folder: _read(folder, ExpertCard, RouterCard)[0] for folder in sorted(own)}
+    return by_folder
 
 
 def _fill(network: nn.Module, folder: Path, form: dict[str, Any]) -> None:
@@ -142,23 +142,23 @@ def _shared(origin: Origin) -> Origin:
     return replace(origin, data="any", licence="any")
 
 
-def _in_order(found: Sequence[PublishedExpert], router: RouterCard) -> list[PublishedExpert]:
+def _in_order(published: Sequence[PublishedExpert], router: RouterCard) -> list[PublishedExpert]:
     """The experts by cluster. CheckpointError unless each of the router's has exactly one."""
-    for each in found:
+    for each in published:
         if _shared(each.card.origin) != _shared(router.origin):
             raise CheckpointError(
                 f"{each.card.origin} does not go with a router of {router.origin}"
             )
-    shapes = {(s.image, s.channels, s.text) for s in (each.network.shape for each in found)}
+    shapes = {(s.image, s.channels, s.text) for s in (each.network.shape for each in published)}
     if len(shapes) > 1:
         raise CheckpointError(f"the experts read different latents or captions: {shapes}")
-    clusters = [each.card.clusters for each in found]
+    clusters = [each.card.clusters for each in published]
     if sorted(clusters) != [(k,) for k in range(router.origin.experts)]:
         raise CheckpointError(
             f"the router knows {router.origin.experts} clusters, each of one expert; "
             f"there are experts of {sorted(clusters)}"
         )
-    return sorted(found, key=lambda each: each.card.clusters)
+    return sorted(published, key=lambda each: each.card.clusters)
 
 
 def load_ensemble(
@@ -167,26 +167,26 @@ def load_ensemble(
     guard: Guard = OFF,
     device: torch.device | str = "cpu",
 ) -> tuple[Ensemble, Origin]:
-    """Experts from anywhere, in any order, on the path that their router was trained on; where they
-    come from, but for each one's own data and licence.
+    """An ensemble of published experts on their router's path, and their common origin.
 
-    places: networks' folders, or folders of such; one expert without a router is asked alone.
-    CheckpointError if one cannot be read, or if they are not a router and one expert for each
-    cluster of its partition, on the same encoders.
+    places: folders of networks, or folders of such folders, in any order. One expert without a
+    router is sampled alone.
+    Raises CheckpointError if a network cannot be read, or unless there is one router and one expert
+    for each of its clusters, all with the same encoders.
     """
-    there = cards(places)
-    routers = [folder for folder, card in there.items() if isinstance(card, RouterCard)]
-    found = [load_expert(folder) for folder in there if folder not in routers]
-    if len(found) == 1 and not routers:
-        alone = found[0].expert()
-        found[0].network.to(device)
-        return Ensemble([alone], Uniform(1), Only(0), guard=guard), found[0].card.origin
+    by_folder = cards(places)
+    routers = [folder for folder, card in by_folder.items() if isinstance(card, RouterCard)]
+    published = [load_expert(folder) for folder in by_folder if folder not in routers]
+    if len(published) == 1 and not routers:
+        alone = published[0].expert()
+        published[0].network.to(device)
+        return Ensemble([alone], Uniform(1), Only(0), guard=guard), published[0].card.origin
     if len(routers) != 1:
-        said = ", ".join(map(str, routers)) or "none"
-        raise CheckpointError(f"{len(found)} experts need one router; there is: {said}")
+        names = ", ".join(map(str, routers)) or "none"
+        raise CheckpointError(f"{len(published)} experts need one router; there is: {names}")
     card, p = load_router(routers[0])
-    found = _in_order(found, card)
-    for each in found:
+    published = _in_order(published, card)
+    for each in published:
         each.network.to(device)
-    experts = [each.expert() for each in found]
+    experts = [each.expert() for each in published]
     return Ensemble(experts, p.to(device), selection, card.schedule, guard=guard), card.origin
