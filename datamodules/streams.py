@@ -5,7 +5,7 @@ A batch depends on (seed, number) only, so a resumed run continues exactly where
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import lightning as L
 import numpy as np
@@ -33,6 +33,7 @@ class DrawnClips(NamedTuple):
     scene: Tensor
 
 
+@runtime_checkable
 class DrawingSource(VideoSource, Protocol):
     """A source that draws any number of new clips of given clusters."""
 

@@ -25,8 +25,8 @@ from experiments.pipeline import build
 from experiments.pipeline.files import StoreError, read_json
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import experts
+from experiments.recipes.images import ImageScale
 from experiments.stages import publishable
 from experiments.stages.corpus import Shards
 from experiments.stages.experts import TrainExpert, TrainRouter
@@ -45,7 +45,7 @@ OBJECTIVES = {"fm": FlowMatchingExpert, "ddpm": DDPMExpert, "x0": X0Expert, "v":
 class PublishOptions:
     """The command line, read. router: of ROUTERS, or none."""
 
-    scale: Scale
+    scale: ImageScale
     clusters: tuple[int, ...]
     objective: str
     router: str | None
@@ -62,10 +62,10 @@ class PublishOptions:
         """The folders and what shall lie in them."""
         module = OBJECTIVES[self.objective]
         found: dict[str, Stage] = {
-            f"expert_{k}": recipes.expert(self.scale, module, k, self.seed) for k in self.clusters
+            f"expert_{k}": experts.expert(self.scale, module, k, self.seed) for k in self.clusters
         }
         if self.router is not None:
-            router = recipes.calibrated if self.calibrated else recipes.router
+            router = experts.calibrated if self.calibrated else experts.router
             found["router"] = router(self.scale, ROUTERS[self.router], self.seed)
         return found
 
@@ -97,8 +97,8 @@ def parse(arguments: Sequence[str]) -> PublishOptions:
     options = PublishOptions(**{**found, "clusters": tuple(dict.fromkeys(found["clusters"]))})
     if not (options.clusters or options.router):
         raise UsageError("nothing to publish: name --clusters, a --router, or both")
-    if not {*options.clusters} <= {*range(options.scale.clusters)}:
-        raise UsageError(f"--clusters must lie between 0 and {options.scale.clusters - 1}")
+    if not {*options.clusters} <= {*range(options.scale.data.clusters)}:
+        raise UsageError(f"--clusters must lie between 0 and {options.scale.data.clusters - 1}")
     if options.seed < 0 or options.workers < 1 or not options.licence.strip():
         raise UsageError("--seed must not be negative, --workers at least 1, --licence not empty")
     return options

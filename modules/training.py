@@ -60,9 +60,20 @@ class Precision(Enum):
 class Optim:
     """AdamW with linear warm-up, then constant, or a cosine down to `final_lr` where one is given.
 
-    steps: optimiser steps, each of `accumulate` batches of `batch` samples, whatever the number of
-    devices.  clip: maximum gradient norm.  ema: decay of the averaged weights, None for the last
-    ones; the average starts as a copy of the weights after the step of index `ema_start`.
+    Args:
+        steps: optimiser steps.
+        batch: samples in a batch, whatever the number of devices.
+        lr: learning rate.
+        warmup: steps of linear warm-up.
+        final_lr: learning rate that a cosine falls to; None keeps it constant.
+        weight_decay: AdamW's.
+        clip: maximum gradient norm.
+        ema: decay of the averaged weights; None for the last ones.
+        ema_start: index of the step after which the average starts as a copy of the weights.
+        accumulate: batches in an optimiser step.
+        precision: of networks, trained or asked; weights and their average are float32.
+
+    Raises ValueError for fewer than one step or sample, or an average that never starts.
     """
 
     steps: int
@@ -78,8 +89,9 @@ class Optim:
     precision: Precision = Precision.SINGLE
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1:
-            raise ValueError(f"{self.steps} steps of batch {self.batch}: both must be positive")
+        for name in ("steps", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.ema is not None and self.ema_start >= self.steps:
             raise ValueError(f"the average starts at step {self.ema_start} of {self.steps}")
 

@@ -12,7 +12,7 @@ import numpy as np
 from datamodules.clusters import Faiss, FineMethod, Lloyd, MiniBatch
 from experiments.cli.main import main
 from experiments.measures.clustering import Clustered, Planted
-from experiments.recipes.images import Scale
+from experiments.recipes.images import ImageScale
 from experiments.tables.results import Column, Results, Row, Table
 
 WIDTH, PARTS = 64, 16
@@ -29,13 +29,13 @@ def methods(fine: int, whole: bool) -> dict[str, FineMethod]:
     return {**found, "faiss": Faiss()} if find_spec("faiss") else found
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
-    fine, found = 4 * scale.fine, []
-    planted = Planted(PARTS, 256 * fine, WIDTH, 4 * fine, scale.clusters, 1.0, 1.0, seed)
+def rows(scale: ImageScale, seed: int) -> list[Row]:
+    fine, found = 4 * scale.data.fine, []
+    planted = Planted(PARTS, 256 * fine, WIDTH, 4 * fine, scale.data.clusters, 1.0, 1.0, seed)
     for parts in (PARTS // 8, PARTS // 4, PARTS // 2, PARTS):
-        full = Clustered(planted, parts, fine, scale.clusters, Lloyd(1, 100), seed)
+        full = Clustered(planted, parts, fine, scale.data.clusters, Lloyd(1, 100), seed)
         others = {
-            name: Clustered(planted, parts, fine, scale.clusters, method, seed, full)
+            name: Clustered(planted, parts, fine, scale.data.clusters, method, seed, full)
             for name, method in methods(fine, parts == PARTS).items()
         }
         for name, measured in {FULL: full, **others}.items():

@@ -1,4 +1,4 @@
-"""A scale's dials as options at any depth: --scale.steps 3000, --scale.source.root /data.
+"""A scale's dials as options at any depth: --scale.train.steps 3000, --scale.data.source.name x.
 
 A parser reads options from types, but a dial may hold any source or encoder: here a scale becomes a
 type of its own, whose fields have the types of what they hold, and comes back from it.
@@ -6,54 +6,80 @@ type of its own, whose fields have the types of what they hold, and comes back f
 
 import dataclasses
 import importlib
+from collections.abc import Iterator
 from typing import Any, cast, get_type_hints
 
 from datamodules.sources.source import Source
-from experiments.recipes.images import Scale
+from experiments.recipes.scale import ScaleT
 from modules.codec import encode
 
 
 def form(scale: Any, source: type[Source] | None = None) -> type:
     """The type to read options as: `scale` where none is given, with another class of source."""
-    return _kind(scale, {} if source is None else {"source": source})
+    return _kind(scale, {} if source is None else {"data.source": source})
 
 
-def filled(found: Any, scale: Any) -> Any:
-    """The scale that was read: of `scale` what has no options. ValueError for unfit values.
-
-    Another class of source is Table 1's too.
-    """
-    read = _back(found, scale)
-    if not isinstance(read, Scale):
-        return _later(read, scale)
-    matched = read.matched
-    if matched is None or isinstance(read.source, type(scale.source)):
-        return read
-    return dataclasses.replace(read, matched=dataclasses.replace(matched, source=read.source))
-
-
-def _later(read: Any, scale: Any) -> Any:
-    """A scale of video whose later stages have the source that was read, of their own sizes."""
-    if read.source == scale.source:
-        return read
-    sides = [
-        read.source.image if ahead.source.image == scale.source.image else ahead.source.image
-        for ahead in read.later
-    ]
-    later = [
-        dataclasses.replace(ahead, source=dataclasses.replace(read.source, image=side))
-        for ahead, side in zip(read.later, sides, strict=True)
-    ]
-    return dataclasses.replace(read, later=tuple(later))
+def filled(found: Any, scale: ScaleT) -> ScaleT:
+    """The scale that was read: of `scale` what has no options. ValueError for unfit values."""
+    read: ScaleT = _back(found, scale)
+    study = read.study.with_source(scale.data.source, read.data.source)
+    return dataclasses.replace(read, study=study)
 
 
 def changed(plain: Any, scale: Any) -> dict[str, object]:
     """The dials of `scale` that differ from those of a named one, wherever the data lie."""
-    return {
-        dial: value
-        for dial, value in vars(scale).items()
-        if encode(value) != encode(getattr(plain, dial))
-    }
+    return dict(_changed(plain, scale))
+
+
+def _changed(plain: Any, scale: Any, group: str = "") -> Iterator[tuple[str, object]]:
+    for field in dataclasses.fields(scale):
+        name, old, new = f"{group}{field.name}", getattr(plain, field.name), None
+        new = getattr(scale, field.name)
+        if not field.metadata.get("key", True) or encode(old) == encode(new):
+            continue
+        if dataclasses.is_dataclass(new) and type(old) is type(new):
+            yield from _changed(old, new, f"{name}.")
+        else:
+            yield name, new
+
+
+RENAMED = {
+    **{name: f"data.{name}" for name in (
+        "source", "latents", "features", "text", "clustering", "clusters", "fine", "per_shard",
+    )},
+    **{name: f"expert.{name}" for name in (
+        "size", "patch", "text_std", "text_dropout", "pretrained", "times",
+    )},
+    **{name: f"train.{name}" for name in (
+        "steps", "batch", "accumulate", "lr", "warmup", "final_lr", "ema", "ema_start", "precision",
+    )},
+    **{f"router_{name}": f"router.train.{name}" for name in (
+        "steps", "batch", "accumulate", "lr", "final_lr",
+    )},
+    **{f"router.{name}": f"router.size.{name}" for name in ("width", "depth", "heads")},
+    **{"look": "router.frame_feature", "look_share": "router.given_share"},
+    **{"judge_steps": "judge.steps", "judge_lpips": "judge.lpips", "flow": "judge.flow"},
+    **{f"judge.{name}": f"judge.networks.{name}" for name in (
+        "inception", "dinov2", "clip", "i3d", "aesthetic",
+    )},
+    **{"reference": "judge.reference", "samples": "draw.samples", "sample_batch": "draw.batch"},
+    **{"solver_steps": "draw.steps", "guidance": "draw.guidance"},
+    **{name: f"study.{name}" for name in (
+        "matched", "init_steps", "pair", "pair_batch", "conversion_samples", "threshold_samples",
+        "conversion_steps", "conversion_guidance", "aligned_steps", "aligned_guidance",
+        "diversity_prompts", "diversity_each", "later", "prompts", "probe",
+    )},
+}  # fmt: skip
+"""What a dial was called before dials stood in groups, and what it is called now."""
+
+
+def renamed(option: str) -> str | None:
+    """The present name of an option such as --scale.steps=3; None where it is not an old one."""
+    name, _, _ = option.removeprefix("--scale.").partition("=")
+    for old in (name, ".".join(name.split(".")[:2]), name.split(".")[0]):
+        if option.startswith("--scale.") and old in RENAMED:
+            return f"--scale.{RENAMED[old]}{name.removeprefix(old)}"
+    return None
 
 
 def source_class(path: str) -> type[Source]:
@@ -73,20 +99,23 @@ def source_class(path: str) -> type[Source]:
     return cast(type[Source], found)
 
 
-def _kind(value: Any, others: dict[str, type]) -> type:
+def _kind(value: Any, others: dict[str, type], path: str = "") -> type:
     """A dataclass with the value's fields, each of the type of what it holds, and that as default;
-    but for `others`, which have a type and no default."""
+    but for `others`, by their dotted names, which have a type and no default."""
     hints, fields = get_type_hints(type(value)), list[tuple[str, Any, Any]]()
     for field in dataclasses.fields(value):
-        held, hint = getattr(value, field.name), hints[field.name]
-        if field.name in others:
-            fields.append((field.name, others[field.name], dataclasses.field()))
+        held, hint, name = getattr(value, field.name), hints[field.name], f"{path}{field.name}"
+        if name in others:
+            fields.append((field.name, others[name], dataclasses.field()))
             continue
         if dataclasses.is_dataclass(held):
-            if not dataclasses.fields(held):
-                continue  # a value without options
-            held = _kind(held, {})()
-            hint = type(held)
+            hint = _kind(held, others, f"{name}.")
+            if not dataclasses.fields(hint):
+                continue  # a value without options, at any depth
+            if any(other.startswith(f"{name}.") for other in others):
+                fields.append((field.name, hint, dataclasses.field()))
+                continue
+            held = hint()
         fields.append((field.name, hint, dataclasses.field(default=held)))
     name, doc = type(value).__name__, {"__doc__": type(value).__doc__}
     return dataclasses.make_dataclass(name, fields, namespace=doc, frozen=True, kw_only=True)

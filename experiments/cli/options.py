@@ -98,6 +98,9 @@ def take_scale(
 
     Both come first: the scale fixes every dial's default, the source which dials there are.
     """
+    for option in arguments:
+        if (now := dials.renamed(option)) is not None:
+            raise UsageError(f"{option.partition('=')[0]} is called {now} now")
     name, rest = _take("--scale", arguments)
     if name is None:
         name = "small"

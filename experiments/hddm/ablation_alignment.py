@@ -12,11 +12,12 @@ import matplotlib.pyplot as plt
 from datamodules.sources.source import Split
 from experiments.cli.main import main
 from experiments.drawing.style import COLOURS, INK, png, tidy
+from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS, STRATEGIES
 from experiments.measures.alignment import HELDOUT, SAMPLING, Aligned
 from experiments.measures.routing import MEAN
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import experts, scores
+from experiments.recipes.images import ImageScale
 from experiments.scores.score import Score
 from experiments.stages.samples import Sample
 from experiments.tables.columns import Column
@@ -38,16 +39,16 @@ COLUMNS = [
 ]
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
-    scale = recipes.matched(scale)
-    experts = recipes.mixed(scale, FlowMatchingExpert, {}, seed)
-    monolith = recipes.monolith(scale, FlowMatchingExpert, seed)
-    scores = {("Monolithic", ""): recipes.alone(scale, monolith, seed)}
+def rows(scale: ImageScale, seed: int) -> list[Row]:
+    scale = settings.matched(scale)
+    trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
+    monolith = experts.monolith(scale, FlowMatchingExpert, seed)
+    by_name = {("Monolithic", ""): scores.alone(scale, monolith, seed)}
     for form, reads_text in ROUTERS.items():
-        router = recipes.router(scale, reads_text, seed)
+        router = experts.router(scale, reads_text, seed)
         for name, selection in STRATEGIES.items():
-            scores[name, form] = recipes.score(scale, experts, router, selection, seed)
-    heldout = recipes.encoded(scale, Split.HELDOUT)
+            by_name[name, form] = scores.score(scale, trained, router, selection, seed)
+    heldout = experts.encoded(scale, Split.HELDOUT)
     return [
         Row(
             {"Strategy": strategy, "Router": form, "States": place},
@@ -55,7 +56,7 @@ def rows(scale: Scale, seed: int) -> list[Row]:
             at=f"{place} {MEAN}",
         )
         for place in PLACES
-        for (strategy, form), score in scores.items()
+        for (strategy, form), score in by_name.items()
     ]
 
 

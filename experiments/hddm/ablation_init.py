@@ -15,11 +15,14 @@ from matplotlib.axes import Axes
 from datamodules.sources.source import Split
 from experiments.cli.main import main
 from experiments.drawing.style import COLOURS, INK, png, tidy
+from experiments.hddm import settings
 from experiments.measures.losses import Convergence
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import experts
+from experiments.recipes.images import ImageScale
+from experiments.recipes.scale import turned
 from experiments.stages.experts import Start, TrainExpert
 from experiments.stages.run import Validation
+from experiments.stages.starts import PretrainedDiT
 from experiments.tables.columns import Column
 from experiments.tables.comparisons import index, verdict
 from experiments.tables.results import Results, Row, Table
@@ -58,7 +61,7 @@ TARGETS = {0: tuple(STARTS), 3: (SCRATCH, EQ20)}
 """The clusters tried, which the checkpoint has not seen, and how an expert of each begins."""
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
+def rows(scale: ImageScale, seed: int) -> list[Row]:
     return [
         _row(scale, seed, target, name, STARTS[name])
         for target, names in TARGETS.items()
@@ -66,7 +69,7 @@ def rows(scale: Scale, seed: int) -> list[Row]:
     ]
 
 
-def _row(scale: Scale, seed: int, target: int, name: str, begin: Begin) -> Row:
+def _row(scale: ImageScale, seed: int, target: int, name: str, begin: Begin) -> Row:
     scratch = _run(scale, seed, target, STARTS[SCRATCH])
     run = _run(scale, seed, target, begin)
     paper = {PAPER_COLUMN: PAPER} if name == EQ20 else {}
@@ -74,24 +77,26 @@ def _row(scale: Scale, seed: int, target: int, name: str, begin: Begin) -> Row:
     return Row(names, Convergence(run, scratch, FRACTIONS), paper)
 
 
-def _run(scale: Scale, seed: int, target: int, begin: Begin) -> TrainExpert:
+def _run(scale: ImageScale, seed: int, target: int, begin: Begin) -> TrainExpert:
     """An FM expert of the target cluster, validated on held-out pictures of that cluster."""
-    unbegun = replace(scale, pretrained=None, steps=scale.init_steps)
-    plain = recipes.expert(unbegun, FlowMatchingExpert, target, seed)
-    every = max(1, scale.init_steps // VALIDATIONS)
+    steps = scale.study.init_steps
+    unbegun = turned(scale, {"expert.pretrained": None, "train.steps": steps})
+    plain = experts.expert(unbegun, FlowMatchingExpert, target, seed)
+    every = max(1, steps // VALIDATIONS)
     return replace(
         plain,
         network=_network(scale, plain, begin),
         start=None if begin.what is None else _start(scale, seed, begin.what),
-        validation=Validation(recipes.encoded(scale, Split.HELDOUT), every, DRAWS),
+        validation=Validation(experts.encoded(scale, Split.HELDOUT), every, DRAWS),
     )
 
 
-def _network(scale: Scale, plain: TrainExpert, begin: Begin) -> DiT:
+def _network(scale: ImageScale, plain: TrainExpert, begin: Begin) -> DiT:
     """The shape of a run: of ImageNet's DiT's size, where there is one, from scratch as well; what
     is begun with it also reads time as Eq. 21 says."""
-    shape, given = plain.network, scale.pretrained
+    shape, given = plain.network, scale.expert.pretrained
     assert isinstance(shape, DiT)
+    assert given is None or isinstance(given, PretrainedDiT)
     text = shape.text_std if begin.text_std is None else begin.text_std
     head = shape.head_std if begin.head_std is None else begin.head_std
     drawn = replace(shape, text_std=text, head_std=head)
@@ -101,12 +106,12 @@ def _network(scale: Scale, plain: TrainExpert, begin: Begin) -> DiT:
     return begun if begin.what is not None else replace(begun, time=shape.time)
 
 
-def _start(scale: Scale, seed: int, what: Transfer) -> Start:
+def _start(scale: ImageScale, seed: int, what: Transfer) -> Start:
     """ImageNet's DiT; or, in its place, a DDPM expert of the clusters that no target is."""
-    if scale.pretrained is not None:
-        return Start(scale.pretrained, replace(what, captions=False))
-    others = tuple(k for k in range(scale.clusters) if k not in TARGETS)
-    return Start(replace(recipes.paired(scale, DDPMExpert, seed), clusters=others), what)
+    if scale.expert.pretrained is not None:
+        return Start(scale.expert.pretrained, replace(what, captions=False))
+    others = tuple(k for k in range(scale.data.clusters) if k not in TARGETS)
+    return Start(replace(settings.paired(scale, DDPMExpert, seed), clusters=others), what)
 
 
 def tests(results: Results) -> list[str]:
@@ -145,7 +150,7 @@ def _curve(axes: Axes, results: Results, row: int, colour: str) -> None:
     """One row's losses, from a twentieth of the steps on: the fall before hides all else."""
     stages = [found[row].measured for found in results.rows]
     curves = [x.run.validated(results.store) for x in stages if isinstance(x, Convergence)]
-    late = curves[0]["step"] >= results.scale.init_steps / 20
+    late = curves[0]["step"] >= results.scale.study.init_steps / 20
     points = [estimate(list(at)) for at in zip(*(c["loss"][late] for c in curves), strict=True)]
     mean = np.array([point.mean for point in points])
     half = np.array([point.half_width or 0.0 for point in points])

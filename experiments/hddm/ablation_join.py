@@ -12,9 +12,10 @@ from dataclasses import replace
 from datamodules.sources.source import Split
 from experiments.cli.main import main
 from experiments.drawing.pictures import grid
+from experiments.hddm import settings
 from experiments.measures.routing import Routed, Served
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import experts, scores
+from experiments.recipes.images import ImageScale
 from experiments.stages.corpus import Shards
 from experiments.stages.joining import Added, Card, Removed, Rule, TrainHead
 from experiments.stages.routers import Routing
@@ -32,15 +33,15 @@ CASES = ALL, LEFT, CAME = "all eight", "one removed", "one added later"
 RULES = "heads", "denoising error", "card text", "card text, denoising error"
 
 
-def _heads(scale: Scale, clusters: tuple[int, ...], seed: int) -> tuple[TrainHead, ...]:
+def _heads(scale: ImageScale, clusters: tuple[int, ...], seed: int) -> tuple[TrainHead, ...]:
     """One head an expert; all K together see about as many pictures as the router does."""
-    router = recipes.router(scale, True, seed)
+    router = experts.router(scale, True, seed)
     optim = replace(
         router.optim,
         steps=max(1, router.optim.steps // 2),  # a batch has as many public pictures again
-        batch=max(1, router.optim.batch // scale.clusters),
+        batch=max(1, router.optim.batch // scale.data.clusters),
     )
-    public = recipes.encoded(scale, Split.JUDGE)
+    public = experts.encoded(scale, Split.JUDGE)
     return tuple(
         TrainHead(
             shards=Shards.of(router.shards),
@@ -56,24 +57,24 @@ def _heads(scale: Scale, clusters: tuple[int, ...], seed: int) -> tuple[TrainHea
     )
 
 
-def _rules(scale: Scale, clusters: tuple[int, ...], seed: int) -> dict[str, Rule]:
+def _rules(scale: ImageScale, clusters: tuple[int, ...], seed: int) -> dict[str, Rule]:
     """Each rule over the experts of the given clusters: who leaves takes along what it gave."""
-    experts = tuple(recipes.expert(scale, FlowMatchingExpert, k, seed) for k in clusters)
-    cards = tuple(Card(expert) for expert in experts)
+    trained = tuple(experts.expert(scale, FlowMatchingExpert, k, seed) for k in clusters)
+    cards = tuple(Card(expert) for expert in trained)
     rules = (
         Rule(cards, heads=_heads(scale, clusters, seed)),
-        Rule(cards, asked=experts, levels=LEVELS),
+        Rule(cards, asked=trained, levels=LEVELS),
         Rule(cards, captions=True),
-        Rule(cards, captions=True, asked=experts, levels=LEVELS),
+        Rule(cards, captions=True, asked=trained, levels=LEVELS),
     )
     return dict(zip(RULES, rules, strict=True))
 
 
-def _cases(scale: Scale, seed: int) -> dict[str, dict[str, Routing]]:
+def _cases(scale: ImageScale, seed: int) -> dict[str, dict[str, Routing]]:
     """Routers by case and name; the first of a case is the one trained for it."""
-    every, gone = tuple(range(scale.clusters)), (MOVED,)
+    every, gone = tuple(range(scale.data.clusters)), (MOVED,)
     others = tuple(k for k in every if k != MOVED)
-    trained, rules = recipes.router(scale, True, seed), _rules(scale, every, seed)
+    trained, rules = experts.router(scale, True, seed), _rules(scale, every, seed)
     of_others = replace(trained, clusters=others)
     left: dict[str, Routing] = {
         TRAINED: Removed(of_others, gone),
@@ -84,13 +85,13 @@ def _cases(scale: Scale, seed: int) -> dict[str, dict[str, Routing]]:
     return {ALL: {TRAINED: trained, **rules}, LEFT: left, CAME: {TRAINED: trained, **came}}
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
-    scale = recipes.matched(scale)
-    experts = recipes.mixed(scale, FlowMatchingExpert, {}, seed)
-    heldout, found = recipes.encoded(scale, Split.HELDOUT), []
+def rows(scale: ImageScale, seed: int) -> list[Row]:
+    scale = settings.matched(scale)
+    trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
+    heldout, found = experts.encoded(scale, Split.HELDOUT), []
     for case, routers in _cases(scale, seed).items():
         for name, router in routers.items():
-            score = recipes.score(scale, experts, router, SELECTION, seed)
+            score = scores.score(scale, trained, router, SELECTION, seed)
             removed = (MOVED,) if case == LEFT else ()
             served = Served(score, Routed(router, heldout, seed, draws=1, removed=removed), MOVED)
             found.append(Row({"Experts": case, "Router": name}, served))

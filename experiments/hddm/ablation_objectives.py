@@ -10,10 +10,11 @@ import itertools
 import sys
 
 from experiments.cli.main import main
-from experiments.hddm import readings as conversions
+from experiments.hddm import readings, settings
 from experiments.hddm.variants import DDPM_CLUSTERS
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import experts, scores
+from experiments.recipes.images import ImageScale
+from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
 from experiments.tables.comparisons import compared
@@ -31,46 +32,46 @@ KINDS: dict[str, type[DenoisingExpert]] = {
 LINEAR_FM, COSINE_FM = "FM, linear", "FM, cosine"
 
 
-def pool(scale: Scale, seed: int) -> dict[str, TrainExpert]:
+def pool(scale: ImageScale, seed: int) -> dict[str, TrainExpert]:
     """An expert of each objective, FM on both schedules, all trained on one cluster."""
     found = {
-        LINEAR_FM: recipes.paired(scale, FlowMatchingExpert, seed, Linear()),
-        COSINE_FM: recipes.paired(scale, FlowMatchingExpert, seed, Cosine()),
+        LINEAR_FM: settings.paired(scale, FlowMatchingExpert, seed, Linear()),
+        COSINE_FM: settings.paired(scale, FlowMatchingExpert, seed, Cosine()),
     }
     others = {f"{name}, cosine": module for name, module in KINDS.items() if name != "FM"}
-    return found | {name: recipes.paired(scale, m, seed) for name, m in others.items()}
+    return found | {name: settings.paired(scale, m, seed) for name, m in others.items()}
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
-    scale = recipes.conversions(scale)
-    setting = conversions.corrected(recipes.conversion(scale))
-    experts = pool(scale, seed)
+def rows(scale: ImageScale, seed: int) -> list[Row]:
+    scale = settings.conversions(scale)
+    setting = readings.corrected(settings.conversion(scale))
+    trained = pool(scale, seed)
     found = [
-        _row("alone", name, "", recipes.alone(scale, stage, seed, setting))
-        for name, stage in experts.items()
+        _row("alone", name, "", scores.alone(scale, stage, seed, setting))
+        for name, stage in trained.items()
     ]
-    for a, b in itertools.combinations(experts, 2):
-        pair = [experts[a], experts[b]]
-        score = recipes.score(scale, pair, None, Full(), seed, setting)
+    for a, b in itertools.combinations(trained, 2):
+        pair = [trained[a], trained[b]]
+        score = scores.score(scale, pair, None, Full(), seed, setting)
         found.append(_row("average", a, b, score))
-    for a, b in itertools.permutations(experts, 2):
+    for a, b in itertools.permutations(trained, 2):
         if LINEAR_FM in (a, b):
             switch = Switch(0.5, early=Only(0), late=Only(1))
-            score = recipes.score(scale, [experts[a], experts[b]], None, switch, seed, setting)
+            score = scores.score(scale, [trained[a], trained[b]], None, switch, seed, setting)
             found.append(_row("high noise, then low", a, b, score))
     for name, module in KINDS.items():
         mix = dict.fromkeys(DDPM_CLUSTERS, module)
-        eight = recipes.mixed(scale, FlowMatchingExpert, mix, seed)
+        eight = experts.mixed(scale, FlowMatchingExpert, mix, seed)
         router, at = (
-            recipes.router(scale, True, seed),
-            conversions.corrected(recipes.aligned(scale)),
+            experts.router(scale, True, seed),
+            readings.corrected(settings.aligned(scale)),
         )
-        score = recipes.score(scale, eight, router, Top(2), seed, at)
+        score = scores.score(scale, eight, router, Top(2), seed, at)
         found.append(_row("among eight", f"{len(DDPM_CLUSTERS)} {name}", "6 FM", score))
     return found
 
 
-def _row(how: str, first: str, second: str, score: recipes.Score) -> Row:
+def _row(how: str, first: str, second: str, score: Score) -> Row:
     return Row({"Sampling": how, "First": first, "Second": second}, score)
 
 
@@ -95,7 +96,7 @@ TABLE = Table(
     rows=rows,
     notes=[
         "On the linear path, converted at equal signal-to-noise ratio and asked at "
-        f"t <= {conversions.LAST:g}. The first of a pair has the times above 0.5 where they share "
+        f"t <= {readings.LAST:g}. The first of a pair has the times above 0.5 where they share "
         "the time out.",
         "Eight experts: clusters 0 and 3 of the named objective, under a text-aware router and "
         "Top-2, at the aligned setting of Table 4.",

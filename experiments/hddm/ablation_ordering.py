@@ -9,9 +9,9 @@ import sys
 
 from experiments.cli.main import main
 from experiments.drawing.pictures import sample_grid
-from experiments.hddm import readings as conversions
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.hddm import readings, settings
+from experiments.recipes import scores
+from experiments.recipes.images import ImageScale
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Row, Table
@@ -26,17 +26,17 @@ ORDERS = {
 }
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
-    scale = recipes.conversions(scale)
-    ddpm = recipes.paired(scale, DDPMExpert, seed)
+def rows(scale: ImageScale, seed: int) -> list[Row]:
+    scale = settings.conversions(scale)
+    ddpm = settings.paired(scale, DDPMExpert, seed)
     found = []
-    for name, setting in conversions.crossed(scale, "unified").items():
+    for name, setting in readings.crossed(scale, "unified").items():
         unified = setting.path == Cosine()
-        fm = recipes.paired(scale, FlowMatchingExpert, seed, Cosine() if unified else None)
+        fm = settings.paired(scale, FlowMatchingExpert, seed, Cosine() if unified else None)
         for order, (early, late) in ORDERS.items():
             for tau in SWITCHES:
                 selection = Switch(tau, early, late)
-                score = recipes.score(scale, [fm, ddpm], None, selection, seed, setting)
+                score = scores.score(scale, [fm, ddpm], None, selection, seed, setting)
                 names = {"Reading": name, "Order": order, "Switch at t": f"{tau:g}"}
                 found.append(Row(names, score))
     return found
@@ -45,7 +45,7 @@ def rows(scale: Scale, seed: int) -> list[Row]:
 def tests(results: Results) -> list[str]:
     """The two orders at each switching time, and each order over these times."""
     lines = []
-    for name in conversions.crossed(results.scale, "unified"):
+    for name in readings.crossed(results.scale, "unified"):
         for tau in SWITCHES:
             fm_first, ddpm_first = ((name, order, f"{tau:g}") for order in ORDERS)
             lines.append(compared(results, FID, ddpm_first, fm_first))

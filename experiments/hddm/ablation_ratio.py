@@ -9,10 +9,10 @@ import sys
 
 from experiments.cli.main import main
 from experiments.drawing.curves import curve
-from experiments.hddm import readings as conversions
+from experiments.hddm import readings, settings
 from experiments.hddm.variants import DDPM_CLUSTERS
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import experts, scores
+from experiments.recipes.images import ImageScale
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, NEAREST
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Row, Table
@@ -20,21 +20,21 @@ from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.selection import Top
 
 
-def order(scale: Scale) -> list[int]:
+def order(scale: ImageScale) -> list[int]:
     """Clusters in the order in which they turn to DDPM: the paper's, then by falling size."""
-    return [*DDPM_CLUSTERS, *(k for k in range(scale.clusters) if k not in DDPM_CLUSTERS)]
+    return [*DDPM_CLUSTERS, *(k for k in range(scale.data.clusters) if k not in DDPM_CLUSTERS)]
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
-    nested = [tuple(order(scale)[:m]) for m in range(scale.clusters + 1)]
-    single = [(k,) for k in range(scale.clusters) if (k,) not in nested]
+def rows(scale: ImageScale, seed: int) -> list[Row]:
+    nested = [tuple(order(scale)[:m]) for m in range(scale.data.clusters + 1)]
+    single = [(k,) for k in range(scale.data.clusters) if (k,) not in nested]
     return [_row(scale, clusters, seed) for clusters in (*nested, *single)]
 
 
-def _row(scale: Scale, ddpm: tuple[int, ...], seed: int) -> Row:
-    experts = recipes.mixed(scale, FlowMatchingExpert, dict.fromkeys(ddpm, DDPMExpert), seed)
-    setting = conversions.corrected(recipes.aligned(scale))
-    score = recipes.score(scale, experts, recipes.router(scale, True, seed), Top(2), seed, setting)
+def _row(scale: ImageScale, ddpm: tuple[int, ...], seed: int) -> Row:
+    trained = experts.mixed(scale, FlowMatchingExpert, dict.fromkeys(ddpm, DDPMExpert), seed)
+    setting = readings.corrected(settings.aligned(scale))
+    score = scores.score(scale, trained, experts.router(scale, True, seed), Top(2), seed, setting)
     where = ", ".join(map(str, sorted(ddpm)))
     nested = ddpm == tuple(order(scale)[: len(ddpm)])
     names = {"DDPM experts": f"{len(ddpm)}", "of clusters": where}
@@ -44,7 +44,7 @@ def _row(scale: Scale, ddpm: tuple[int, ...], seed: int) -> Row:
 def tests(results: Results) -> list[str]:
     """Every number of DDPM experts against none."""
     none = ("nested", "0", "")
-    counts = range(1, results.scale.clusters + 1)
+    counts = range(1, results.scale.data.clusters + 1)
     lines = [compared(results, FID, ("nested", f"{m}"), none) for m in counts]
     return lines + [compared(results, DIVERSITY, ("nested", f"{m}"), none) for m in counts]
 

@@ -12,10 +12,11 @@ import sys
 from datamodules.sources.source import Split
 from experiments.cli.main import main
 from experiments.drawing.curves import curve
+from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS, STRATEGIES
 from experiments.measures.routing import TIMES, Routed
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import experts, scores
+from experiments.recipes.images import ImageScale
 from experiments.tables.columns import ACCURACY, DIVERSITY, FID, KID, ROUTER, Column
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Row, Table
@@ -34,20 +35,20 @@ def _names(router: str, state: str, t: str = "", strategy: str = "") -> dict[str
     return {"Router": router, "Probabilities": state, "t": t, "Strategy": strategy}
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
-    scale = recipes.matched(scale)
-    experts = recipes.mixed(scale, FlowMatchingExpert, {}, seed)
-    heldout = recipes.encoded(scale, Split.HELDOUT)
+def rows(scale: ImageScale, seed: int) -> list[Row]:
+    scale = settings.matched(scale)
+    trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
+    heldout = experts.encoded(scale, Split.HELDOUT)
     over_t, sampled = [], []
     for form, state in itertools.product(ROUTERS, (RAW, CALIBRATED)):
-        made = recipes.router if state == RAW else recipes.calibrated
+        made = experts.router if state == RAW else experts.calibrated
         router = made(scale, ROUTERS[form], seed)
         routed = Routed(router, heldout, seed)
         over_t += [Row(_names(form, state, t=f"{t:g}"), routed, at=str(t)) for t in TIMES]
         for name, selection in STRATEGIES.items():
-            score = recipes.score(scale, experts, router, selection, seed)
+            score = scores.score(scale, trained, router, selection, seed)
             sampled.append(Row(_names(form, state, strategy=name), score))
-    known = recipes.score(scale, experts, recipes.oracle(scale), Full(), seed)
+    known = scores.score(scale, trained, experts.oracle(scale), Full(), seed)
     return [*over_t, *sampled, Row(_names("oracle", "", strategy="Full"), known)]
 
 

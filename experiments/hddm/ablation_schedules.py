@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from experiments.cli.main import main
 from experiments.drawing.pictures import sample_grid
-from experiments.hddm import readings as conversions
+from experiments.hddm import readings, settings
 from experiments.hddm.readings import CORRECTED, READINGS
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import scores
+from experiments.recipes.images import ImageScale
+from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
 from experiments.stages.samples import Setting
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
@@ -32,41 +33,41 @@ MIXTURES: dict[str, Selection] = {
 PATHS: dict[str, Schedule] = {"linear": Linear(), "cosine": Cosine()}
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
-    scale = recipes.conversions(scale)
+def rows(scale: ImageScale, seed: int) -> list[Row]:
+    scale = settings.conversions(scale)
     found = _alone(scale, "FM", FlowMatchingExpert, seed)
     found += _alone(scale, "DDPM", DDPMExpert, seed)
-    ddpm = recipes.paired(scale, DDPMExpert, seed)
+    ddpm = settings.paired(scale, DDPMExpert, seed)
     for trained_on, schedule in PATHS.items():
-        fm = recipes.paired(scale, FlowMatchingExpert, seed, schedule)
-        setting = replace(recipes.conversion(scale), path=schedule)
-        for how, each in conversions.readings(scale, setting).items():
+        fm = settings.paired(scale, FlowMatchingExpert, seed, schedule)
+        setting = replace(settings.conversion(scale), path=schedule)
+        for how, each in readings.primary(scale, setting).items():
             found += _mixtures(scale, [fm, ddpm], trained_on, how, each, seed)
     return found
 
 
-def _alone(scale: Scale, name: str, module: type[DenoisingExpert], seed: int) -> list[Row]:
+def _alone(scale: ImageScale, name: str, module: type[DenoisingExpert], seed: int) -> list[Row]:
     """An expert trained on either schedule, sampled on its own path and on the other."""
     found = []
     for trained_on, schedule in PATHS.items():
-        expert = recipes.paired(scale, module, seed, schedule)
+        expert = settings.paired(scale, module, seed, schedule)
         for path_name, path in PATHS.items():
-            setting = conversions.corrected(replace(recipes.conversion(scale), path=path))
-            score = recipes.alone(scale, expert, seed, setting)
+            setting = readings.corrected(replace(settings.conversion(scale), path=path))
+            score = scores.alone(scale, expert, seed, setting)
             found.append(_row(f"{name} alone", trained_on, path_name, CORRECTED, score))
     return found
 
 
 def _mixtures(
-    scale: Scale, experts: list[TrainExpert], fm_on: str, how: str, setting: Setting, seed: int
+    scale: ImageScale, trained: list[TrainExpert], fm_on: str, how: str, setting: Setting, seed: int
 ) -> list[Row]:
     return [
-        _row(name, fm_on, fm_on, how, recipes.score(scale, experts, None, selection, seed, setting))
+        _row(name, fm_on, fm_on, how, scores.score(scale, trained, None, selection, seed, setting))
         for name, selection in MIXTURES.items()
     ]
 
 
-def _row(name: str, trained_on: str, path: str, how: str, score: recipes.Score) -> Row:
+def _row(name: str, trained_on: str, path: str, how: str, score: Score) -> Row:
     return Row({"Sampling": name, "Trained on": trained_on, "Path": path, "Reading": how}, score)
 
 

@@ -9,9 +9,10 @@ import sys
 
 from experiments.cli.main import main
 from experiments.drawing.curves import scatter
+from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import experts, scores
+from experiments.recipes.images import ImageScale
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, NEAREST, ROUTER
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Row, Table
@@ -19,27 +20,27 @@ from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Nucleus, Selection, Threshold, Top
 
 
-def selections(scale: Scale) -> dict[str, Selection]:
+def selections(scale: ImageScale) -> dict[str, Selection]:
     """Every selection that a router's probabilities allow, Top-K being all experts renormalised."""
-    found: dict[str, Selection] = {f"Top-{k}": Top(k) for k in range(1, scale.clusters)}
+    found: dict[str, Selection] = {f"Top-{k}": Top(k) for k in range(1, scale.data.clusters)}
     found["Full"] = Full()
     found |= {f"threshold {tau:g}": Threshold(tau) for tau in (0.05, 0.1, 0.3)}
     return found | {f"nucleus {mass:g}": Nucleus(mass) for mass in (0.5, 0.9)}
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
-    scale = recipes.matched(scale)
-    experts = recipes.mixed(scale, FlowMatchingExpert, {}, seed)
-    monolith = recipes.monolith(scale, FlowMatchingExpert, seed)
-    oracle = recipes.score(scale, experts, recipes.oracle(scale), Top(1), seed)
+def rows(scale: ImageScale, seed: int) -> list[Row]:
+    scale = settings.matched(scale)
+    trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
+    monolith = experts.monolith(scale, FlowMatchingExpert, seed)
+    oracle = scores.score(scale, trained, experts.oracle(scale), Top(1), seed)
     found = [
-        Row({"Selection": "Monolithic", "Router": ""}, recipes.alone(scale, monolith, seed)),
+        Row({"Selection": "Monolithic", "Router": ""}, scores.alone(scale, monolith, seed)),
         Row({"Selection": "oracle cluster", "Router": ""}, oracle),
     ]
     for form, reads_text in ROUTERS.items():
-        router = recipes.router(scale, reads_text, seed)
+        router = experts.router(scale, reads_text, seed)
         for name, selection in selections(scale).items():
-            score = recipes.score(scale, experts, router, selection, seed)
+            score = scores.score(scale, trained, router, selection, seed)
             found.append(Row({"Selection": name, "Router": form}, score))
     return found
 

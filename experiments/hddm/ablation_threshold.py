@@ -10,9 +10,9 @@ import sys
 
 from experiments.cli.main import main
 from experiments.drawing.curves import curve
-from experiments.hddm import readings as conversions
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.hddm import readings, settings
+from experiments.recipes import scores
+from experiments.recipes.images import ImageScale
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Row, Table
@@ -26,17 +26,17 @@ PAPER = {0.2: 38.28}
 THRESHOLDS = tuple(round(0.1 * i, 1) for i in range(1, 10))
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
-    scale = recipes.thresholds(scale)
-    fm = recipes.paired(scale, FlowMatchingExpert, seed)
-    fm_cosine = recipes.paired(scale, FlowMatchingExpert, seed, Cosine())
-    ddpm = recipes.paired(scale, DDPMExpert, seed)
+def rows(scale: ImageScale, seed: int) -> list[Row]:
+    scale = settings.thresholds(scale)
+    fm = settings.paired(scale, FlowMatchingExpert, seed)
+    fm_cosine = settings.paired(scale, FlowMatchingExpert, seed, Cosine())
+    ddpm = settings.paired(scale, DDPMExpert, seed)
     found = []
-    for name, setting in conversions.crossed(scale, "same").items():
+    for name, setting in readings.crossed(scale, "same").items():
         early = fm_cosine if setting.path == Cosine() else fm
         for tau in THRESHOLDS:
             switch = Switch(tau, early=Only(0), late=Only(1))
-            score = recipes.score(scale, [early, ddpm], None, switch, seed, setting)
+            score = scores.score(scale, [early, ddpm], None, switch, seed, setting)
             known = tau in PAPER and name == "same, §8.3.4"
             paper = {PAPER_COLUMN: PAPER[tau]} if known else {}
             found.append(Row({"Schedules": name, "Threshold": f"{tau:g}"}, score, paper))
@@ -46,7 +46,7 @@ def rows(scale: Scale, seed: int) -> list[Row]:
 def tests(results: Results) -> list[str]:
     """What the paper says of 0.2, 0.5 and 0.7."""
     lines = []
-    for name in conversions.crossed(results.scale, "same"):
+    for name in readings.crossed(results.scale, "same"):
         low, middle, high = ((name, f"{tau:g}") for tau in (0.2, 0.5, 0.7))
         lines.append(compared(results, FID, low, middle))
         lines.append(compared(results, SPREAD, middle, low))

@@ -16,9 +16,10 @@ from matplotlib.axes import Axes
 from datamodules.sources.source import Split
 from experiments.cli.main import main
 from experiments.drawing.style import COLOURS, INK, MARKERS, png, tidy
+from experiments.hddm import settings
 from experiments.measures.losses import THIRDS, ByNoise
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import experts
+from experiments.recipes.images import ImageScale
 from experiments.tables.columns import Column
 from experiments.tables.comparisons import compared, index
 from experiments.tables.results import Results, Row, Table
@@ -47,10 +48,10 @@ EXPERTS: dict[str, tuple[type[DenoisingExpert], Schedule | None]] = {
 }
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
-    heldout, found = recipes.encoded(scale, Split.HELDOUT), []
+def rows(scale: ImageScale, seed: int) -> list[Row]:
+    heldout, found = experts.encoded(scale, Split.HELDOUT), []
     for name, (module, schedule) in EXPERTS.items():
-        expert = recipes.paired(scale, module, seed, schedule)
+        expert = settings.paired(scale, module, seed, schedule)
         measured = ByNoise(expert, heldout, LEVELS, DRAWS, BATCHES, seed)
         for part in (*(f"{level:g}" for level in LEVELS), *THIRDS):
             found.append(Row({"Expert": name, "Noise level": part}, measured, at=part))

@@ -24,13 +24,12 @@ from experiments.drawing.pictures import (
     mosaic,
     sheet,
 )
-from experiments.hddm import readings as conversions
-from experiments.hddm import schematics
+from experiments.hddm import readings, schematics, settings
 from experiments.hddm.prompts import CAPTIONS, places
 from experiments.hddm.readings import CORRECTED, LATE
 from experiments.hddm.variants import MIXES, ROUTERS, STRATEGIES
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import experts, scores
+from experiments.recipes.images import ImageScale
 from experiments.scores.score import Drawn, Score
 from experiments.stages.experts import TrainExpert
 from experiments.stages.prompts import Given
@@ -54,39 +53,39 @@ NAMES = ("Set", "Selection or schedules", "Router or reading")
 WORDS = {HOMOGENEOUS: "Homogeneous (8FM)", HETEROGENEOUS: "Heterogeneous (2DDPM:6FM)"}
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
+def rows(scale: ImageScale, seed: int) -> list[Row]:
     return [*_ensembles(scale, seed), *_pairs(scale, seed)]
 
 
-def _ensembles(scale: Scale, seed: int) -> list[Row]:
+def _ensembles(scale: ImageScale, seed: int) -> list[Row]:
     """Three mixtures of eight experts, then every strategy and router on one of them."""
-    setting = conversions.corrected(recipes.conversion(scale))
-    aware = recipes.router(scale, True, seed)
+    setting = readings.corrected(settings.conversion(scale))
+    aware = experts.router(scale, True, seed)
     mixes = {
-        mix: recipes.mixed(scale, FlowMatchingExpert, others, seed) for mix, others in MIXES.items()
+        mix: experts.mixed(scale, FlowMatchingExpert, others, seed) for mix, others in MIXES.items()
     }
     found = [
-        _row(scale, (mix, "Top-2", "text-aware"), experts, aware, Top(2), seed, setting)
-        for mix, experts in mixes.items()
+        _row(scale, (mix, "Top-2", "text-aware"), trained, aware, Top(2), seed, setting)
+        for mix, trained in mixes.items()
     ]
     for form, reads_text in ROUTERS.items():
-        router = recipes.router(scale, reads_text, seed)
+        router = experts.router(scale, reads_text, seed)
         for name, selection in STRATEGIES.items():
             if (name, form) != ("Top-2", "text-aware"):  # it is one of the three above
-                names, experts = (HETEROGENEOUS, name, form), mixes[HETEROGENEOUS]
-                found.append(_row(scale, names, experts, router, selection, seed, setting))
+                names, trained = (HETEROGENEOUS, name, form), mixes[HETEROGENEOUS]
+                found.append(_row(scale, names, trained, router, selection, seed, setting))
     return found
 
 
-def _pairs(scale: Scale, seed: int) -> list[Row]:
+def _pairs(scale: ImageScale, seed: int) -> list[Row]:
     """An FM and a DDPM expert of the same data, in both orders, at every threshold."""
-    ddpm = recipes.paired(scale, DDPMExpert, seed)
+    ddpm = settings.paired(scale, DDPMExpert, seed)
     found = []
     for schedules, reading in (*ORDERINGS, (ONE, CORRECTED)):
         path = Cosine() if schedules == ONE else Linear()
-        fm = recipes.paired(scale, FlowMatchingExpert, seed, path)
-        setting = replace(recipes.conversion(scale), path=path)
-        setting = conversions.readings(scale, setting)[reading]
+        fm = settings.paired(scale, FlowMatchingExpert, seed, path)
+        setting = replace(settings.conversion(scale), path=path)
+        setting = readings.primary(scale, setting)[reading]
         for order, (early, late) in ORDERS.items():
             for tau in THRESHOLDS:
                 if (schedules, reading) in ORDERINGS or (order, tau) == SWITCH:
@@ -97,9 +96,9 @@ def _pairs(scale: Scale, seed: int) -> list[Row]:
 
 
 def _row(
-    scale: Scale,
+    scale: ImageScale,
     names: tuple[str, str, str],
-    experts: Sequence[TrainExpert],
+    trained: Sequence[TrainExpert],
     router: Routing | None,
     selection: Selection,
     seed: int,
@@ -107,11 +106,11 @@ def _row(
 ) -> Row:
     """Held-out captions, scored, where pictures are digits; else the paper's prompts."""
     measured: Score | Drawn
-    if isinstance(scale.source, Digits):
-        measured = recipes.score(scale, experts, router, selection, seed, setting)
+    if isinstance(scale.data.source, Digits):
+        measured = scores.score(scale, trained, router, selection, seed, setting)
     else:
-        asked, batch = Given(CAPTIONS), scale.sample_batch
-        measured = Drawn(Sample(tuple(experts), router, selection, asked, batch, seed, setting))
+        asked, batch = Given(CAPTIONS), scale.draw.batch
+        measured = Drawn(Sample(tuple(trained), router, selection, asked, batch, seed, setting))
     return Row(dict(zip(NAMES, names, strict=True)), measured)
 
 
@@ -189,9 +188,9 @@ def _inference(results: Results) -> bytes:
 
 
 def _training(results: Results) -> bytes:
-    experts = recipes.mixed(results.scale, FlowMatchingExpert, MIXES[HETEROGENEOUS], 0)
-    router = recipes.router(results.scale, True, 0)
-    return schematics.training(experts, router, results.store)
+    trained = experts.mixed(results.scale, FlowMatchingExpert, MIXES[HETEROGENEOUS], 0)
+    router = experts.router(results.scale, True, 0)
+    return schematics.training(trained, router, results.store)
 
 
 FIGURES: dict[str, Callable[[Results], bytes]] = {

@@ -8,8 +8,9 @@ equal signal-to-noise ratio, and keeps an epsilon expert from t = 1, where it sa
 
 from dataclasses import replace
 
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.hddm import settings
+from experiments.recipes import experts
+from experiments.recipes.images import ImageScale
 from experiments.stages.samples import Setting
 from modules.alignment import MatchSNR, SameTime
 from modules.guard import LAST, Guard
@@ -36,7 +37,7 @@ def _literal(setting: Setting, guard: Guard, own_derivatives: bool) -> Setting:
     return replace(setting, alignment=SameTime(own_derivatives), guard=guard)
 
 
-def literal(scale: Scale, setting: Setting) -> dict[str, Setting]:
+def literal(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
     """Equal time, with the guards of §6.2 and of §8.3.4; Eq. 28 clips pixels at 5, latents at 20.
 
     The first two differentiate the sampling path in Eq. 7, the last two the expert's schedule.
@@ -49,13 +50,13 @@ def literal(scale: Scale, setting: Setting) -> dict[str, Setting]:
     }
 
 
-def _guards(scale: Scale) -> tuple[Guard, Guard]:
+def _guards(scale: ImageScale) -> tuple[Guard, Guard]:
     """Those of §6.2 and of §8.3.4, for what the latents are."""
-    clip = 5.0 if recipes.shards(scale).latents.pixels else 20.0
+    clip = 5.0 if experts.shards(scale).latents.pixels else 20.0
     return Guard.paper_6_2(clip), Guard.paper_8_3_4(clip)
 
 
-def halves(scale: Scale, setting: Setting) -> dict[str, Setting]:
+def halves(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
     """What corrected changes, one at a time: the alignment, and the guards; and a later LAST."""
     _, late = _guards(scale)
     return {
@@ -65,19 +66,19 @@ def halves(scale: Scale, setting: Setting) -> dict[str, Setting]:
     }
 
 
-def readings(scale: Scale, setting: Setting) -> dict[str, Setting]:
+def primary(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
     """The two literal readings that follow the sampling path, and the corrected one."""
     found = literal(scale, setting)
     return {EARLY: found[EARLY], LATE: found[LATE], CORRECTED: corrected(setting)}
 
 
-def crossed(scale: Scale, same: str) -> dict[str, Setting]:
+def crossed(scale: ImageScale, same: str) -> dict[str, Setting]:
     """The conversion setting on the cosine path, called `same`, and on the linear path, "different"
     since DDPM has the cosine schedule: each as in §8.3.4 and corrected."""
-    setting = recipes.conversion(scale)
+    setting = settings.conversion(scale)
     on = {same: replace(setting, path=Cosine()), "different": setting}
     return {
-        f"{name}, {how.removeprefix('literal ')}": readings(scale, path)[how]
+        f"{name}, {how.removeprefix('literal ')}": primary(scale, path)[how]
         for name, path in on.items()
         for how in (LATE, CORRECTED)
     }

@@ -9,9 +9,11 @@ import sys
 
 from experiments.cli.main import main
 from experiments.drawing.pictures import sample_grid
+from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS, STRATEGIES
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import experts, scores
+from experiments.recipes.images import ImageScale
+from experiments.scores.score import Score
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, ROUTER
 from experiments.tables.results import Row, Table
 from modules.denoising import FlowMatchingExpert
@@ -20,23 +22,23 @@ COLUMN = "FID-50K (paper)"
 PAPER = {"Monolithic": 29.64, "Top-1": 30.60, "Top-2": 22.60, "Full": 47.89}
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
-    scale = recipes.matched(scale)
-    experts = recipes.mixed(scale, FlowMatchingExpert, {}, seed)
-    monolith = recipes.monolith(scale, FlowMatchingExpert, seed)
+def rows(scale: ImageScale, seed: int) -> list[Row]:
+    scale = settings.matched(scale)
+    trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
+    monolith = experts.monolith(scale, FlowMatchingExpert, seed)
     found = [
-        _row("Monolithic", "", recipes.alone(scale, monolith, seed)),
-        _row("Real pictures", "", recipes.real(scale, seed)),
+        _row("Monolithic", "", scores.alone(scale, monolith, seed)),
+        _row("Real pictures", "", scores.real(scale, seed)),
     ]
     for form, reads_text in ROUTERS.items():
-        router = recipes.router(scale, reads_text, seed)
+        router = experts.router(scale, reads_text, seed)
         for name, selection in STRATEGIES.items():
-            score = recipes.score(scale, experts, router, selection, seed)
+            score = scores.score(scale, trained, router, selection, seed)
             found.append(_row(name, form, score))
     return found
 
 
-def _row(strategy: str, form: str, score: recipes.Score) -> Row:
+def _row(strategy: str, form: str, score: Score) -> Row:
     known = strategy in PAPER and form != "text-aware"
     paper = {COLUMN: PAPER[strategy]} if known else {}
     return Row({"Strategy": strategy, "Router": form}, score, paper)

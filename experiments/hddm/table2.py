@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from experiments.cli.main import main
-from experiments.hddm import readings as conversions
+from experiments.hddm import readings, settings
 from experiments.hddm.variants import MIXES
 from experiments.measures.resources import (
     A40,
@@ -28,8 +28,8 @@ from experiments.measures.resources import (
     utilisation,
 )
 from experiments.pipeline.stage import Measurement
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import experts, scores
+from experiments.recipes.images import ImageScale
 from experiments.tables.columns import Column
 from experiments.tables.results import Results, Row, Table
 from experiments.tables.statistics import Estimate
@@ -54,15 +54,15 @@ HERE = 3
 """The first row that is trained here; HERE + 1 is the second."""
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
+def rows(scale: ImageScale, seed: int) -> list[Row]:
     found = [_row("DDM", "printed", None, DDM)]
     found += [_row(name, "§6.2, XL/2", Computed(HDDM_XL), PAPER[name]) for name in OTHERS]
-    setting = conversions.corrected(recipes.aligned(scale))
-    router = recipes.router(scale, True, seed)
+    setting = readings.corrected(settings.aligned(scale))
+    router = experts.router(scale, True, seed)
     for name, others in OTHERS.items():
-        experts = recipes.mixed(scale, FlowMatchingExpert, others, seed)
-        score = recipes.score(scale, experts, router, Top(2), seed, setting)
-        found.append(_row(name, "this scale", Spent(tuple(experts), router, score), {}))
+        trained = experts.mixed(scale, FlowMatchingExpert, others, seed)
+        score = scores.score(scale, trained, router, Top(2), seed, setting)
+        found.append(_row(name, "this scale", Spent(tuple(trained), router, score), {}))
     return found
 
 
@@ -98,13 +98,13 @@ COLUMNS = [
 
 def compute(recipe: Recipe) -> list[str]:
     """What the days of Table 2 and §6.4 mean for a recipe's FLOPs."""
-    experts, router = training_flops(recipe)
+    spent, router = training_flops(recipe)
     ours, ddm = PAPER[HOMO][DAYS], DDM[DAYS]
-    a40, card = (utilisation(experts, days, A40) for days in (ours, CARD_DAYS))
-    a100 = utilisation(experts, ours, A100)
+    a40, card = (utilisation(spent, days, A40) for days in (ours, CARD_DAYS))
+    a100 = utilisation(spent, ours, A100)
     return [
-        f"The paper's recipe: {experts:.2e} FLOPs for {recipe.experts} experts, and "
-        f"{router / experts:.1%} of that for the router. To fit into {ours:g} GPU-days an A40 "
+        f"The paper's recipe: {spent:.2e} FLOPs for {recipe.experts} experts, and "
+        f"{router / spent:.1%} of that for the router. To fit into {ours:g} GPU-days an A40 "
         f"(§6.4) must run at {a40:.1%} of its {A40 / 1e12:.1f} TFLOP/s, an A100 (Table 2) at "
         f"{a100:.1%} of {A100 / 1e12:.0f}; {CARD_DAYS:g} A40-days, as the card of the released "
         f"weights has it, ask for {card:.1%}.",

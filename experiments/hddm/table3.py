@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from experiments.cli.main import main
 from experiments.drawing.pictures import sample_grid
-from experiments.hddm import readings as conversions
+from experiments.hddm import readings, settings
 from experiments.hddm.readings import CORRECTED, EARLY, LATE, READINGS
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import scores
+from experiments.recipes.images import ImageScale
+from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
 from experiments.stages.samples import Setting
 from experiments.tables.columns import ACCURACY, EXPERT, FID, SPREAD
@@ -37,41 +38,41 @@ EARLY_FM = Switch(0.5, early=Only(0), late=Only(1))
 """FM for t > 0.5, DDPM below: the deterministic router of §3.3.1, of experts (FM, DDPM)."""
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
-    scale = recipes.conversions(scale)
-    fm = recipes.paired(scale, FlowMatchingExpert, seed)
-    ddpm = recipes.paired(scale, DDPMExpert, seed)
-    fm_cosine = recipes.paired(scale, FlowMatchingExpert, seed, Cosine())
-    setting = recipes.conversion(scale)
-    native = conversions.corrected(setting)
+def rows(scale: ImageScale, seed: int) -> list[Row]:
+    scale = settings.conversions(scale)
+    fm = settings.paired(scale, FlowMatchingExpert, seed)
+    ddpm = settings.paired(scale, DDPMExpert, seed)
+    fm_cosine = settings.paired(scale, FlowMatchingExpert, seed, Cosine())
+    setting = settings.conversion(scale)
+    native = readings.corrected(setting)
     found = [
         _alone("FM", "", scale, fm, seed, setting),
         _alone("Native DDPM", "DDIM", scale, ddpm, seed, replace(native, solver=DDIM())),
         _alone("Native DDPM", "ancestral", scale, ddpm, seed, replace(native, solver=Ancestral())),
     ]
     linear = {
-        **conversions.literal(scale, setting),
-        CORRECTED: conversions.corrected(setting),
-        **conversions.halves(scale, setting),
+        **readings.literal(scale, setting),
+        CORRECTED: readings.corrected(setting),
+        **readings.halves(scale, setting),
     }
     found += [_alone("DDPM→FM", how, scale, ddpm, seed, each) for how, each in linear.items()]
     for name, early, path in (
         ("Combined, same schedule", fm_cosine, replace(setting, path=Cosine())),
         ("Combined, different schedules", fm, setting),
     ):
-        for how, each in conversions.readings(scale, path).items():
-            score = recipes.score(scale, [early, ddpm], None, EARLY_FM, seed, each)
+        for how, each in readings.primary(scale, path).items():
+            score = scores.score(scale, [early, ddpm], None, EARLY_FM, seed, each)
             found.append(_row(name, how, score))
     return found
 
 
 def _alone(
-    name: str, how: str, scale: Scale, expert: TrainExpert, seed: int, setting: Setting
+    name: str, how: str, scale: ImageScale, expert: TrainExpert, seed: int, setting: Setting
 ) -> Row:
-    return _row(name, how, recipes.alone(scale, expert, seed, setting))
+    return _row(name, how, scores.alone(scale, expert, seed, setting))
 
 
-def _row(name: str, how: str, score: recipes.Score) -> Row:
+def _row(name: str, how: str, score: Score) -> Row:
     paper = dict(zip(COLUMNS, PAPER[name], strict=True))
     return Row({"Sampling": name, "Reading": how}, score, paper)
 
@@ -81,7 +82,7 @@ def tests(results: Results) -> list[str]:
     right, literal = ("DDPM→FM", CORRECTED), (EARLY, LATE)
     lines = [compared(results, FID, right, ("DDPM→FM", how)) for how in literal]
     lines += [
-        compared(results, FID, ("DDPM→FM", a), ("DDPM→FM", b)) for a, b in conversions.ONE_BY_ONE
+        compared(results, FID, ("DDPM→FM", a), ("DDPM→FM", b)) for a, b in readings.ONE_BY_ONE
     ]
     lines += [
         compared(results, FID, right, ("Native DDPM", sampler)) for sampler in ("DDIM", "ancestral")
@@ -106,7 +107,7 @@ TABLE = Table(
         "beside the share of prompts that the judge reads in the picture.",
         "A reading of the conversion is literal (equal time, the guards of §6.2 or of §8.3.4, the "
         "derivatives of the path unless it says the expert's) or corrected (equal signal-to-noise "
-        f"ratio; the DDPM expert asked at t <= {conversions.LAST:g} of its own schedule, as the "
+        f"ratio; the DDPM expert asked at t <= {readings.LAST:g} of its own schedule, as the "
         "native samplers ask it, and nothing else). Two rows change one of these at a time. The "
         "paper's number stands beside each.",
         "On one schedule for both, with DDPM at t <= 0.5 alone, §6.2 guards nothing: that row is "

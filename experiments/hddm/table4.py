@@ -12,12 +12,12 @@ from scipy.stats import ttest_rel
 
 from experiments.cli.main import main
 from experiments.drawing.pictures import sample_grid
-from experiments.hddm import readings as conversions
+from experiments.hddm import readings, settings
 from experiments.hddm.readings import CORRECTED
 from experiments.hddm.variants import MIXES, ROUTERS
 from experiments.pipeline.store import Store
-from experiments.recipes import experts as recipes
-from experiments.recipes.images import Scale
+from experiments.recipes import experts, scores
+from experiments.recipes.images import ImageScale
 from experiments.scores.score import Score
 from experiments.stages.samples import Setting
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
@@ -36,16 +36,16 @@ PAPER = {
 FORMS = dict(reversed(ROUTERS.items()))
 
 
-def rows(scale: Scale, seed: int) -> list[Row]:
+def rows(scale: ImageScale, seed: int) -> list[Row]:
     found = []
     for form, reads_text in FORMS.items():
-        router = recipes.router(scale, reads_text, seed)
+        router = experts.router(scale, reads_text, seed)
         for setting_name, setting in _settings(scale).items():
             for mix, ddpm in MIXES.items():
-                experts = recipes.mixed(scale, FlowMatchingExpert, ddpm, seed)
+                trained = experts.mixed(scale, FlowMatchingExpert, ddpm, seed)
                 for how, each in _readings(scale, setting, bool(ddpm), reads_text).items():
-                    score = recipes.repeated(
-                        scale, recipes.score(scale, experts, router, Top(2), seed, each)
+                    score = settings.repeated(
+                        scale, scores.score(scale, trained, router, Top(2), seed, each)
                     )
                     names = {
                         **{"Router": form, "Experts": mix, "Setting": setting_name, "Reading": how},
@@ -58,18 +58,18 @@ def rows(scale: Scale, seed: int) -> list[Row]:
 
 
 def _readings(
-    scale: Scale, setting: Setting, converted: bool, reads_text: bool
+    scale: ImageScale, setting: Setting, converted: bool, reads_text: bool
 ) -> dict[str, Setting]:
     """Every reading where there is something to convert, and a router that leads to the prompt."""
-    right = conversions.corrected(setting)
+    right = readings.corrected(setting)
     if not converted:
         return {"": right}
-    literal = conversions.literal(scale, setting) if reads_text else {}
+    literal = readings.literal(scale, setting) if reads_text else {}
     return {**literal, CORRECTED: right}
 
 
-def _settings(scale: Scale) -> dict[str, Setting]:
-    return {"aligned": recipes.aligned(scale), "conversion": recipes.conversion(scale)}
+def _settings(scale: ImageScale) -> dict[str, Setting]:
+    return {"aligned": settings.aligned(scale), "conversion": settings.conversion(scale)}
 
 
 def tests(results: Results) -> list[str]:

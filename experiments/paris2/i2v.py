@@ -9,7 +9,8 @@ import sys
 
 from experiments.cli.main import main
 from experiments.drawing.clips import sheet
-from experiments.recipes import clips as recipes
+from experiments.paris2 import later
+from experiments.recipes import experts, scores
 from experiments.recipes.video import VIDEO_SCALES, VideoScale
 from experiments.scores.clips import BEGINS, METRICS
 from experiments.stages.experts import TrainExpert
@@ -17,27 +18,32 @@ from experiments.stages.routers import Routing
 from experiments.tables.columns import EXPERT, ROUTER
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Row, Table
+from modules.denoising import FlowMatchingExpert
 from modules.selection import Only, Selection, Top
 
 GIVEN = {"caption": False, "caption and first frame": True}
 
 
 def rows(scale: VideoScale, seed: int) -> list[Row]:
-    if not (scale.later and scale.later[-1].first_share):
-        raise ValueError("later is without a stage that is given first frames: nothing to compare")
-    monolith = [recipes.later(scale, recipes.monolith(scale, seed))]
-    experts = [recipes.later(scale, expert) for expert in recipes.experts(scale, seed)]
-    scale = recipes.last(scale)
-    router = recipes.router(scale, seed)
+    if not (scale.study.later and scale.study.later[-1].given_share):
+        raise ValueError(
+            "study.later is without a stage that is given first frames: nothing to compare"
+        )
+    monolith = [later.later(scale, experts.monolith(scale, FlowMatchingExpert, seed))]
+    trained = [
+        later.later(scale, expert) for expert in experts.mixed(scale, FlowMatchingExpert, {}, seed)
+    ]
+    scale = later.last(scale)
+    router = experts.router(scale, True, seed)
     ways: dict[str, tuple[list[TrainExpert], Routing | None, Selection]] = {
         "Monolithic": (monolith, None, Only(0)),
-        "DDM, Top-1": (experts, router, Top(1)),
-        "DDM, Top-2": (experts, router, Top(2)),
+        "DDM, Top-1": (trained, router, Top(1)),
+        "DDM, Top-2": (trained, router, Top(2)),
     }
     return [
         Row(
             {"Model": name, "Given": given},
-            recipes.score(scale, drawn_by, routed_by, selection, seed, first=first),
+            scores.score(scale, drawn_by, routed_by, selection, seed, first=first),
         )
         for given, first in GIVEN.items()
         for name, (drawn_by, routed_by, selection) in ways.items()
@@ -70,7 +76,7 @@ TABLE = Table(
     ],
     figures={"paris2-i2v": sheet},
     scales=VIDEO_SCALES,
-    judge=recipes.judge,
+    judge=scores.judge,
 )
 
 if __name__ == "__main__":

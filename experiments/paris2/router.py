@@ -10,7 +10,7 @@ import sys
 from experiments.cli.main import main
 from experiments.drawing.profiles import profiles
 from experiments.measures.evidence import TIMES, Evidence, Shown
-from experiments.recipes import clips as recipes
+from experiments.recipes import experts, scores
 from experiments.recipes.video import VIDEO_SCALES, VideoScale
 from experiments.tables.columns import Column
 from experiments.tables.comparisons import compared
@@ -22,8 +22,8 @@ AT = tuple(Column(f"accuracy {t:g}", f"at t = {t:g}", 1, factor=100) for t in TI
 
 
 def rows(scale: VideoScale, seed: int) -> list[Row]:
-    data = recipes.corpus(scale, scale.source)
-    measured = Evidence(recipes.router(scale, seed), data, seed)
+    data = experts.corpus(scale, scale.data.source)
+    measured = Evidence(experts.router(scale, True, seed), data, seed)
     return [Row({"Shown": shown.value}, measured, at=shown.value) for shown in Shown]
 
 
@@ -54,7 +54,7 @@ TABLE = Table(
     ],
     figures={"paris2-router": figure},
     scales=VIDEO_SCALES,
-    judge=recipes.judge,
+    judge=scores.judge,
 )
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 
 from experiments.cli.main import main
-from experiments.recipes import clips as recipes
+from experiments.recipes import experts, scores
 from experiments.recipes.video import VIDEO_SCALES, VideoScale
 from experiments.scores.clips import AESTHETIC, CLIP, FVD, METRICS
 from experiments.stages.prompts import InClusters
@@ -18,6 +18,7 @@ from experiments.tables.columns import EXPERT, Column
 from experiments.tables.comparisons import index, verdict
 from experiments.tables.results import Results, Row, Table
 from experiments.tables.statistics import estimate
+from modules.denoising import FlowMatchingExpert
 from modules.selection import Only
 
 COLUMN = "CLIP (paper)"
@@ -27,14 +28,14 @@ MODELS = ("Expert", "Monolith")
 
 
 def rows(scale: VideoScale, seed: int) -> list[Row]:
-    monolith = recipes.monolith(scale, seed)
+    monolith = experts.monolith(scale, FlowMatchingExpert, seed)
     found = []
-    for k, expert in enumerate(recipes.experts(scale, seed)):
-        others = tuple(j for j in range(scale.clusters) if j != k)
+    for k, expert in enumerate(experts.mixed(scale, FlowMatchingExpert, {}, seed)):
+        others = tuple(j for j in range(scale.data.clusters) if j != k)
         for name, clusters in {"own": (k,), "others": others}.items():
-            asked = InClusters(clusters, scale.probe)
+            asked = InClusters(clusters, scale.study.probe)
             for model, stage in zip(MODELS, (expert, monolith), strict=True):
-                score = recipes.score(scale, [stage], None, Only(0), seed, asked)
+                score = scores.score(scale, [stage], None, Only(0), seed, asked=asked)
                 known = model == "Expert" and k == 0
                 names = {"Model": model, "Cluster": f"{k}", "Prompts": name}
                 found.append(Row(names, score, {COLUMN: PAPER[name]} if known else {}))
@@ -43,7 +44,7 @@ def rows(scale: VideoScale, seed: int) -> list[Row]:
 
 def tests(results: Results) -> list[str]:
     """The gap between own and other prompts: the experts', the monolith's, and what is left."""
-    shown = recipes.judge(results.scale)
+    shown = scores.judge(results.scale)
     columns = [c for column in (CLIP, AESTHETIC) for c in shown.columns_for(column)]
     return [line for column in columns for line in _gaps(results, column)]
 
@@ -64,7 +65,7 @@ def _gap(results: Results, model: str, column: Column) -> list[float]:
     own, others = (
         [
             results.values(index(results, model, f"{k}", prompts), column)
-            for k in range(results.scale.clusters)
+            for k in range(results.scale.data.clusters)
         ]
         for prompts in PAPER
     )
@@ -92,7 +93,7 @@ TABLE = Table(
         "keep.",
     ],
     scales=VIDEO_SCALES,
-    judge=recipes.judge,
+    judge=scores.judge,
 )
 
 if __name__ == "__main__":

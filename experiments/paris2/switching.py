@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from experiments.cli.main import main
 from experiments.drawing.bars import bars
-from experiments.recipes import clips as recipes
+from experiments.recipes import experts, scores
 from experiments.recipes.video import VIDEO_SCALES, VideoScale
 from experiments.scores.clips import AESTHETIC, CLIP, MOTION, WARPING, ClipScore
 from experiments.stages.prompts import InClusters
@@ -20,6 +20,7 @@ from experiments.tables.columns import EXPERT
 from experiments.tables.comparisons import compared, index
 from experiments.tables.results import Results, Row, Table
 from metrics.wins import Wins, best_of
+from modules.denoising import FlowMatchingExpert
 from modules.selection import Alternate, Only, Selection, Switch
 
 A, B = 0, 1
@@ -31,16 +32,16 @@ BETWEEN = ("A then B", "B then A", "Alternate")
 def schedules(scale: VideoScale) -> dict[str, Selection]:
     """By name; A is the first of the two experts."""
     a, b = Only(0), Only(1)
-    both = (Switch(0.5, a, b), Switch(0.5, b, a), Alternate((a, b), scale.solver_steps))
+    both = (Switch(0.5, a, b), Switch(0.5, b, a), Alternate((a, b), scale.draw.steps))
     return dict(zip((*SINGLE, *BETWEEN), (a, b, *both), strict=True))
 
 
 def rows(scale: VideoScale, seed: int) -> list[Row]:
-    experts = recipes.experts(scale, seed)
-    pair, asked = [experts[A], experts[B]], InClusters((A, B), scale.prompts)
+    trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
+    pair, asked = [trained[A], trained[B]], InClusters((A, B), scale.study.prompts)
     found = []
     for name, selection in schedules(scale).items():
-        score = recipes.score(scale, pair, None, selection, seed, asked)
+        score = scores.score(scale, pair, None, selection, seed, asked=asked)
         found.append(Row({"Schedule": name}, score))
     return found
 
@@ -48,7 +49,7 @@ def rows(scale: VideoScale, seed: int) -> list[Row]:
 def tests(results: Results) -> list[str]:
     """Wins by prompt against the better of the two experts, by whose cluster the prompt is of, and
     against the prompt's own expert; the two orders compared."""
-    key = recipes.judge(results.scale).preferred
+    key = scores.judge(results.scale).preferred
     each = {name: _each(results, name, key.key) for name in (*SINGLE, *BETWEEN)}
     best, other = sorted(SINGLE, key=lambda name: -each[name].mean())
     tried = [each[name] for name in BETWEEN]
@@ -106,7 +107,7 @@ TABLE = Table(
     figures={"paris2-switching": figure},
     tests=tests,
     scales=VIDEO_SCALES,
-    judge=recipes.judge,
+    judge=scores.judge,
 )
 
 if __name__ == "__main__":

@@ -10,12 +10,13 @@ from experiments.cli.main import main
 from experiments.drawing.bars import gains
 from experiments.drawing.clips import sheet
 from experiments.measures import budgets
-from experiments.recipes import clips as recipes
+from experiments.recipes import experts, scores
 from experiments.recipes.video import VIDEO_SCALES, VideoScale
 from experiments.scores.clips import AESTHETIC, CLIP, FVD, METRICS, MOTION, ClipScore
 from experiments.tables.columns import EXPERT, ROUTER
 from experiments.tables.comparisons import index
 from experiments.tables.results import Results, Row, Table
+from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Selection, Top
 
 PAPER = {
@@ -28,16 +29,19 @@ STRATEGIES: dict[str, Selection] = {"Top-1": Top(1), "Top-2": Top(2), "Full": Fu
 
 
 def rows(scale: VideoScale, seed: int) -> list[Row]:
-    experts, router = recipes.experts(scale, seed), recipes.router(scale, seed)
-    monolith = recipes.alone(scale, recipes.monolith(scale, seed), seed)
+    trained, router = (
+        experts.mixed(scale, FlowMatchingExpert, {}, seed),
+        experts.router(scale, True, seed),
+    )
+    monolith = scores.alone(scale, experts.monolith(scale, FlowMatchingExpert, seed), seed)
     found = [
         Row({"Model": "Monolithic", "Strategy": ""}, monolith, _paper("Monolithic")),
         Row({"Model": "DDM", "Strategy": "K unstated"}, None, _paper("DDM")),
     ]
     for name, selection in STRATEGIES.items():
-        score = recipes.score(scale, experts, router, selection, seed)
+        score = scores.score(scale, trained, router, selection, seed)
         found.append(Row({"Model": "DDM", "Strategy": name}, score))
-    return [*found, Row({"Model": "Real clips", "Strategy": ""}, recipes.real(scale, seed))]
+    return [*found, Row({"Model": "Real clips", "Strategy": ""}, scores.real(scale, seed))]
 
 
 def _paper(name: str) -> dict[str, float]:
@@ -47,14 +51,17 @@ def _paper(name: str) -> dict[str, float]:
 def tests(results: Results) -> list[str]:
     """The budgets, and what another choice of clips would have given."""
     scale = results.scale
-    experts, router = recipes.experts(scale, 0), recipes.router(scale, 0)
-    lines = list(budgets.said(experts, recipes.monolith(scale, 0), router))
+    trained, router = (
+        experts.mixed(scale, FlowMatchingExpert, {}, 0),
+        experts.router(scale, True, 0),
+    )
+    lines = list(budgets.said(trained, experts.monolith(scale, FlowMatchingExpert, 0), router))
     columns = [column for column in results.columns if not column.counted]
     for row in results.rows[0]:
         if isinstance(score := row.measured, ClipScore):
             ends = "; ".join(f"{c.title} {score.ends(results.store, c)}" for c in columns)
             lines.append(
-                f"95 % bootstrap over the {scale.samples} clips of seed 0, {row.name}: {ends}."
+                f"95 % bootstrap over the {scale.draw.samples} clips of seed 0, {row.name}: {ends}."
             )
     return lines
 
@@ -84,7 +91,7 @@ TABLE = Table(
     tests=tests,
     figures={"paris2-table1": sheet, "paris2-fig2": improvement},
     scales=VIDEO_SCALES,
-    judge=recipes.judge,
+    judge=scores.judge,
 )
 
 if __name__ == "__main__":

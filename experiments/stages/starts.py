@@ -25,6 +25,8 @@ from modules.weights.facebook_dit import convert, read_checkpoint
 from modules.weights.pretrained import Transfer
 from modules.weights.tensors import checkpoint_files, open_tensors
 
+NEW = 0.02
+"""Deviation of the output layer of an expert begun with a checkpoint.  (HDDM, Eq. 20 and §6.2)"""
 FLUX_INDEX = "diffusion_pytorch_model.safetensors.index.json"
 
 
@@ -68,6 +70,11 @@ class PretrainedDiT(Stage):
     def shape(self, shape: DiT, objective: Objective) -> DiT:
         """`shape` as one begun with this has it: of this size, with the time map of Eq. 21."""
         return replace(shape, size=self.size, time=dit_time_map(objective))
+
+    def begun(self, shape: DiT | MMDiT, objective: Objective) -> DiT | MMDiT:
+        """`shape` of an expert begun with this, its new output layer drawn as Eq. 20 has it."""
+        assert isinstance(shape, DiT)
+        return self.shape(replace(shape, head_std=NEW), objective)
 
     def check(self, shape: DiT | MMDiT, objective: Objective) -> None:
         """ValueError for a network of this objective that reads time otherwise than Eq. 21."""
@@ -141,6 +148,10 @@ class PretrainedFlux(Stage):
         """hub.HubWeightsError if the weights are absent or others, CheckpointError if in part."""
         told = {"name": self.name, "sha256": self._found(self.sha256)[1]}
         (folder / "file.json").write_text(json.dumps(told, indent=1) + "\n")
+
+    def begun(self, shape: DiT | MMDiT, objective: Objective) -> DiT | MMDiT:
+        """`shape` as it is: every layer of a FLUX has a place in it."""
+        return shape
 
     def check(self, shape: DiT | MMDiT, objective: Objective) -> None:
         """ValueError for a network that is no MM-DiT."""

@@ -11,7 +11,7 @@ import pandas as pd
 from experiments.cli.dials import changed
 from experiments.pipeline.stage import Measurement, Stage
 from experiments.pipeline.store import Store
-from experiments.recipes import experts as recipes
+from experiments.recipes import scores
 from experiments.recipes.images import SCALES
 from experiments.tables.columns import Column
 from experiments.tables.statistics import Estimate, estimate
@@ -68,7 +68,7 @@ class Table:
     figures: "Mapping[str, Callable[[Results], bytes]]" = field(default_factory=dict)
     tests: "Callable[[Results], list[str]] | None" = None
     scales: Mapping[str, Any] = field(default_factory=lambda: SCALES)
-    judge: Callable[[Any], Names] = recipes.judge
+    judge: Callable[[Any], Names] = scores.judge
 
     def stages(self, scale: Any, seeds: int) -> list[Measurement]:
         """What has to be measured before the table can be written."""

@@ -15,9 +15,11 @@ from datamodules.encoders.words import Words
 from datamodules.sources.moving_digits import CAPTIONS, MOTIONS, MovingDigits
 from datamodules.sources.source import Split
 from datamodules.streams import DrawnClipData, EncodedCaptions
-from experiments.recipes import clips as recipes
+from experiments.recipes import experts
+from experiments.recipes.scale import turned
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.stages.corpus import Shards, Streamed
+from modules.denoising import FlowMatchingExpert
 from modules.training import Optim
 from tests.helpers.stages import make
 
@@ -118,15 +120,15 @@ def opened(monkeypatch):
 @pytest.mark.parametrize("k", range(3))
 def test_an_expert_draws_its_own_cluster_from_training_alone(store, asked, opened, k):
     """kills: clips of another cluster, of the judge's or the held-out split; another's files."""
-    stage = recipes.experts(SCALE, 0)[k]
+    stage = experts.mixed(SCALE, FlowMatchingExpert, {}, 0)[k]
     make(store, stage.shards)
     opened.clear()
     module = stage.begun(store)
     loader = stage.shards.loader(store, stage.clusters, stage.optim, module.seed)
     batches = list(loader.train_dataloader())
-    assert asked == [(Split.TRAIN, (k,))] * SCALE.steps
+    assert asked == [(Split.TRAIN, (k,))] * SCALE.train.steps
     assert all((batch["cluster"] == k).all() for batch in batches)
-    assert all(len(batch["x0"]) == SCALE.batch // SCALE.clusters for batch in batches)
+    assert all(len(batch["x0"]) == SCALE.train.batch // SCALE.data.clusters for batch in batches)
     read = {path.rsplit("/", 1)[1] for path in opened if path.startswith(str(store.root))}
     assert {"tokens.npy", "pooled.npy"} <= read <= {
         "tokens.npy", "pooled.npy", "provenance.json", "config.json"
@@ -135,28 +137,32 @@ def test_an_expert_draws_its_own_cluster_from_training_alone(store, asked, opene
 
 def test_experts_and_monolith_see_as_many_clips():
     """kills: the monolith's batch for every expert, three times the FLOPs."""
-    whole = recipes.monolith(SCALE, 0)
-    parts = recipes.experts(SCALE, 0)
+    whole = experts.monolith(SCALE, FlowMatchingExpert, 0)
+    parts = experts.mixed(SCALE, FlowMatchingExpert, {}, 0)
     assert [stage.clusters for stage in parts] == [(0,), (1,), (2,)]
     assert whole.clusters == (0, 1, 2)
-    assert sum(stage.optim.batch for stage in parts) == whole.optim.batch == SCALE.batch
+    assert sum(stage.optim.batch for stage in parts) == whole.optim.batch == SCALE.train.batch
     assert {stage.optim.steps for stage in parts} == {whole.optim.steps}
     assert {stage.network for stage in parts} == {whole.network}
-    assert sum(whole.shards.samples(None, s.clusters) for s in parts) == SCALE.source.clips
-    assert whole.shards.samples(None, whole.clusters) == SCALE.source.clips
+    assert sum(whole.shards.samples(None, s.clusters) for s in parts) == SCALE.data.source.clips
+    assert whole.shards.samples(None, whole.clusters) == SCALE.data.source.clips
 
 
 def test_two_experts_draw_other_clips_and_noise():
     """kills: one seed for all experts, so that they would see the same digits and noise."""
     seeds = {
-        stage.build().seed for stage in (*recipes.experts(SCALE, 0), recipes.monolith(SCALE, 0))
+        stage.build().seed
+        for stage in (
+            *experts.mixed(SCALE, FlowMatchingExpert, {}, 0),
+            experts.monolith(SCALE, FlowMatchingExpert, 0),
+        )
     }
     assert len(seeds) == 4
 
 
 def test_a_streamed_corpus_is_its_captions(store):
     """kills: captions of another order than the source's labels, or another text encoder."""
-    corpus = recipes.corpus(SCALE, SCALE.source)
+    corpus = experts.corpus(SCALE, SCALE.data.source)
     assert isinstance(corpus, Streamed)
     folder = make(store, corpus)
     tokens, pooled = Words().encode(list(CAPTIONS))
@@ -170,12 +176,12 @@ def test_a_streamed_corpus_is_its_captions(store):
 def test_what_needs_shards_says_so_of_streams():
     """kills: an attribute error in place of a line."""
     with pytest.raises(ValueError, match="Streamed has no shards"):
-        Shards.of(recipes.corpus(SCALE, SCALE.source))
+        Shards.of(experts.corpus(SCALE, SCALE.data.source))
 
 
 def test_another_source_is_another_corpus():
     """kills: frames or sides of clips that leave the experts' key as it is."""
-    longer = replace(SCALE, source=replace(SCALE.source, frames=5))
-    keys = {recipes.experts(scale, 0)[0].key for scale in (SCALE, longer)}
+    longer = turned(SCALE, {"data.source": replace(SCALE.data.source, frames=5)})
+    keys = {experts.mixed(scale, FlowMatchingExpert, {}, 0)[0].key for scale in (SCALE, longer)}
     assert len(keys) == 2
-    assert recipes.network(longer, longer.source).frames == 2
+    assert experts.network(longer, longer.source).frames == 2

@@ -21,8 +21,10 @@ from experiments.hddm import table1, table4
 from experiments.hddm.variants import MIXES
 from experiments.pipeline.build import behind
 from experiments.pipeline.store import Store
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts
 from experiments.recipes.images import SCALES, Matched
+from experiments.recipes.judges import Published
+from experiments.recipes.scale import turned
 from experiments.scores.published import Networks
 from experiments.stages.starts import PretrainedDiT
 from experiments.tables import report
@@ -65,28 +67,28 @@ def scale(tmp_path_factory):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCH_HOME", str(root))
-        yield replace(
+        yield turned(
             SCALES["paper"],
-            source=source,
-            latents=StableDiffusionVAE(str(root / "vae")),
-            features=DINOv2Features(str(root / "dino"), side=28),
-            text=ClipText(str(root / "clip"), width=24, pooled=24),
-            clustering=MiniBatch(batch=32),
-            matched=Matched(source, SMALL, 8, 4),
-            pretrained=PretrainedDiT("https://example.org/DiT-toy.pt", size=SMALL),
-            judge=networks,
-            **{"clusters": 4, "fine": 8, "per_shard": 20, "size": SMALL, "router": SMALL},
-            **{"steps": 4, "batch": 8, "warmup": 1, "pair_batch": 2, "sample_batch": 6},
-            **{"router_steps": 4, "router_batch": 8, "router_accumulate": 2},
-            **{
-                "reference": 90,
-                "init_steps": 4,
-                "samples": 10,
-                "conversion_samples": 10,
-                "threshold_samples": 10,
+            {
+                "data.source": source,
+                "data.latents": StableDiffusionVAE(str(root / "vae")),
+                "data.features": DINOv2Features(str(root / "dino"), side=28),
+                "data.text": ClipText(str(root / "clip"), width=24, pooled=24),
+                "data.clustering": MiniBatch(batch=32),
+                **{"data.clusters": 4, "data.fine": 8, "data.per_shard": 20},
+                "expert.size": SMALL,
+                "expert.pretrained": PretrainedDiT("https://example.org/DiT-toy.pt", size=SMALL),
+                **{"train.steps": 4, "train.batch": 8, "train.warmup": 1},
+                **{"router.size": SMALL, "router.train.steps": 4, "router.train.batch": 8},
+                "router.train.accumulate": 2,
+                "judge": Published(90, networks),
+                **{"draw.samples": 10, "draw.batch": 6, "draw.steps": 3},
+                "study.matched": Matched(source, SMALL, 8, 4),
+                **{"study.init_steps": 4, "study.pair_batch": 2},
+                **{"study.conversion_samples": 10, "study.threshold_samples": 10},
+                **{"study.diversity_prompts": 2, "study.diversity_each": 3},
+                **{"study.aligned_steps": 3, "study.conversion_steps": 4},
             },
-            **{"diversity_prompts": 2, "diversity_each": 3, "solver_steps": 3},
-            **{"aligned_steps": 3, "conversion_steps": 4},
         )
 
 
@@ -108,9 +110,9 @@ def made(table, scale, store, folder):
 
 def test_every_photograph_is_encoded_once_and_lies_in_one_shard(store, scale):
     """kills: a picture lost or twice between the stages, latents or captions of another."""
-    shards = recipes.shards(scale)
+    shards = experts.shards(scale)
     make(store, shards)
-    encoded, records = shards.clusters.encoded, scale.source.read(Split.TRAIN)
+    encoded, records = shards.clusters.encoded, scale.data.source.read(Split.TRAIN)
     told = json.loads((store.path(encoded) / "refused.json").read_text())
     assert (told["kept"], told["bad"], len(records)) == (96, [], 96)
     latents = encoded.array(store, "latents")
@@ -120,7 +122,7 @@ def test_every_photograph_is_encoded_once_and_lies_in_one_shard(store, scale):
     place = {latent.tobytes(): i for i, latent in enumerate(latents)}
     assignment = np.load(store.path(shards.clusters) / "assignment.npy")
     seen = []
-    for folder in shards.folders(store, range(scale.clusters)):
+    for folder in shards.folders(store, range(scale.data.clusters)):
         for shard in read_index(folder):
             held = read_shard(shard)
             rows = [place[latent.tobytes()] for latent in held["x0"]]
@@ -158,7 +160,7 @@ def test_table_4_begins_with_the_imagenet_dit(store, scale, tmp_path):
     assert [row["names"]["Experts"] for row in told["rows"]] == list(MIXES)
     assert all(0 < row["values"]["diversity"][0] < 2 for row in told["rows"])
     for k, kind in ((0, DDPMExpert), (1, FlowMatchingExpert)):
-        expert = recipes.expert(scale, kind, k, 0)
+        expert = experts.expert(scale, kind, k, 0)
         what = (store.path(expert) / "transfer.txt").read_text()
         assert "transferred    trunk.patches.weight <- x_embedder.proj.weight" in what
         assert "reinitialised  final.linear.weight" in what

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +12,9 @@ from experiments import publish
 from experiments.hddm import readings as conversions
 from experiments.pipeline import build
 from experiments.pipeline.store import Context, Store
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
 from experiments.sample import __main__ as sample
 from experiments.sample import pictures, selections
 from experiments.stages.prompts import Given
@@ -27,14 +27,19 @@ from modules.selection import Full, Only, Top
 from modules.text import Text
 from tests.helpers.stages import make
 
-SMOKE = replace(SCALES["smoke"], size=Size(8, 1, 2), clusters=2, batch=8)
-DIALS = [f"--scale.{dial}" for dial in ("size.width=8", "size.depth=1", "clusters=2", "batch=8")]
+SMOKE = turned(
+    SCALES["smoke"], {"expert.size": Size(8, 1, 2), "data.clusters": 2, "train.batch": 8}
+)
+DIALS = [
+    f"--scale.{dial}"
+    for dial in ("expert.size.width=8", "expert.size.depth=1", "data.clusters=2", "train.batch=8")
+]
 PROMPTS = ("the digit three", "a handwritten eight", "the digit zero")
 EXPERTS = (
-    recipes.expert(SMOKE, FlowMatchingExpert, 0, 0),
-    recipes.expert(SMOKE, DDPMExpert, 1, 0),
+    experts.expert(SMOKE, FlowMatchingExpert, 0, 0),
+    experts.expert(SMOKE, DDPMExpert, 1, 0),
 )
-ROUTER = recipes.calibrated(SMOKE, True, 0)
+ROUTER = experts.calibrated(SMOKE, True, 0)
 SETTING = conversions.corrected(Setting(4, 2.0))
 CPU = torch.device("cpu")
 
@@ -132,7 +137,7 @@ def test_the_card_tells_a_stranger_all(store, places):
     assert one["origin"]["data"] == {"is": "Digits", "train": 64, "judge": 64, "heldout": 32}
     assert two["origin"] == {**one["origin"], "data": "digits"}
     assert one["origin"]["licence"] == "CC-BY-4.0"
-    assert one["samples"] + two["samples"] == SMOKE.source.train
+    assert one["samples"] + two["samples"] == SMOKE.data.source.train
     router = json.loads((places[0] / "router" / "card.json").read_text())["card"]
     assert router["temperature"] == ROUTER.temperature(store) != 1
     assert router["pooled"] == 64

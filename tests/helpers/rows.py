@@ -99,7 +99,7 @@ def sampled(row, case, setting, path=Linear(), solver=Euler(), reading=None):
     assert (how.path, how.solver) == (path, solver)
     if reading is not None:
         alignment, guard = READINGS[reading]
-        if guard.x0_clip is not None and case.scale.latents.pixels:
+        if guard.x0_clip is not None and case.scale.data.latents.pixels:
             guard = replace(guard, x0_clip=5.0)  # Eq. 28 clips pixels at 5
         assert (how.alignment, how.guard) == (alignment, guard)
     assert {sample.seed, *(expert.seed for expert in sample.experts)} == {SEED}

@@ -16,12 +16,13 @@ from experiments.hddm.table1 import TABLE
 from experiments.pipeline import build
 from experiments.pipeline.launch import local
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
 from modules.weights.checkpoint import CheckpointError
 from tests.helpers.files import ROOT
 from tests.helpers.stages import places, serial
 
-TINY = ["clusters=2", "batch=8", "steps=4", "router_steps=2", "judge_steps=2",
-        "solver_steps=1"]  # fmt: skip
+TINY = ["data.clusters=2", "train.batch=8", "train.steps=4", "router.train.steps=2",
+        "judge.steps=2", "draw.steps=1"]  # fmt: skip
 SMOKE = ["--scale", "smoke", "--seeds", "1", *(f"--scale.{dial}" for dial in TINY)]
 
 
@@ -73,21 +74,27 @@ def refused(capsys, arguments, status):
         (["--scale"], "scale"),
         (["--scale", "smoke", "--sedes", "3"], "--sedes"),
         (["--scale", "smoke", "--scale.stesp", "3"], "--scale.stesp"),
+        (["--scale.steps", "3"], "--scale.steps is called --scale.train.steps now"),
+        (["--scale.source.root=x"], "is called --scale.data.source.root now"),
         (["--scale", "smoke", "stray"], "stray"),
         (["--scale", "smoke", "--seeds", "many"], "seeds.*many"),
-        (["--scale", "smoke", "--scale.steps", "2.5"], "scale.steps.*2.5"),
-        (["--scale", "smoke", "--scale.lr", "nan"], "scale.lr.*nan"),
+        (["--scale", "smoke", "--scale.train.steps", "2.5"], "scale.train.steps.*2.5"),
+        (["--scale", "smoke", "--scale.train.lr", "nan"], "scale.train.lr.*nan"),
         (["--scale", "smoke", "--device", "abacus"], "device.*abacus"),
         (["--scale", "smoke", "--seeds"], "--seeds"),
-        (["--scale", "smoke", "--scale.steps"], "--scale.steps"),
+        (["--scale", "smoke", "--scale.train.steps"], "--scale.train.steps"),
         (["--scale", "smoke", "--seeds", "0"], "--seeds.*between 1 and"),
         (["--scale", "smoke", "--workers", "0"], "--workers.*at least 1"),
-        (["--scale", "smoke", "--scale.batch", "63"], "63.*8"),
-        (["--scale", "smoke", "--scale.clusters", "0"], "clusters must be at least 1"),
-        (["--scale", "smoke", "--scale.samples", "0"], "samples"),
-        (["--scale", "smoke", "--scale.steps", "-3"], "steps must be at least 1, not -3"),
-        (["--scale", "smoke", "--scale.router_accumulate", "0"], "router_accumulate must be"),
-        (["--scale", "smoke", "--scale.router_final_lr", "-1"], "must be positive"),
+        (["--scale", "smoke", "--scale.train.batch", "63"], "63.*8"),
+        (["--scale", "smoke", "--scale.train.steps", "2"], "starts at step 2 of 2"),
+        (["--scale", "smoke", "--scale.data.clusters", "0"], "clusters must be at least 1"),
+        (["--scale", "smoke", "--scale.draw.samples", "0"], "samples"),
+        (["--scale", "smoke", "--scale.train.steps", "-3"], "steps must be at least 1, not -3"),
+        (
+            ["--scale", "smoke", "--scale.router.train.accumulate", "0"],
+            "router.train.accumulate must be",
+        ),
+        (["--scale", "smoke", "--scale.router.train.final_lr", "-1"], "router.train.final_lr"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -102,8 +109,7 @@ def test_a_command_line_that_cannot_be_read_is_one_line(capsys, tmp_path, argume
     ("arguments", "named"),
     [
         (["--scale", "paper"], "hf download stabilityai/sd-vae-ft-mse"),
-        (["--scale", "smoke", "--scale.steps", "2"], "starts at step 2 of 2"),
-        (["--scale", "smoke", "--scale.patch", "3"], "patch 3.*8"),
+        (["--scale", "smoke", "--scale.expert.patch", "3"], "patch 3.*8"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -119,14 +125,13 @@ def test_help_documents_the_dials_with_the_scales_defaults(capsys):
         cli.main(TABLE, arguments=["--scale", "smoke", "--help"])
     assert caught.value.code in (0, None)
     text = " ".join(capsys.readouterr().out.split())
-    for dial, value in vars(SCALES["smoke"]).items():
-        optionless = dataclasses.is_dataclass(value) and not dataclasses.fields(value)
-        assert (f"--scale.{dial}" in text) is not optionless
+    for group, dials in vars(SCALES["smoke"]).items():
+        for dial, value in vars(dials).items():
+            optionless = dataclasses.is_dataclass(value) and not dataclasses.fields(value)
+            assert (f"--scale.{group}.{dial}" in text) is not optionless, (group, dial)
     for option in ("--seeds", "--workers", "--store", "--results", "--device"):
         assert f"{option} " in text
-    assert re.search(
-        r"--scale.steps STEPS optimiser steps of the monolith.{0,60}default: 12\)", text
-    )
+    assert re.search(r"--scale.train.steps STEPS optimiser steps.{0,60}default: 12\)", text)
     assert "smoke,small,medium-cpu,medium,paper" in text
 
 
@@ -135,18 +140,22 @@ def test_an_option_turns_its_own_dial_and_no_other():
     before = repr(SCALES)
     small, smoke = SCALES["small"], SCALES["smoke"]
     assert parsed([]).scale == small
-    assert parsed(["--scale.steps", "3000"]).scale == replace(small, steps=3000)
-    found = parsed(["--scale=smoke", "--scale.size.width", "32", "--scale.final_lr=null"])
-    wide = replace(smoke, size=replace(smoke.size, width=32), final_lr=None)
+    assert parsed(["--scale.train.steps", "3000"]).scale == turned(small, {"train.steps": 3000})
+    found = parsed(
+        ["--scale=smoke", "--scale.expert.size.width", "32", "--scale.train.final_lr=null"]
+    )
+    wide = turned(
+        smoke, {"expert.size": replace(smoke.expert.size, width=32), "train.final_lr": None}
+    )
     assert (found.scale_name, found.scale, found.seeds) == ("smoke", wide, 3)
-    train = parsed(["--scale.source.train", "90", "--scale", "smoke"]).scale
-    assert train == replace(smoke, source=replace(smoke.source, train=90))
+    train = parsed(["--scale.data.source.train", "90", "--scale", "smoke"]).scale
+    assert train == turned(smoke, {"data.source": replace(smoke.data.source, train=90)})
     assert repr(SCALES) == before
 
 
 def test_more_clusters_than_pictures_is_one_line(capsys, tmp_path):
     """kills: k-means' own traceback, or half a table written."""
-    dials = ["--scale.clusters", "65", "--scale.fine", "70", "--scale.batch", "65"]
+    dials = ["--scale.data.clusters", "65", "--scale.data.fine", "70", "--scale.train.batch", "65"]
     line = refused(capsys, ["--scale", "smoke", "--seeds", "1", *dials, *places(tmp_path)], 2)
     assert re.search("K = 65.* the training split has 64", line)
     assert written(tmp_path) == {}
@@ -230,7 +239,7 @@ def test_a_bug_keeps_its_traceback(tmp_path, monkeypatch):
 def test_the_real_command_with_workers_says_one_line_too(tmp_path):
     """kills: a worker's own words on stderr, or an error that does not survive the way back."""
     command = [sys.executable, "-m", "experiments.hddm.table1", "--scale", "smoke", "--seeds", "1"]
-    dials = ["--scale.source.train", "8", "--scale.fine", "8"]
+    dials = ["--scale.data.source.train", "8", "--scale.data.fine", "8"]
     done = subprocess.run(
         [*command, *dials, "--workers", "1", *places(tmp_path)],
         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,

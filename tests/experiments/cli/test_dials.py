@@ -1,18 +1,21 @@
 """A scale's dials as a parser's type, and back: any source, any encoder, at any depth."""
 
+import dataclasses
 from dataclasses import replace
 
 import pytest
 
 from datamodules.sources.classed import CIFAR10
-from datamodules.sources.digits import Digits
 from datamodules.sources.folder import Folder
 from datamodules.sources.imagetext import ImageText
-from experiments.cli.dials import changed
+from experiments.cli.dials import RENAMED, changed
 from experiments.cli.options import UsageError, parse
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
+from experiments.recipes.video import VIDEO_SCALES
 from metrics.networks.perceptual import Backbone, Lpips
 from modules.blocks import Size
+from modules.training import Precision
 
 PAPER = SCALES["paper"]
 
@@ -30,28 +33,35 @@ def test_without_options_a_scale_comes_back_as_it_is(name):
 def test_options_reach_whatever_a_dial_holds():
     """kills: the options of another source's class, a sibling reset, Table 1's source forgotten."""
     found = read(
-        *("--scale", "paper", "--scale.source.root", "/data", "--scale.matched.source.root=/art"),
-        *("--scale.judge.lpips.backbone", "VGG", "--scale.matched.size.depth", "3"),
-        *("--scale.precision", "SINGLE"),
+        *("--scale", "paper", "--scale.data.source.root", "/data"),
+        *("--scale.study.matched.source.root=/art", "--scale.study.matched.size.depth", "3"),
+        *("--scale.judge.networks.lpips.backbone", "VGG"),
+        *("--scale.train.precision", "SINGLE"),
     )
-    assert isinstance(found.source, ImageText)
-    assert found.source == replace(PAPER.source, root="/data")
-    shape = Size(PAPER.matched.size.width, 3, PAPER.matched.size.heads)
-    art = replace(PAPER.matched.source, root="/art")
-    assert found.matched == replace(PAPER.matched, source=art, size=shape)
-    assert found.judge == replace(PAPER.judge, lpips=Lpips(Backbone.VGG))
-    assert set(changed(PAPER, found)) == {"matched", "judge", "precision"}  # a root is no change
+    assert isinstance(found.data.source, ImageText)
+    assert found.data.source == replace(PAPER.data.source, root="/data")
+    shape = Size(PAPER.study.matched.size.width, 3, PAPER.study.matched.size.heads)
+    art = replace(PAPER.study.matched.source, root="/art")
+    assert found.study.matched == replace(PAPER.study.matched, source=art, size=shape)
+    lpips = Lpips(Backbone.VGG)
+    networks = replace(PAPER.judge.networks, lpips=lpips)
+    assert found.judge == replace(PAPER.judge, networks=networks)
+    assert changed(PAPER, found) == {  # a root is no change
+        "judge.networks.lpips.backbone": Backbone.VGG,
+        "study.matched.size.depth": 3,
+        "train.precision": Precision.SINGLE,
+    }
 
 
 def test_another_source_has_its_own_options_and_is_table_1s_too():
     """kills: --source that keeps the scale's own fields, or leaves LAION-Art to Table 1."""
-    named = ("--scale.source.name", "mine", "--scale.source.root", "/pictures")
+    named = ("--scale.data.source.name", "mine", "--scale.data.source.root", "/pictures")
     found = read("--scale", "paper", "--source", "datamodules.sources.folder.Folder", *named)
-    assert found.source == Folder("mine", "/pictures")
-    assert found.matched == replace(PAPER.matched, source=found.source)
-    assert found == replace(PAPER, source=found.source, matched=found.matched)
+    mine = Folder("mine", "/pictures")
+    matched = replace(PAPER.study.matched, source=mine)
+    assert found == turned(PAPER, {"data.source": mine, "study.matched": matched})
     medium = read("--scale", "medium", "--source", "datamodules.sources.classed.CIFAR10")
-    assert medium == replace(SCALES["medium"], source=CIFAR10())
+    assert medium == turned(SCALES["medium"], {"data.source": CIFAR10()})
 
 
 @pytest.mark.parametrize(
@@ -63,9 +73,9 @@ def test_another_source_has_its_own_options_and_is_table_1s_too():
         ),
         (["--source", "Folder"], "package.module.Class is wanted"),
         (["--source", "modules.blocks.Size"], "is no source"),
-        (["--source", "datamodules.sources.folder.Folder"], "scale.source.name"),
+        (["--source", "datamodules.sources.folder.Folder"], "scale.data.source.name"),
         (["--source", "datamodules.sources.digits.Digits", "--source", "x"], "given twice"),
-        (["--scale.source.nothing", "3"], "scale.source.nothing"),
+        (["--scale.data.source.nothing", "3"], "scale.data.source.nothing"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -77,8 +87,24 @@ def test_what_is_no_dial_is_named(arguments, said):
 
 def test_where_data_lie_is_no_change():
     """kills: results of the same scale under another folder, since its data lie elsewhere."""
-    moved = read("--scale", "medium", "--scale.source.data_root", "/elsewhere")
+    moved = read("--scale", "medium", "--scale.data.source.data_root", "/elsewhere")
     assert moved != SCALES["medium"]
     assert changed(SCALES["medium"], moved) == {}
-    fewer = read("--scale.source.train", "700")
-    assert changed(SCALES["small"], fewer) == {"source": Digits(700)}
+    fewer = read("--scale.data.source.train", "700")
+    assert changed(SCALES["small"], fewer) == {"data.source.train": 700}
+
+
+def test_every_old_name_leads_to_a_dial():
+    """kills: an old dial sent to a name that no scale has."""
+    dials = set()
+    for scale in (*SCALES.values(), *VIDEO_SCALES.values()):
+        for group in dataclasses.fields(scale):
+            part = getattr(scale, group.name)
+            for field in dataclasses.fields(part):
+                dials.add(f"{group.name}.{field.name}")
+                held = getattr(part, field.name)
+                if dataclasses.is_dataclass(held):
+                    dials |= {
+                        f"{group.name}.{field.name}.{f.name}" for f in dataclasses.fields(held)
+                    }
+    assert {*RENAMED.values()} <= dials

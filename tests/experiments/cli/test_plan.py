@@ -10,13 +10,15 @@ from datamodules.encoders.clip_text import ClipText
 from experiments.cli import downloads
 from experiments.cli import main as cli
 from experiments.cli.plan import plan
+from experiments.hddm import settings
 from experiments.hddm.table1 import TABLE
 from experiments.measures import encoding
 from experiments.measures.costs import Cost, asked, cost
 from experiments.measures.resources import expert_flops, router_flops
 from experiments.pipeline.build import behind
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Only, Switch, Top
 from tests.helpers.stages import make
@@ -39,34 +41,36 @@ def test_every_stage_stands_after_what_it_is_made_from(store):
 
 def test_training_costs_its_samples():
     """kills: steps without the batch, accumulation left out, the text tower forgotten at paper."""
-    expert = recipes.expert(SMOKE, FlowMatchingExpert, 0, 0)
-    router = recipes.router(SMOKE, True, 0)
+    expert = experts.expert(SMOKE, FlowMatchingExpert, 0, 0)
+    router = experts.router(SMOKE, True, 0)
     accumulated = replace(router, optim=replace(router.optim, accumulate=3))
     each = router_flops(router.network, 8, 64)
     assert cost(expert).flops == 12 * 8 * expert_flops(expert.network)
     assert cost(router).flops == 12 * 32 * each
     assert cost(accumulated).flops == 3 * 12 * 32 * each
-    paper = recipes.matched(SCALES["paper"])
-    monolith = recipes.monolith(paper, FlowMatchingExpert, 0)
+    paper = settings.matched(SCALES["paper"])
+    monolith = experts.monolith(paper, FlowMatchingExpert, 0)
     tower = encoding.text_flops(ClipText())
     assert cost(monolith).flops == 500_000 * 256 * (expert_flops(monolith.network) + tower)
 
 
 @pytest.mark.parametrize(
-    ("selection", "experts"),
+    ("selection", "count"),
     [(Only(2), 1), (Top(3), 3), (Full(), 8), (Switch(0.5, early=Top(1), late=Full()), 4.5)],
 )
-def test_the_experts_that_a_selection_asks(selection, experts):
+def test_the_experts_that_a_selection_asks(selection, count):
     """kills: K whatever the selection, or one moment of a switch for all."""
-    eight = recipes.mixed(SMOKE, FlowMatchingExpert, {}, 0)
-    sample = recipes.score(SMOKE, eight, recipes.router(SMOKE, True, 0), selection, 0).pictures
-    assert asked(sample) == pytest.approx(experts, rel=0.1)
+    eight = experts.mixed(SMOKE, FlowMatchingExpert, {}, 0)
+    sample = scores.score(SMOKE, eight, experts.router(SMOKE, True, 0), selection, 0).pictures
+    assert asked(sample) == pytest.approx(count, rel=0.1)
 
 
 def test_disk_is_what_is_written(store):
     """kills: bytes of another precision, a picture's text left out, headers of tar forgotten."""
-    many = replace(SMOKE, source=replace(SMOKE.source, train=400), per_shard=400)
-    shards = recipes.shards(many)
+    many = turned(
+        SMOKE, {"data.source": replace(SMOKE.data.source, train=400), "data.per_shard": 400}
+    )
+    shards = experts.shards(many)
     make(store, shards)
 
     def written(stage, pattern):
@@ -74,7 +78,7 @@ def test_disk_is_what_is_written(store):
 
     tars = written(shards, "*.tar")
     assert 0.7 * tars < cost(shards).disk < tars  # tars also end in blocks of nothing
-    expert = recipes.expert(SMOKE, FlowMatchingExpert, 0, 0)
+    expert = experts.expert(SMOKE, FlowMatchingExpert, 0, 0)
     make(store, expert)
     weights = written(expert, "*.safetensors")
     assert 0.8 * weights < cost(expert).disk <= weights
@@ -89,12 +93,12 @@ def test_encoders_are_counted_as_published():
     n, d, depth = 77, 768, 12
     by_hand = 24 * depth * n * d**2 + 4 * depth * n**2 * d
     assert encoding.text_flops(ClipText()) == pytest.approx(by_hand, rel=0.01)
-    assert encoding.encode_flops(SMOKE.latents, 8) == encoding.text_flops(SMOKE.text) == 0
+    assert encoding.encode_flops(SMOKE.data.latents, 8) == encoding.text_flops(SMOKE.data.text) == 0
 
 
 def test_checkpointing_takes_time_for_memory():
     """kills: memory of one mode and FLOPs of the other; XL at batch 128 without it is 79 GB."""
-    expert = recipes.expert(SCALES["paper"], FlowMatchingExpert, 0, 0)
+    expert = experts.expert(SCALES["paper"], FlowMatchingExpert, 0, 0)
     plain, again = cost(expert), cost(expert, True)
     tower = 500_000 * 128 * encoding.text_flops(ClipText())
     assert again.flops - tower == pytest.approx((plain.flops - tower) * 4 / 3)
@@ -134,14 +138,16 @@ def test_a_dry_run_of_paper_is_printed(tmp_path, capsys):
     assert 1 < float(monolith.split("|")[4]) < 5
     assert said.count("—") == 0
     assert "hf download stabilityai/sd-vae-ft-mse" in said
-    assert "--scale.matched.source.root" in said
+    assert "--scale.study.matched.source.root" in said
 
 
 def test_a_latent_is_counted_as_it_is_stored():
     """kills: float32 latents of an autoencoder, which are kept in 16 bits."""
-    scale = replace(recipes.matched(SCALES["paper"]), text=replace(ClipText(), cached=True))
-    encoded = recipes.shards(scale).clusters.encoded
-    assert isinstance(scale.latents, StableDiffusionVAE)
+    scale = turned(
+        settings.matched(SCALES["paper"]), {"data.text": replace(ClipText(), cached=True)}
+    )
+    encoded = experts.shards(scale).clusters.encoded
+    assert isinstance(scale.data.latents, StableDiffusionVAE)
     n = encoded.source.expected(encoded.split)
     each = 2 * 4 * 32 * 32 + 2 * 77 * 768 + 2 * 768 + 2 * 1024
     assert cost(encoded).disk == n * each

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from experiments.hddm import readings as conversions
-from experiments.hddm.readings import corrected, literal, readings
-from experiments.recipes import experts as recipes
+from experiments.hddm.readings import corrected, literal, primary
+from experiments.recipes import experts
 from experiments.recipes.images import SCALES
 from experiments.stages.samples import Setting
 from modules.alignment import MatchSNR, SameTime
@@ -106,9 +106,9 @@ def test_the_corrected_reading_guards_the_last_moment_alone():
     assert setting.alignment == MatchSNR()
     assert setting.guard == Guard(t_max=conversions.LAST)
     assert corrected(SETTING, conversions.LATEST).guard == Guard(t_max=conversions.LATEST)
-    assert list(readings(SMOKE, SETTING)) == [*NAMES, "corrected"]
-    assert readings(SMOKE, SETTING)["corrected"] == setting
-    assert all(readings(SMOKE, SETTING)[name] == literal(SMOKE, SETTING)[name] for name in NAMES)
+    assert list(primary(SMOKE, SETTING)) == [*NAMES, "corrected"]
+    assert primary(SMOKE, SETTING)["corrected"] == setting
+    assert all(primary(SMOKE, SETTING)[name] == literal(SMOKE, SETTING)[name] for name in NAMES)
 
 
 @pytest.mark.parametrize(("last", "times"), [(conversions.LAST, 13), (conversions.LATEST, 32)])
@@ -127,8 +127,8 @@ def test_the_last_moment_bounds_what_an_error_becomes(last, times):
 
 def test_latents_are_clipped_where_eq_28_clips_them(monkeypatch):
     """kills: the pixels' 5 for a VAE's latents."""
-    assert recipes.shards(SMOKE).latents.pixels
+    assert experts.shards(SMOKE).latents.pixels
     latents = SimpleNamespace(latents=SimpleNamespace(pixels=False))
-    monkeypatch.setattr(recipes, "shards", lambda scale: latents)
+    monkeypatch.setattr(experts, "shards", lambda scale: latents)
     clips = [setting.guard.x0_clip for setting in literal(SMOKE, SETTING).values()]
     assert clips == [20.0] * 4

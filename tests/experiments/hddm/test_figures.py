@@ -1,6 +1,6 @@
 """The figures' sets: shared with the tables, the paper's prompts where pictures can show them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from experiments.hddm import ablation_ordering, ablation_schedules, figures, tab
 from experiments.hddm.prompts import CAPTIONS, PRINTED, SHOWN, places
 from experiments.pipeline.launch import local
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
 from experiments.scores.score import Drawn
 from experiments.stages.prompts import Given
 from tests.helpers.stages import serial
@@ -70,7 +71,7 @@ def test_every_figure_shows_prompts_of_its_own_place():
 
 def test_a_source_that_can_show_them_gets_the_papers_prompts():
     """kills: held-out captions at paper scale."""
-    scale = replace(SCALES["paper"], source=Other())
+    scale = turned(SCALES["paper"], {"data.source": Other()})
     for row in figures.rows(scale, 0):
         assert isinstance(row.measured, Drawn)
         assert row.measured.pictures.asked == Given(CAPTIONS)
@@ -82,7 +83,7 @@ def test_a_source_that_can_show_them_gets_the_papers_prompts():
 def test_all_figures_are_drawn_from_nothing_and_again_the_same(tmp_path, monkeypatch):
     """kills: a figure that fails, that needs what `rows` does not make, or that differs by run."""
     monkeypatch.setattr(local, "map", serial)
-    dials = ["--scale.steps=4", "--scale.router_steps=2", "--scale.judge_steps=2"]
+    dials = ["--scale.train.steps=4", "--scale.router.train.steps=2", "--scale.judge.steps=2"]
     arguments = ["--scale", "smoke", "--seeds", "1", *dials]
     places = ["--store", str(tmp_path / "store"), "--results", str(tmp_path / "results")]
     found = []

@@ -116,11 +116,11 @@ def test_starts_are_compared_with_scratch(case):
     """kills: scratch and begun exchanged, the checkpoint an FM expert or one that has seen the
     target's cluster, Eq. 20's deviations lost, the printed 1.2 on another start; at paper, the
     stand-in, captions asked of ImageNet's DiT, Eq. 21 for scratch, or networks of two sizes."""
-    usual, eq20 = (case.scale.text_std, 0.0), Transfer(captions=False, head=False)
+    usual, eq20 = (case.scale.expert.text_std, 0.0), Transfer(captions=False, head=False)
     starts = {"scratch": None, "Eq. 20": (eq20, 0.02, 0.02)}
     starts |= {"Eq. 20, the recipe's new layers": (eq20, *usual)}
     starts |= {"Eq. 20, new layers zero": (eq20, 0.0, 0.0)}
-    given = case.scale.pretrained
+    given = case.scale.expert.pretrained
     starts |= {"everything": (Transfer(captions=given is None, head=True), *usual)}
     rows = rows_of(ablation_init, case)
     for (cluster, begun), row in rows.items():
@@ -134,7 +134,7 @@ def test_starts_are_compared_with_scratch(case):
             if given is None:
                 assert (kind(source), source.clusters) == (DDPM, (1, 2, 4, 5, 6, 7))
                 assert (source.seed, source.start) == (SEED, None)
-        assert run.network.size == (case.scale.size if given is None else XL)
+        assert run.network.size == (case.scale.expert.size if given is None else XL)
         assert (run.network.time == Rounded()) == (given is not None and begun != "scratch")
         assert replace(run, start=None, network=scratch.network) == scratch
         assert (run == scratch) == (begun == "scratch")

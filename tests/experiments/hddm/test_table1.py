@@ -78,7 +78,7 @@ def test_rows_and_evaluations_are_what_the_strategies_say(table):
     with open(folder / "results" / "smoke" / "table1.csv", newline="") as file:
         lines = list(csv.DictReader(file))
     assert [(line["Strategy"], line["Router"]) for line in lines] == ROWS
-    steps = SCALES["smoke"].solver_steps
+    steps = SCALES["smoke"].draw.steps
     experts = {"Monolithic": 1, "Top-1": 1, "Top-2": 2, "Full": 8, "Real pictures": 0}
     for line in lines:
         assert float(line["Expert evaluations a sample"]) == steps * experts[line["Strategy"]]

@@ -9,7 +9,7 @@ import torch
 
 from datamodules.sources.source import Split
 from experiments.measures.alignment import Aligned, States
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES
 from experiments.scores.score import Score
 from experiments.stages.samples import Sample
@@ -80,12 +80,12 @@ def test_angles_are_taken_to_the_mixture_and_only_among_several():
 def aligned(times=(0.96, 0.4)):
     """The measurement at smoke; nothing of it needs to be made for what is asked here."""
     scale = SCALES["smoke"]
-    experts = recipes.mixed(scale, FlowMatchingExpert, {}, 0)
-    score: Score = recipes.score(scale, experts, None, Full(), 0)
+    trained = experts.mixed(scale, FlowMatchingExpert, {}, 0)
+    score: Score = scores.score(scale, trained, None, Full(), 0)
     assert isinstance(score.pictures, Sample)
     setting = replace(score.pictures.setting, steps=25)
     sample = replace(score.pictures, setting=setting)
-    return Aligned(sample, recipes.encoded(scale, Split.HELDOUT), times)
+    return Aligned(sample, experts.encoded(scale, Split.HELDOUT), times)
 
 
 def constants(count=8):

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from datamodules.sources.source import Split
+from experiments.hddm import settings
 from experiments.measures import losses
 from experiments.measures.losses import THIRDS, ByNoise, Convergence, errors, loss_at, reached
 from experiments.pipeline.store import Context
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
 from experiments.stages.experts import TrainExpert
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
@@ -19,7 +21,7 @@ from modules.dit import DiT, TextShape
 from modules.training import Optim
 from tests.helpers.stages import make
 
-SMOKE = replace(SCALES["smoke"], size=Size(8, 1, 2))
+SMOKE = turned(SCALES["smoke"], {"expert.size": Size(8, 1, 2)})
 SHAPE = DiT(Size(8, 1, 2), 4, 2, 2, text=TextShape(3, 6, 5))
 KINDS = (FlowMatchingExpert, DDPMExpert, X0Expert, VExpert)
 
@@ -43,7 +45,7 @@ def test_a_run_that_is_a_factor_faster_measures_that_factor(monkeypatch, tmp_pat
     """kills: the factor inverted, taken of losses, of the wrong run, or given where it never
     arrives; a mark at another step."""
     scratch = replace(
-        recipes.expert(SMOKE, FlowMatchingExpert, 0, 0), optim=Optim(steps=120, batch=1, lr=1.0)
+        experts.expert(SMOKE, FlowMatchingExpert, 0, 0), optim=Optim(steps=120, batch=1, lr=1.0)
     )
     run = replace(scratch, seed=1)
     slow = [(float(s), 2.0 - s / 100) for s in range(12, 121, 12)]
@@ -111,8 +113,8 @@ class Steep(torch.nn.Module):
 
 
 def measured(store, kind):
-    encoded = recipes.encoded(SMOKE, Split.HELDOUT)
-    expert = recipes.paired(SMOKE, kind, 0)
+    encoded = experts.encoded(SMOKE, Split.HELDOUT)
+    expert = settings.paired(SMOKE, kind, 0)
     for stage in (encoded, expert):
         make(store, stage)
     return ByNoise(expert, encoded, levels=(0.1, 0.5, 0.9), draws=2, batches=8, seed=0)

@@ -178,8 +178,8 @@ def test_stages_cost_what_their_recipe_says(store):
     assert found["core_seconds"] == sum(range(2, 10))
     assert found["expert_seconds"] == found["core_seconds"] / 8
     assert (found["router_seconds"], found["fid"]) == (100, 3.5)
-    assert found["pictures"] == SMOKE.source.train
-    assert found["seen"] == SMOKE.steps * SMOKE.batch
+    assert found["pictures"] == SMOKE.data.source.train
+    assert found["seen"] == SMOKE.train.steps * SMOKE.train.batch
 
 
 def test_spent_waits_for_what_it_reads():
@@ -212,7 +212,7 @@ def test_printed_ratios_are_recomputed():
 def test_table_at_smoke(tmp_path, monkeypatch):
     """kills: a row lost, a paper's number in another row, seconds that change between two runs."""
     monkeypatch.setattr(local, "map", serial)
-    dials = ["--scale.steps=4", "--scale.router_steps=2", "--scale.judge_steps=2"]
+    dials = ["--scale.train.steps=4", "--scale.router.train.steps=2", "--scale.judge.steps=2"]
     arguments = ["--scale", "smoke", "--seeds", "1", *dials]
     places = ["--store", str(tmp_path / "store"), "--results", str(tmp_path / "results")]
     files, threads = [], torch.get_num_threads()

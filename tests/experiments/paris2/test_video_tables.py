@@ -14,16 +14,18 @@ from datamodules.sources.source import Split
 from experiments.cli.dials import filled
 from experiments.measures import budgets
 from experiments.measures.evidence import Evidence, Shown
-from experiments.paris2 import i2v, specialization, switching, table1
+from experiments.paris2 import i2v, later, specialization, switching, table1
 from experiments.paris2.__main__ import TABLES
 from experiments.pipeline.files import read_json
-from experiments.recipes import clips as recipes
+from experiments.recipes import experts, scores
+from experiments.recipes.scale import turned
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.scores.clips import ClipScore
 from experiments.stages.clusters import Clusters
 from experiments.stages.encode import Encode
 from experiments.stages.prompts import Heldout, InClusters
 from experiments.stages.samples import Sample
+from modules.denoising import FlowMatchingExpert
 from modules.mmdit import MMSize
 from modules.selection import Alternate
 from tests.helpers.stages import make
@@ -42,13 +44,16 @@ def samples(table):
 @every_scale
 def test_experts_and_monolith_spend_the_same(scale):
     """kills: an expert at the monolith's batch, a cluster trained on by nobody or twice."""
-    experts, monolith = recipes.experts(scale, 0), recipes.monolith(scale, 0)
-    assert sum(budgets.seen(e.optim) for e in experts) == budgets.seen(monolith.optim)
-    assert sorted(k for e in experts for k in e.clusters) == list(monolith.clusters)
-    assert {e.network for e in experts} == {monolith.network}
-    assert {e.optim.steps for e in experts} == {monolith.optim.steps}
+    trained, monolith = (
+        experts.mixed(scale, FlowMatchingExpert, {}, 0),
+        experts.monolith(scale, FlowMatchingExpert, 0),
+    )
+    assert sum(budgets.seen(e.optim) for e in trained) == budgets.seen(monolith.optim)
+    assert sorted(k for e in trained for k in e.clusters) == list(monolith.clusters)
+    assert {e.network for e in trained} == {monolith.network}
+    assert {e.optim.steps for e in trained} == {monolith.optim.steps}
     if scale is SMALL:  # of the paper's 11.9B the meta device takes a minute
-        assert sum(map(budgets.flops, experts)) == budgets.flops(monolith)
+        assert sum(map(budgets.flops, trained)) == budgets.flops(monolith)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -87,8 +92,8 @@ def test_a_router_reads_what_its_experts_draw(scale):
 def test_later_stages_keep_the_first_ones_clusters(store):
     """kills: centroids found anew, by which expert 0 would go on with another's data."""
     paper = VIDEO_SCALES["paper"]
-    first = recipes.experts(paper, 0)[0]
-    assert recipes.later(paper, first).shards.clusters.of == first.shards.clusters
+    first = experts.mixed(paper, FlowMatchingExpert, {}, 0)[0]
+    assert later.later(paper, first).shards.clusters.of == first.shards.clusters
     parts = PixelLatents(), PixelFeatures(), TinyClipText()
     train, heldout = (Encode(Digits(64, 64, 32), s, *parts) for s in (Split.TRAIN, Split.HELDOUT))
     found = Clusters(train, 8, 3)
@@ -105,17 +110,17 @@ def test_later_stages_keep_the_first_ones_clusters(store):
 @pytest.mark.parametrize(
     ("dials", "said"),
     [
-        ({"clusters": 2, "batch": 72}, "moving-digits needs 3"),
-        ({"look": 100}, "144 pixels"),
-        ({"batch": 10}, "does not divide"),
-        ({"prompts": 1}, "at least 2"),
-        ({"guidance": -1.0}, "negative"),
+        ({"data.clusters": 2, "train.batch": 72}, "moving-digits needs 3"),
+        ({"router.frame_feature": 100}, "144 pixels"),
+        ({"train.batch": 10}, "does not divide"),
+        ({"study.prompts": 1}, "at least 2"),
+        ({"draw.guidance": -1.0}, "negative"),
     ],
 )
 def test_dials_that_make_no_sense_are_named(dials, said):
     """kills: a scene without an expert, a feature of another width, met after minutes of work."""
     with pytest.raises(ValueError, match=said):
-        replace(SMALL, **dials)
+        turned(SMALL, dials)
 
 
 @pytest.mark.parametrize(
@@ -131,8 +136,8 @@ def test_another_source_is_that_of_later_stages_too():
     """kills: experts that go on with the clusters of other data, a last stage at the first one's
     size."""
     paper = VIDEO_SCALES["paper"]
-    other = replace(paper, source=replace(paper.source, name="mine", root="clips"))
-    later = filled(other, paper).later
+    other = turned(paper, {"data.source": replace(paper.data.source, name="mine", root="clips")})
+    later = filled(other, paper).study.later
     assert [ahead.source.name for ahead in later] == ["mine", "mine"]
     assert [ahead.source.image for ahead in later] == [256, 768]
     assert filled(paper, paper) == paper
@@ -141,7 +146,7 @@ def test_another_source_is_that_of_later_stages_too():
 def test_alternating_changes_at_every_step():
     """kills: turns longer than a step where the solver has another number of them."""
     (turns,) = (s for s in switching.schedules(SMALL).values() if isinstance(s, Alternate))
-    n = SMALL.solver_steps
+    n = SMALL.draw.steps
     t = torch.tensor([(n - i) / n for i in range(n)])
     asked = turns.weights(torch.full((n, 2), 0.5), t).argmax(1)
     assert asked.tolist() == [i % 2 for i in range(n)]
@@ -150,16 +155,18 @@ def test_alternating_changes_at_every_step():
 def test_own_and_other_prompts_part_the_clusters():
     """kills: own prompts among the others', a monolith asked other prompts than the expert."""
     rows = specialization.TABLE.rows(SMALL, 0)
-    for k in range(SMALL.clusters):
+    for k in range(SMALL.data.clusters):
         mine = {
             (row.names["Model"], row.names["Prompts"]): row.measured.pictures.asked
             for row in rows
             if row.names["Cluster"] == f"{k}"
         }
-        assert mine["Expert", "own"] == mine["Monolith", "own"] == InClusters((k,), SMALL.probe)
+        assert (
+            mine["Expert", "own"] == mine["Monolith", "own"] == InClusters((k,), SMALL.study.probe)
+        )
         others = mine["Expert", "others"]
         assert others == mine["Monolith", "others"]
-        assert {*others.clusters} == {*range(SMALL.clusters)} - {k}
+        assert {*others.clusters} == {*range(SMALL.data.clusters)} - {k}
 
 
 def test_prompts_of_clusters_are_taken_in_turn():
@@ -176,8 +183,14 @@ def test_first_frames_go_with_held_out_prompts_alone():
     assert given
     assert all(isinstance(s.asked, Heldout) for s in given)
     with pytest.raises(ValueError, match="first frames"):
-        recipes.score(
-            SMALL, given[0].experts, None, given[0].selection, 0, InClusters((0,), 2), True
+        scores.score(
+            SMALL,
+            given[0].experts,
+            None,
+            given[0].selection,
+            0,
+            asked=InClusters((0,), 2),
+            first=True,
         )
 
 
@@ -191,7 +204,7 @@ def test_the_router_is_shown_what_the_row_says():
         "tokens": own[:, None, None].expand(n, 2, 3),
     }
     other = torch.tensor([1, 2, 3, 4, 0])
-    evidence = Evidence(recipes.router(SMALL, 0), recipes.corpus(SMALL, SMALL.source), 0)
+    evidence = Evidence(experts.router(SMALL, True, 0), experts.corpus(SMALL, SMALL.data.source), 0)
     states = {shown: evidence._states(data, shown, other, 7, 0.25) for shown in Shown}
     noise = states[Shown.ALL][2]
     for shown, (x, t, eps, c) in states.items():

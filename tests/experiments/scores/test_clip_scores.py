@@ -9,23 +9,38 @@ import torch
 from datamodules.sources.digits import WORDS
 from datamodules.sources.moving_digits import MOTIONS
 from datamodules.sources.source import Split
+from experiments.paris2 import later
 from experiments.pipeline.store import Store
-from experiments.recipes import clips as recipes
+from experiments.recipes import experts, scores
+from experiments.recipes.scale import turned
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.scores.clips import AESTHETIC, BEGINS, CLIP, FVD, METRICS, MOTION, ClipScore
 from experiments.scores.moving_digits import CONFIDENCE
 from experiments.scores.real import RealClips
+from experiments.stages.prompts import InClusters
 from experiments.stages.samples import Pictures
 from metrics.clip_judge import MovingJudge, train_judge
 from metrics.frechet import frechet_distance
 from metrics.pixels import to_uint8
+from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Only
 from tests.helpers.stages import make
 
 SMOKE = VIDEO_SCALES["smoke"]
-SCALE = replace(SMOKE, source=replace(SMOKE.source, held=160), samples=9, sample_batch=4)
-SCALE = replace(SCALE, steps=2, warmup=1, ema_start=1, router_steps=1, judge_steps=3)
-JUDGE = recipes.judge(SCALE)
+SCALE = turned(
+    SMOKE, {"data.source": replace(SMOKE.data.source, held=160), "draw.samples": 9, "draw.batch": 4}
+)
+SCALE = turned(
+    SCALE,
+    {
+        "train.steps": 2,
+        "train.warmup": 1,
+        "train.ema_start": 1,
+        "router.train.steps": 1,
+        "judge.steps": 3,
+    },
+)
+JUDGE = scores.judge(SCALE)
 
 
 @dataclass(frozen=True)
@@ -40,7 +55,7 @@ class Copies(Pictures):
         """Nothing."""
 
     def _read(self):
-        return SCALE.source.read(Split.HELDOUT)
+        return SCALE.data.source.read(Split.HELDOUT)
 
     def prompts(self, store):
         read = self._read()
@@ -65,8 +80,8 @@ def judged(tmp_path_factory):
 
 
 def score(first=False, selection=Full()):
-    trained = [recipes.later(SCALE, e) for e in recipes.experts(SCALE, 0)]
-    return recipes.score(SCALE, trained, recipes.router(SCALE, 0), selection, 0, first=first)
+    trained = [later.later(SCALE, e) for e in experts.mixed(SCALE, FlowMatchingExpert, {}, 0)]
+    return scores.score(SCALE, trained, experts.router(SCALE, True, 0), selection, 0, first=first)
 
 
 def test_means_are_of_each_clip(judged):
@@ -86,7 +101,7 @@ def test_each_clips_numbers_are_its_own(judged):
     """kills: captions of the first batch for the second, a digit asked for by its motion, prompts
     met by either, confidence in the digit alone, pixels past eight bits."""
     stage = ClipScore(Copies(), JUDGE)
-    each, read = stage.each(judged), SCALE.source.read(Split.HELDOUT)
+    each, read = stage.each(judged), SCALE.data.source.read(Split.HELDOUT)
     judge = JUDGE.load(judged)
     with torch.no_grad():
         features = judge.features(torch.from_numpy(read.images))
@@ -100,7 +115,7 @@ def test_each_clips_numbers_are_its_own(judged):
         assert each["legible"][i] == pytest.approx(seen[i].max(), rel=1e-4)
         expected = seen[i, words[i]] * moves[i, moved[i]]
         assert each["confidence"][i] == pytest.approx(expected, rel=1e-4)
-        flow = SCALE.flow.scores(to_uint8(read.images[i : i + 1]))
+        flow = SCALE.judge.flow.scores(to_uint8(read.images[i : i + 1]))
         assert each["motion"][i] == pytest.approx(flow.speed[0])
         assert each["warping"][i] == pytest.approx(flow.warping_error[0])
     assert 0 < each["digit"].sum() < 160
@@ -114,7 +129,7 @@ def test_perfect_copies_are_at_no_distance(judged):
     assert found["fvd"] == pytest.approx(0, abs=1e-3)
     assert turned["fvd"] > 10 * abs(found["fvd"])
     assert found["fvd low"] <= found["fvd"] <= found["fvd high"]
-    clips = np.ascontiguousarray(SCALE.source.read(Split.HELDOUT).images[:, :, ::-1])
+    clips = np.ascontiguousarray(SCALE.data.source.read(Split.HELDOUT).images[:, :, ::-1])
     features = JUDGE.load(judged).read(clips).features
     expected = frechet_distance(features, np.load(judged.file(JUDGE, "heldout.npy")))
     assert turned["fvd"] == pytest.approx(expected, rel=1e-6)
@@ -129,15 +144,15 @@ def test_a_few_clips_have_a_distance_without_ends(judged):
 
 def test_row_i_is_given_its_own_held_out_frame(judged):
     """kills: frames of other rows, of the training split, or of noise; rows of the next batch."""
-    sample, held = score(first=True).pictures, SCALE.source.read(Split.HELDOUT)
+    sample, held = score(first=True).pictures, SCALE.data.source.read(Split.HELDOUT)
     loaded = sample.load(judged, torch.device("cpu"))
     captions, labels = sample.prompts(judged)
     assert captions == held.captions[:9]
     assert labels.tolist() == held.labels[:9].tolist()
     asked = loaded.asked(range(4, 8)).first
-    expected = SCALE.latents.encode(held.images[4:8])[:, :, :1]
+    expected = SCALE.data.latents.encode(held.images[4:8])[:, :, :1]
     assert np.array_equal(asked.latent.numpy(), expected)
-    assert np.array_equal(asked.feature.numpy(), SCALE.features.encode(held.images[4:8]))
+    assert np.array_equal(asked.feature.numpy(), SCALE.data.features.encode(held.images[4:8]))
     assert asked.keep.all()
     beginnings = sample.beginnings(judged)
     np.testing.assert_allclose(beginnings, held.images[:9, :, 0], atol=1e-6)
@@ -153,12 +168,12 @@ def test_clips_without_a_frame_are_asked_for_without():
     assert plain._firsts(None) is None
     assert plain.key != given.key
     with pytest.raises(ValueError, match="first frames are held-out"):
-        replace(given, asked=recipes.InClusters((0,), 3))
+        replace(given, asked=InClusters((0,), 3))
 
 
 def test_one_network_alone_asks_no_router(judged):
     """kills: a router trained, or experts asked, for a single network's clips."""
-    stage = recipes.alone(SCALE, recipes.monolith(SCALE, 0), 0)
+    stage = scores.alone(SCALE, experts.monolith(SCALE, FlowMatchingExpert, 0), 0)
     assert stage.pictures.router is None
     assert stage.pictures.selection == Only(0)
     assert stage.pictures.n == 9
@@ -190,13 +205,13 @@ def test_no_number_carries_a_published_name():
 
 def test_the_judge_learns_from_its_own_split(monkeypatch):
     """kills: a judge that has seen what experts or scores are made of."""
-    seen, real = [], type(SCALE.source).draw
+    seen, real = [], type(SCALE.data.source).draw
 
     def draw(self, split, *rest):
         seen.append(split)
         return real(self, split, *rest)
 
-    monkeypatch.setattr(type(SCALE.source), "draw", draw)
+    monkeypatch.setattr(type(SCALE.data.source), "draw", draw)
     clips, digits, motions = JUDGE._batch(torch.Generator().manual_seed(0))
     assert seen == [Split.JUDGE]
     assert clips.shape == (64, 1, 9, 12, 12)
@@ -228,7 +243,7 @@ def test_a_judge_learns_what_it_is_shown():
 
 def test_real_clips_are_training_digits_with_their_captions(judged):
     """kills: clips of the judge's split, captions of other rows, other clips under another name."""
-    stage = RealClips(SCALE.source, 10, 0)
+    stage = RealClips(SCALE.data.source, 10, 0)
     folder = make(judged, stage)
     captions, labels = stage.prompts(judged)
     clips = stage.images(judged)

@@ -8,9 +8,11 @@ import torch
 
 from datamodules.sources.classed import FashionMNIST
 from datamodules.sources.source import Split
+from experiments.hddm import settings
 from experiments.pipeline.store import Context, Store
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
 from experiments.scores.classifier import Judge
 from experiments.scores.published import PublishedMetrics
 from experiments.scores.real import Real
@@ -49,16 +51,16 @@ def test_the_digits_judge_is_what_it_was():
 
 def test_names_say_who_judged():
     """kills: a published name for embedded features, digits' features named at another source."""
-    digits, fashion = recipes.judge(SCALES["small"]), recipes.judge(SCALES["medium"])
+    digits, fashion = scores.judge(SCALES["small"]), scores.judge(SCALES["medium"])
     assert digits.columns_for(FID) == (FID,)
     assert digits.columns_for(DIVERSITY) == (DIVERSITY,)
     assert fashion.columns_for(FID)[0].title == "FID (fashion-mnist classifier features)"
     assert fashion.columns_for(DIVERSITY)[0].title == "Diversity (LPIPS, squeeze)"
     assert fashion.columns_for(SPREAD)[0].title == "All-pairs diversity (LPIPS, squeeze)"
     assert fashion.columns_for(ACCURACY) == (ACCURACY,)
-    paper = recipes.judge(recipes.matched(SCALES["paper"]))
+    paper = scores.judge(settings.matched(SCALES["paper"]))
     assert isinstance(paper, PublishedMetrics)
-    assert paper.source == SCALES["paper"].matched.source
+    assert paper.source == SCALES["paper"].study.matched.source
 
 
 def test_lpips_is_in_the_key_where_it_measures():
@@ -81,7 +83,7 @@ def test_the_judge_learns_fashion():
 def test_real_pictures_without_labels_are_read_a_part_at_a_time(tmp_path):
     """kills: the whole split in memory, pictures of another split, floats that lost their level."""
     data = source(write_five(tmp_path), judge=1, heldout=1)
-    shards = recipes.shards(replace(SCALES["smoke"], source=data))
+    shards = experts.shards(turned(SCALES["smoke"], {"data.source": data}))
     store, real = Store(tmp_path / "store"), Real(shards, 25, 0)
     store.make(real, Context(store))
     stored = np.load(store.path(real) / "images.npy")

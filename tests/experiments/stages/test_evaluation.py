@@ -12,8 +12,9 @@ from experiments.pipeline import build
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.launch import local
 from experiments.pipeline.store import Context, Store
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
 from experiments.scores.real import Real
 from experiments.stages.seeds import SAMPLING, run_seed
 from metrics.diversity import nearest
@@ -29,10 +30,17 @@ from modules.text import Text
 from modules.training import Precision
 from tests.helpers.stages import make, serial
 
-SMOKE = replace(
-    SCALES["smoke"], size=Size(8, 1, 2), router=Size(8, 1, 2), steps=3, router_steps=3, samples=8
+SMOKE = turned(
+    SCALES["smoke"],
+    {
+        "expert.size": Size(8, 1, 2),
+        "router.size": Size(8, 1, 2),
+        "train.steps": 3,
+        "router.train.steps": 3,
+        "draw.samples": 8,
+    },
 )
-DEFAULT = recipes.default(SMOKE)
+DEFAULT = scores.default(SMOKE)
 
 
 LINEAR = Linear()
@@ -50,14 +58,14 @@ class Half(Objective):
 def trained(tmp_path_factory):
     """A store with two experts of one seed and the router, and the experts."""
     store = Store(tmp_path_factory.mktemp("trained"))
-    experts = [recipes.expert(SMOKE, FlowMatchingExpert, k, 0) for k in range(2)]
-    for stage in experts:
+    two = [experts.expert(SMOKE, FlowMatchingExpert, k, 0) for k in range(2)]
+    for stage in two:
         make(store, stage)
-    return store, experts
+    return store, two
 
 
 def sample(experts, selection, setting=DEFAULT, **changes):
-    drawn = recipes.score(SMOKE, experts, None, selection, 0, setting).pictures
+    drawn = scores.score(SMOKE, experts, None, selection, 0, setting).pictures
     return replace(drawn, **changes)
 
 
@@ -79,7 +87,7 @@ def test_samples_are_the_experts_own_euler_path(trained):
         x = euler(
             lambda x, t: network(x, t, Text.of(tokens, pooled)),
             starting_noise(seeds, (1, 8, 8)),
-            uniform(SMOKE.solver_steps),
+            uniform(SMOKE.draw.steps),
         )
     np.testing.assert_allclose(drawn(store, stage), x.clamp(-1, 1).numpy(), atol=1e-5)
     assert stage.evaluations(store) == {"expert_evaluations": 3.0, "router_evaluations": 0.0}
@@ -90,11 +98,11 @@ def test_a_schedule_of_experts_needs_no_router(trained):
     store, experts = trained
     first, second = (drawn(store, sample(experts, Only(k))) for k in (0, 1))
     switched = drawn(store, sample(experts, Switch(0.5, early=Only(1), late=Only(0))))
-    turns = drawn(store, sample(experts, Alternate((Only(0), Only(1)), SMOKE.solver_steps)))
+    turns = drawn(store, sample(experts, Alternate((Only(0), Only(1)), SMOKE.draw.steps)))
     both = sample(experts, Full())
     kinds = [first, second, switched, turns, drawn(store, both)]
     assert all(np.abs(a - b).max() > 1e-4 for i, a in enumerate(kinds) for b in kinds[:i])
-    assert both.evaluations(store)["expert_evaluations"] == 2 * SMOKE.solver_steps
+    assert both.evaluations(store)["expert_evaluations"] == 2 * SMOKE.draw.steps
 
 
 def test_random_selections_depend_on_no_batch(trained):
@@ -124,7 +132,7 @@ def test_bfloat16_draws_nearly_the_same(trained):
 
 def test_an_objective_without_inverse_is_refused_as_a_stage():
     """kills: an expert that trains for its whole time and is refused when it is sampled."""
-    stage = recipes.expert(SMOKE, FlowMatchingExpert, 0, 0)
+    stage = experts.expert(SMOKE, FlowMatchingExpert, 0, 0)
     half = type("HalfExpert", (DenoisingExpert,), {"objective": Half(), "default_schedule": LINEAR})
     with pytest.raises(ValueError, match=r"Half.* t = 0.5, where its row .* = \(0.5, 0.5\)"):
         replace(stage, module=half)
@@ -135,7 +143,7 @@ def test_an_objective_without_inverse_is_refused_as_a_stage():
 def test_a_single_converted_expert_is_guarded(trained):
     """kills: guard and alignment in the key but not in the field of a single expert."""
     store, _ = trained
-    expert = recipes.expert(SMOKE, DDPMExpert, 0, 0)
+    expert = experts.expert(SMOKE, DDPMExpert, 0, 0)
     make(store, expert)
     with pytest.raises(ValueError, match=r"t = 1, .* give Guard a t_max"):
         sample([expert], Only(0))  # before anything is made
@@ -174,10 +182,10 @@ def test_a_changed_byte_of_weights_is_noticed(trained):
 def test_real_pictures_show_what_the_prompts_name(trained):
     """kills: unmatched classes, held-out pictures, or a picture repeated while others are left."""
     store, _ = trained
-    real = Real(recipes.shards(SMOKE), 32, 0)
+    real = Real(experts.shards(SMOKE), 32, 0)
     images = drawn(store, real)
     _, named = real.prompts(store)
-    train = SMOKE.source.read(Split.TRAIN)
+    train = SMOKE.data.source.read(Split.TRAIN)
     for label in np.unique(named):
         there = {x.tobytes() for x in train.images[train.labels == label]}
         shown = [x.tobytes() for x in images[named == label]]
@@ -195,11 +203,11 @@ def test_nearest_is_the_median_distance():
 
 def test_the_key_covers_what_a_class_decides(monkeypatch):
     """kills: an expert's objective or schedule outside its key."""
-    keys = {recipes.expert(SMOKE, DDPMExpert, 0, 0).key}
+    keys = {experts.expert(SMOKE, DDPMExpert, 0, 0).key}
     monkeypatch.setattr(DDPMExpert, "objective", X0())
-    keys.add(recipes.expert(SMOKE, DDPMExpert, 0, 0).key)
+    keys.add(experts.expert(SMOKE, DDPMExpert, 0, 0).key)
     monkeypatch.setattr(DDPMExpert, "default_schedule", NicholDhariwal())
-    keys.add(recipes.expert(SMOKE, DDPMExpert, 0, 0).key)
+    keys.add(experts.expert(SMOKE, DDPMExpert, 0, 0).key)
     assert len(keys) == 3
     assert encode(DDPMExpert)["objective"] == encode(X0())
 
@@ -207,7 +215,7 @@ def test_the_key_covers_what_a_class_decides(monkeypatch):
 def test_a_deleted_ancestor_is_made_again(store, monkeypatch):
     """kills: a complete artifact hiding that what it cites is gone."""
     monkeypatch.setattr(local, "map", serial)
-    data = recipes.shards(SMOKE)
+    data = experts.shards(SMOKE)
     context = Context(store)
     build.ensure([data], context, workers=1)
     made = (store.path(data) / "provenance.json").stat().st_mtime_ns

@@ -10,7 +10,7 @@ import torch
 from datamodules.sources.source import Split
 from experiments.hddm import ablation_join
 from experiments.measures.routing import MEAN, TIMES, Routed, Served, averaged
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES
 from experiments.stages.experts import TrainExpert
 from experiments.stages.joining import Added, Card, Removed, Rule
@@ -26,14 +26,14 @@ SCALE = SCALES["smoke"]
 @pytest.fixture
 def data(store):
     """The store with smoke's shards and encoded splits."""
-    splits = (recipes.encoded(SCALE, split) for split in (Split.HELDOUT, Split.JUDGE))
-    for stage in (recipes.shards(SCALE), *splits):
+    splits = (experts.encoded(SCALE, split) for split in (Split.HELDOUT, Split.JUDGE))
+    for stage in (experts.shards(SCALE), *splits):
         make(store, stage)
     return store
 
 
 def expert(k):
-    return recipes.expert(SCALE, FlowMatchingExpert, k, 0)
+    return experts.expert(SCALE, FlowMatchingExpert, k, 0)
 
 
 def rule(store, clusters=range(8), **evidence):
@@ -45,13 +45,13 @@ def rule(store, clusters=range(8), **evidence):
 
 
 def sizes(store):
-    assignment = np.load(store.path(recipes.shards(SCALE).clusters) / "assignment.npy")
+    assignment = np.load(store.path(experts.shards(SCALE).clusters) / "assignment.npy")
     return np.bincount(assignment, minlength=8)
 
 
 def test_cards_and_heads_read_their_own_cluster_alone(data):
     """kills: a card or head made from another owner's pictures."""
-    folder = data.path(recipes.shards(SCALE))
+    folder = data.path(experts.shards(SCALE))
     for k in range(8):
         if k != 2:
             shutil.rmtree(folder / f"cluster-{k:02d}")
@@ -66,11 +66,11 @@ def test_cards_and_heads_read_their_own_cluster_alone(data):
 
 def test_a_rule_without_evidence_is_the_prior_at_every_time(data):
     """kills: sizes of other cards, an average over the wrong parts, labels of another split."""
-    routed = Routed(rule(data), recipes.encoded(SCALE, Split.HELDOUT), seed=0)
+    routed = Routed(rule(data), experts.encoded(SCALE, Split.HELDOUT), seed=0)
     make(data, routed)
     found = routed.read(data)
     prior = sizes(data) / sizes(data).sum()
-    cluster = recipes.encoded(SCALE, Split.HELDOUT).load(data)["cluster"].numpy()
+    cluster = experts.encoded(SCALE, Split.HELDOUT).load(data)["cluster"].numpy()
     hits = (cluster == prior.argmax()).mean()
     wanted = {
         "router_accuracy": hits,
@@ -89,9 +89,9 @@ def test_a_removed_expert_gets_nothing_and_its_pictures_are_left_out(data):
     stages = gone, Removed(rule(data), (0,))
     for stage in stages:
         make(data, stage)
-        routed = Routed(stage, recipes.encoded(SCALE, Split.HELDOUT), 0, (0.5,), removed=(0,))
+        routed = Routed(stage, experts.encoded(SCALE, Split.HELDOUT), 0, (0.5,), removed=(0,))
         make(data, routed)
-        cluster = recipes.encoded(SCALE, Split.HELDOUT).load(data)["cluster"].numpy()
+        cluster = experts.encoded(SCALE, Split.HELDOUT).load(data)["cluster"].numpy()
         left = sizes(data)[1:] / sizes(data)[1:].sum()
         wanted = -np.log(left[cluster[cluster > 0] - 1]).mean()
         assert routed.read(data)[MEAN]["log_loss"] == pytest.approx(wanted, rel=1e-5)
@@ -109,8 +109,8 @@ def test_a_newcomer_takes_the_share_that_the_rule_gives(data):
 
 def test_prompt_accuracy_divides_between_the_clusters(data):
     """kills: prompts taken for another row's cluster, or inside and outside exchanged."""
-    score = recipes.real(SCALE, 0)
-    routed = Routed(rule(data), recipes.encoded(SCALE, Split.HELDOUT), 0)
+    score = scores.real(SCALE, 0)
+    routed = Routed(rule(data), experts.encoded(SCALE, Split.HELDOUT), 0)
     for stage in (score.pictures, score.judge, score, routed):
         make(data, stage)
     cluster = routed.pictures.load(data)["cluster"].numpy()

@@ -1,22 +1,22 @@
 """What sample sets are asked for, and the diversity of a prompt's own samples."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from datamodules.sources.digits import Digits
 from datamodules.sources.source import Split
+from experiments.hddm import settings
 from experiments.pipeline.store import Store
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
 from experiments.stages.prompts import Given, Heldout, Repeated
 from metrics.embedded import classify
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Only, Top
 from tests.helpers.stages import make
 
-SMOKE = replace(SCALES["smoke"], steps=3, warmup=1, samples=6)
+SMOKE = turned(SCALES["smoke"], {"train.steps": 3, "train.warmup": 1, "draw.samples": 6})
 HELDOUT = Digits(64, 64, 32).read(Split.HELDOUT)
 ASKED = HELDOUT.captions, HELDOUT.labels
 
@@ -47,23 +47,23 @@ def test_prompts_that_cannot_be_asked_are_refused():
     with pytest.raises(ValueError, match="twice"):
         Repeated(4, 1)
     assert Given(("a", "b")).read(ASKED)[1].tolist() == [-1, -1]
-    experts = [recipes.expert(SMOKE, FlowMatchingExpert, k, 0) for k in range(8)]
-    score = recipes.score(SMOKE, experts, recipes.oracle(SMOKE), Top(1), 0)
+    eight = [experts.expert(SMOKE, FlowMatchingExpert, k, 0) for k in range(8)]
+    score = scores.score(SMOKE, eight, experts.oracle(SMOKE), Top(1), 0)
     with pytest.raises(ValueError, match="oracle"):
-        recipes.repeated(SMOKE, score)
+        settings.repeated(SMOKE, score)
 
 
 def test_diversity_is_of_the_repeated_samples_and_the_rest_is_not(tmp_path):
     """kills: diversity of the pictures that FID is of, or FID of the repeated ones."""
     store = Store(tmp_path)
-    expert = recipes.expert(SMOKE, FlowMatchingExpert, 0, 0)
-    plain = recipes.score(SMOKE, [expert], None, Only(0), 0)
-    score = recipes.repeated(SMOKE, plain)
+    expert = experts.expert(SMOKE, FlowMatchingExpert, 0, 0)
+    plain = scores.score(SMOKE, [expert], None, Only(0), 0)
+    score = settings.repeated(SMOKE, plain)
     for stage in (expert, score.judge, plain.pictures, score.repeated, plain, score):
         make(store, stage)
     features, _ = classify(score.judge.load(store), score.repeated.images(store))
-    pairs = features.reshape(SMOKE.diversity_prompts, SMOKE.diversity_each, -1)
-    assert SMOKE.diversity_each == 2
+    pairs = features.reshape(SMOKE.study.diversity_prompts, SMOKE.study.diversity_each, -1)
+    assert SMOKE.study.diversity_each == 2
     expected = np.linalg.norm(pairs[:, 0] - pairs[:, 1], axis=1)
     captions = score.repeated.prompts(store)[0][::2]
     found, other = score.read(store), plain.read(store)

@@ -9,8 +9,9 @@ from torch import nn
 
 from datamodules.sources.source import Split
 from experiments.pipeline.store import Store
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
 from experiments.stages.clusters import noised
 from experiments.stages.routers import Known, at_rows, networks
 from experiments.stages.seeds import MEASURING, run_seed
@@ -23,12 +24,21 @@ from modules.schedules import Linear
 from modules.selection import Full, Only
 from tests.helpers.stages import make
 
-SMOKE = replace(
-    SCALES["smoke"], size=Size(8, 1, 2), router=Size(8, 1, 2), clusters=2, batch=16,
-    steps=4, samples=9, router_steps=6, router_lr=5e-2,
-)  # fmt: skip
-EXPERTS = [recipes.expert(SMOKE, FlowMatchingExpert, k, 0) for k in range(2)]
-ORACLE, CALIBRATED = recipes.oracle(SMOKE), recipes.calibrated(SMOKE, True, 0)
+SMOKE = turned(
+    SCALES["smoke"],
+    {
+        "expert.size": Size(8, 1, 2),
+        "router.size": Size(8, 1, 2),
+        "data.clusters": 2,
+        "train.batch": 16,
+        "train.steps": 4,
+        "draw.samples": 9,
+        "router.train.steps": 6,
+        "router.train.lr": 5e-2,
+    },
+)
+EXPERTS = [experts.expert(SMOKE, FlowMatchingExpert, k, 0) for k in range(2)]
+ORACLE, CALIBRATED = experts.oracle(SMOKE), experts.calibrated(SMOKE, True, 0)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +54,7 @@ def store(tmp_path_factory):
 
 def drawn(store, router, selection=Full(), **changes):
     """The pictures of a sample set, and the evaluations that they took."""
-    stage = recipes.score(SMOKE, EXPERTS, router, selection, 0).pictures
+    stage = scores.score(SMOKE, EXPERTS, router, selection, 0).pictures
     stage = replace(stage, **changes)
     make(store, stage)
     return stage.images(store), stage.evaluations(store)
@@ -53,7 +63,7 @@ def drawn(store, router, selection=Full(), **changes):
 def test_the_oracle_knows_the_cluster_of_each_prompts_picture(store):
     """kills: clusters of another split, or a set longer than the split that runs off its end."""
     found = np.load(store.path(ORACLE) / "cluster.npy")
-    cluster = recipes.encoded(SMOKE, Split.HELDOUT).load(store)["cluster"]
+    cluster = experts.encoded(SMOKE, Split.HELDOUT).load(store)["cluster"]
     assert found.tolist() == cluster[:9].tolist()
     assert len(set(found)) == 2
     long = Known(ORACLE.heldout, 70)
@@ -72,14 +82,14 @@ def test_under_the_oracle_every_row_is_its_own_experts(store, batch):
     cluster = np.load(store.path(ORACLE) / "cluster.npy")
     expected = np.stack([alone[k][i] for i, k in enumerate(cluster)])
     np.testing.assert_allclose(images, expected, atol=1e-5)
-    steps = float(SMOKE.solver_steps)
+    steps = float(SMOKE.draw.steps)
     assert evaluations == {"expert_evaluations": steps, "router_evaluations": 0.0}
 
 
 def test_the_temperature_is_the_best_on_the_judges_split(store):
     """kills: fitting on training pictures, on one draw, or labels repeated out of step."""
     router = CALIBRATED.router.load(store)
-    data = recipes.encoded(SMOKE, Split.JUDGE).load(store)
+    data = experts.encoded(SMOKE, Split.JUDGE).load(store)
     logits = []
     with torch.no_grad():
         for i in range(CALIBRATED.draws):
@@ -100,7 +110,7 @@ def test_the_temperature_is_the_best_on_the_judges_split(store):
 def test_a_calibrated_router_is_the_router_tempered(store):
     """kills: a temperature that is fitted and then left aside, or a router of other weights."""
     router, calibrated = CALIBRATED.router.load(store), CALIBRATED.load(store)
-    data = recipes.encoded(SMOKE, Split.HELDOUT).load(store)
+    data = experts.encoded(SMOKE, Split.HELDOUT).load(store)
     x, t, _, c = noised(data, Linear(), 0)
     with torch.no_grad():
         logits = router.network(x, t, c) / CALIBRATED.temperature(store)
@@ -111,7 +121,7 @@ def test_a_routers_networks_are_counted_once_a_step(store):
     """kills: the temperature's own module counted too, or a wrapped router not counted at all."""
     plain, evaluations = drawn(store, CALIBRATED.router)
     tempered, again = drawn(store, CALIBRATED)
-    steps = float(SMOKE.solver_steps)
+    steps = float(SMOKE.draw.steps)
     assert evaluations == again == {"expert_evaluations": 2 * steps, "router_evaluations": steps}
     assert np.abs(plain - tempered).max() > 1e-5
 
@@ -131,9 +141,9 @@ def test_the_networks_of_a_router():
 def test_the_router_is_part_of_the_key():
     """kills: an ensemble read from the store as if another router had routed it."""
     routers = [None, ORACLE, CALIBRATED.router, CALIBRATED, replace(CALIBRATED, draws=3)]
-    scores = [recipes.score(SMOKE, EXPERTS, router, Full(), 0) for router in routers]
-    assert len({score.pictures.key for score in scores}) == 5
+    made = [scores.score(SMOKE, EXPERTS, router, Full(), 0) for router in routers]
+    assert len({score.pictures.key for score in made}) == 5
     assert all(
         router is None or router in score.pictures.inputs()
-        for router, score in zip(routers, scores, strict=True)
+        for router, score in zip(routers, made, strict=True)
     )

@@ -11,28 +11,29 @@ from scipy.spatial.distance import cdist
 from datamodules.sources.digits import Digits
 from datamodules.sources.source import Records, Split
 from experiments.pipeline.store import Store
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
 from experiments.stages.clusters import Encoded, noised
 from modules.schedules import Cosine, Linear
 from tests.helpers.imagetexts import png, record, source, write
 from tests.helpers.stages import make
 
-SMOKE = replace(SCALES["smoke"], clusters=4)
-CLUSTERS = recipes.shards(SMOKE).clusters
+SMOKE = turned(SCALES["smoke"], {"data.clusters": 4})
+CLUSTERS = experts.shards(SMOKE).clusters
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """A store with the shards and every split encoded."""
-    store, data = Store(tmp_path_factory.mktemp("encoded")), recipes.shards(SMOKE)
+    store, data = Store(tmp_path_factory.mktemp("encoded")), experts.shards(SMOKE)
     for stage in (data, *(Encoded(CLUSTERS, split) for split in Split)):
         make(store, stage)
     return store
 
 
 def loaded(store, split):
-    return recipes.encoded(SMOKE, split).load(store)
+    return experts.encoded(SMOKE, split).load(store)
 
 
 def test_the_training_split_lies_in_the_clusters_it_made(store):
@@ -46,7 +47,7 @@ def test_other_pictures_lie_in_the_nearest_cluster(store):
     """kills: clusters made anew for the split, the farthest centroid, or one found by its norm."""
     centroids = np.load(store.path(CLUSTERS) / "centroids.npy")
     for split in (Split.JUDGE, Split.HELDOUT):
-        images = SMOKE.source.read(split).images.reshape(-1, 64).astype(np.float64)
+        images = SMOKE.data.source.read(split).images.reshape(-1, 64).astype(np.float64)
         features = images - images.mean(axis=1, keepdims=True)
         distance = cdist(features, centroids, "cosine")
         assert loaded(store, split)["cluster"].tolist() == distance.argmin(axis=1).tolist()
@@ -55,10 +56,10 @@ def test_other_pictures_lie_in_the_nearest_cluster(store):
 @pytest.mark.parametrize("split", list(Split), ids=lambda split: split.name)
 def test_what_is_encoded_is_the_split_row_by_row(store, split):
     """kills: another split, rows in another order, captions of other pictures, labels lost."""
-    found, records = loaded(store, split), SMOKE.source.read(split)
+    found, records = loaded(store, split), SMOKE.data.source.read(split)
     assert np.array_equal(found["x0"].numpy(), records.images)
     assert found["labels"].tolist() == records.labels.tolist()
-    tokens, pooled = recipes.shards(SMOKE).text.encode(records.captions)
+    tokens, pooled = experts.shards(SMOKE).text.encode(records.captions)
     assert np.array_equal(found["tokens"].numpy(), tokens)
     assert np.array_equal(found["pooled"].numpy(), pooled)
     assert {found[name].dtype for name in ("x0", "tokens", "pooled")} == {torch.float32}
@@ -66,7 +67,7 @@ def test_what_is_encoded_is_the_split_row_by_row(store, split):
 
 def test_every_split_has_a_key_of_its_own():
     """kills: a split outside the key, so that held-out numbers are read from training pictures."""
-    assert len({recipes.encoded(SMOKE, split).key for split in Split}) == 3
+    assert len({experts.encoded(SMOKE, split).key for split in Split}) == 3
 
 
 @pytest.mark.parametrize("schedule", [Linear(), Cosine()])
@@ -119,9 +120,9 @@ def test_a_part_without_a_picture_is_passed_over(tmp_path, monkeypatch):
     monkeypatch.setattr(Digits, "parts", lambda self, split: ("none", "digits", "nothing"))
     monkeypatch.setattr(Digits, "batches", batches)
     store = Store(tmp_path / "parts")
-    for stage in (recipes.shards(SMOKE), Encoded(CLUSTERS, split)):
+    for stage in (experts.shards(SMOKE), Encoded(CLUSTERS, split)):
         make(store, stage)
-    assert recipes.shards(SMOKE).pictures(store) == SMOKE.source.train
+    assert experts.shards(SMOKE).pictures(store) == SMOKE.data.source.train
     assert np.array_equal(np.load(store.path(stage) / "cluster.npy"), np.load(expected))
 
 
@@ -145,7 +146,7 @@ def test_what_was_skipped_is_told(tmp_path):
 def test_a_killed_encoding_goes_on_with_the_next_part(tmp_path, monkeypatch):
     """kills: parts encoded again, a half-written part taken for a whole one, parts out of order."""
     split = Split.HELDOUT
-    whole = SMOKE.source.read(split)
+    whole = SMOKE.data.source.read(split)
     thirds = np.array_split(np.arange(len(whole)), 3)
 
     def batches(self, split, part, size, refused):

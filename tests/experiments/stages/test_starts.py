@@ -11,9 +11,10 @@ import torch
 from experiments.cli import main as cli
 from experiments.hddm import ablation_init
 from experiments.pipeline.launch import local
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts
 from experiments.recipes.images import SCALES
-from experiments.stages import experts
+from experiments.recipes.scale import turned
+from experiments.stages import experts as stages
 from experiments.stages.experts import Start
 from experiments.stages.starts import PretrainedDiT
 from metrics.networks.weights import WeightsFileError
@@ -28,8 +29,17 @@ from tests.helpers.originals.dit import Original
 from tests.helpers.stages import make, serial
 
 TOY = PretrainedDiT(size=Size(24, 2, 3))
-SMOKE = replace(
-    SCALES["smoke"], clusters=2, batch=8, patch=2, steps=2, warmup=1, ema_start=1, pretrained=TOY
+SMOKE = turned(
+    SCALES["smoke"],
+    {
+        "data.clusters": 2,
+        "train.batch": 8,
+        "expert.patch": 2,
+        "train.steps": 2,
+        "train.warmup": 1,
+        "train.ema_start": 1,
+        "expert.pretrained": TOY,
+    },
 )
 
 
@@ -45,7 +55,7 @@ def file(tmp_path, monkeypatch):
 
 
 def begun(module, source=TOY, what=Transfer()):
-    plain = recipes.expert(SMOKE, module, 0, 0)
+    plain = experts.expert(SMOKE, module, 0, 0)
     shape = replace(source.shape(plain.network, module.objective), text_std=0.02, head_std=0.02)
     return replace(plain, network=shape, start=Start(source, what))
 
@@ -54,14 +64,14 @@ def begun(module, source=TOY, what=Transfer()):
 def test_training_from_it_tells_of_every_tensor(store, file, monkeypatch, module):
     """kills: weights left as drawn, or drawn again after; a report of another conversion, without
     the file's hash, or not among what the store guards; weights that no longer load."""
-    stage, real, seen = begun(module), experts.train, []
+    stage, real, seen = begun(module), stages.train, []
 
     def watched(stage, folder, context, *rest):
         state = stage.begun(context.store).network.state_dict()
         seen.append({name: x.clone() for name, x in state.items()})
         real(stage, folder, context, *rest)
 
-    monkeypatch.setattr(experts, "train", watched)
+    monkeypatch.setattr(stages, "train", watched)
     folder = make(store, stage)
     network = stage.build().network
     report = convert(torch.load(file), network)
@@ -87,8 +97,8 @@ def test_the_time_map_is_the_objectives():
         for other in {Rounded(), Index(), Thousand()} - {time}:
             with pytest.raises(ValueError, match=re.escape(f"reads {time} (Eq. 21), not {other}")):
                 replace(stage, network=replace(stage.network, time=other))
-    without = replace(SMOKE, pretrained=None)
-    plain, source = (recipes.expert(without, m, 1, 0) for m in (FlowMatchingExpert, DDPMExpert))
+    without = turned(SMOKE, {"expert.pretrained": None})
+    plain, source = (experts.expert(without, m, 1, 0) for m in (FlowMatchingExpert, DDPMExpert))
     assert replace(plain, start=Start(source)).network.time == Thousand()
 
 
@@ -145,7 +155,8 @@ def test_the_table_without_the_file_ends_in_a_line(tmp_path, monkeypatch, capsys
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(local, "map", costliest_first)
-    dials = ["clusters=4", "batch=8", "patch=2", "pretrained.url=https://a/b.pt"]
+    dials = ["data.clusters=4", "train.batch=8", "expert.patch=2"]
+    dials += ["expert.pretrained.url=https://a/b.pt"]
     where = ["--store", str(tmp_path / "store"), "--results", str(tmp_path / "results")]
     scale = ["--scale", "smoke", "--seeds", "1", *(f"--scale.{dial}" for dial in dials)]
     assert cli.main(ablation_init.TABLE, arguments=[*scale, *where]) == 1
@@ -160,7 +171,7 @@ def test_the_table_without_the_file_ends_in_a_line(tmp_path, monkeypatch, capsys
 
 def test_the_scales_say_who_has_it():
     """kills: a download needed at small, or the paper's recipe begun with the stand-in."""
-    assert {name: scale.pretrained for name, scale in SCALES.items()} == {
+    assert {name: scale.expert.pretrained for name, scale in SCALES.items()} == {
         **dict.fromkeys(("smoke", "small", "medium-cpu", "medium")),
         "paper": PretrainedDiT(),
     }

@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 from datamodules.sources.source import Split
 from experiments.pipeline.hardware import Hardware, Strategy
 from experiments.pipeline.store import Context, Store
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
 from experiments.stages.joining import TrainHead
 from experiments.stages.run import Validation
 from experiments.training import distributed
@@ -26,7 +27,15 @@ from modules.denoising import FlowMatchingExpert
 from modules.training import Optim
 from tests.helpers.stages import make
 
-SMOKE = replace(SCALES["smoke"], clusters=2, size=Size(8, 2, 2), router=Size(8, 1, 2), batch=8)
+SMOKE = turned(
+    SCALES["smoke"],
+    {
+        "data.clusters": 2,
+        "expert.size": Size(8, 2, 2),
+        "router.size": Size(8, 1, 2),
+        "train.batch": 8,
+    },
+)
 OPTIM = Optim(steps=12, batch=4, lr=4e-3, warmup=3, clip=0.05, ema=0.7, ema_start=3, accumulate=2)
 """Clipped at every step; checkpoints after every second."""
 DDP, FSDP = (Hardware(2, strategy) for strategy in (Strategy.DDP, Strategy.FSDP))
@@ -64,8 +73,8 @@ class Mortal(Exact):
 
 
 def expert(kind=Exact, validated=False):
-    stage = replace(recipes.expert(SMOKE, kind, 0, 0), optim=OPTIM, text_dropout=0.5)
-    encoded = recipes.encoded(SMOKE, Split.HELDOUT)
+    stage = replace(experts.expert(SMOKE, kind, 0, 0), optim=OPTIM, text_dropout=0.5)
+    encoded = experts.encoded(SMOKE, Split.HELDOUT)
     return replace(stage, validation=Validation(encoded, 4, draws=2)) if validated else stage
 
 
@@ -143,9 +152,9 @@ def test_two_devices_resume_to_the_same_bits(prepared, store, tmp_path, monkeypa
 def test_other_stages_train_on_two_devices_too(store, tmp_path, kind):
     """kills: a head's public pictures drawn by every device for itself, or the second device given
     the first one's; a stage that does not ask for more than one."""
-    stage = recipes.router(SMOKE, True, 0)
+    stage = experts.router(SMOKE, True, 0)
     if kind == "head":
-        public = recipes.encoded(SMOKE, Split.JUDGE)
+        public = experts.encoded(SMOKE, Split.JUDGE)
         fields = {f: getattr(stage, f) for f in ("shards", "schedule", "network", "text_dropout")}
         stage = TrainHead(cluster=0, public=public, optim=OPTIM, seed=0, **fields)
     for item in stage.inputs():

@@ -16,16 +16,19 @@ from experiments.pipeline import build
 from experiments.pipeline.hardware import Hardware, Strategy
 from experiments.pipeline.launch import local
 from experiments.pipeline.store import Context, Store
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
 from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert
 from modules.dit import XL, DiT, DiTNetwork, TextShape
 from modules.training import Precision
 from tests.helpers.stages import make
 
-SMOKE = replace(SCALES["smoke"], clusters=2, size=Size(8, 2, 2), batch=8)
-EXPERT = recipes.expert(SMOKE, FlowMatchingExpert, 0, 0)
+SMOKE = turned(
+    SCALES["smoke"], {"data.clusters": 2, "expert.size": Size(8, 2, 2), "train.batch": 8}
+)
+EXPERT = experts.expert(SMOKE, FlowMatchingExpert, 0, 0)
 SHAPE = DiT(Size(16, 2, 2), image=8, channels=3, patch=2, text=TextShape(5, 12, 3), frequencies=32)
 
 

@@ -15,8 +15,9 @@ from datamodules.shards import ShardError, read_index, read_shard
 from datamodules.sources.digits import Digits
 from datamodules.sources.source import Split
 from experiments.pipeline.store import Store
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
 from experiments.scores.classifier import Judge
 from experiments.training import fit as loop
 from modules.blocks import Size
@@ -27,17 +28,27 @@ from modules.weights.checkpoint import CheckpointError, load_weights, save_weigh
 from tests.helpers.files import full_disk
 from tests.helpers.stages import killed_at, make
 
-SMOKE = replace(SCALES["smoke"], size=Size(8, 1, 2), router=Size(8, 1, 2))
-LONG = replace(SMOKE, steps=120, router_steps=120, batch=32, router_batch=8, ema=0.9, ema_start=30)
+SMOKE = turned(SCALES["smoke"], {"expert.size": Size(8, 1, 2), "router.size": Size(8, 1, 2)})
+LONG = turned(
+    SMOKE,
+    {
+        "train.steps": 120,
+        "router.train.steps": 120,
+        "train.batch": 32,
+        "router.train.batch": 8,
+        "train.ema": 0.9,
+        "train.ema_start": 30,
+    },
+)
 """Checkpoints after steps 24, 48, 72, 96, 120; lines of log.csv at 49 and 99."""
 
 
 def expert(scale=SMOKE, cluster=0):
-    return recipes.expert(scale, FlowMatchingExpert, cluster, 0)
+    return experts.expert(scale, FlowMatchingExpert, cluster, 0)
 
 
 def router(scale=SMOKE):
-    return recipes.router(scale, True, 0)
+    return experts.router(scale, True, 0)
 
 
 def weights(store, stage):
@@ -48,7 +59,7 @@ def weights(store, stage):
 def prepared(tmp_path_factory):
     """A store that holds the shards of smoke and no more."""
     store = Store(tmp_path_factory.mktemp("prepared"))
-    make(store, recipes.shards(SMOKE))
+    make(store, experts.shards(SMOKE))
     return store
 
 
@@ -121,12 +132,12 @@ def test_another_seed_gives_other_weights(straight, store):
 def test_an_expert_needs_its_own_clusters_folder_alone(store, prepared):
     """kills: an expert that opens, counts or indexes the shards of another cluster."""
     copy = copied(prepared, store.root.with_name("copy"))
-    for folder in recipes.shards(SMOKE).folders(copy, range(8)):
+    for folder in experts.shards(SMOKE).folders(copy, range(8)):
         if folder.name != "cluster-03":
             shutil.rmtree(folder)
     assert weights(copy, expert(cluster=3)) == weights(store, expert(cluster=3))
     with pytest.raises(ShardError, match="cluster-00"):
-        make(copy, recipes.monolith(SMOKE, FlowMatchingExpert, 0))
+        make(copy, experts.monolith(SMOKE, FlowMatchingExpert, 0))
     with pytest.raises(ShardError, match="cluster-04"):
         make(copy, expert(cluster=4))
 
@@ -141,7 +152,7 @@ def test_the_loop_is_the_recipe(store, final_lr):
     module.log = lambda *_, **__: None
     parameters = list(module.parameters())
     adam = torch.optim.AdamW(parameters, lr=1.0, weight_decay=0.1)
-    shards = read_index(recipes.shards(SMOKE).folders(store, [0])[0])
+    shards = read_index(experts.shards(SMOKE).folders(store, [0])[0])
     average, last, norms = None, [], []
     for step, batch in enumerate(BatchStream(shards, 4, module.seed, 0, steps, 100_000)):
         adam.zero_grad()
@@ -230,7 +241,7 @@ def test_no_training_stage_reads_the_heldout_split(tmp_path, monkeypatch):
         records = real(self, split)
         return records if split is not Split.HELDOUT else replace(records, images=-records.images)
 
-    judge = Judge(SMOKE.source, 3)
+    judge = Judge(SMOKE.data.source, 3)
     expected = weights(Store(tmp_path / "clean"), judge)
     monkeypatch.setattr(Digits, "read", watched)
     for stage in (expert(), router()):
@@ -242,9 +253,9 @@ def test_no_training_stage_reads_the_heldout_split(tmp_path, monkeypatch):
 
 def test_the_shards_hold_the_training_split_and_nothing_else(prepared):
     """kills: splits that overlap, a picture lost, repeated, or of another split."""
-    folders = recipes.shards(SMOKE).folders(prepared, range(8))
+    folders = experts.shards(SMOKE).folders(prepared, range(8))
     images = [x for folder in folders for s in read_index(folder) for x in read_shard(s)["x0"]]
-    splits = [SMOKE.source.read(split) for split in (Split.TRAIN, Split.JUDGE, Split.HELDOUT)]
+    splits = [SMOKE.data.source.read(split) for split in (Split.TRAIN, Split.JUDGE, Split.HELDOUT)]
     assert sorted(map(bytes, images)) == sorted(map(bytes, splits[0].images))
     assert len({key for split in splits for key in split.keys}) == 64 + 64 + 32
     assert not {*map(bytes, images)} & {*map(bytes, splits[2].images)}

@@ -11,8 +11,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from datamodules.latents import ValidationBatches
 from datamodules.sources.source import Split
 from experiments.pipeline.store import Store
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts
 from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
 from experiments.stages.run import Validation
 from experiments.training.fit import Curve
 from modules.blocks import Size
@@ -21,15 +22,17 @@ from modules.dit import DiT, TextShape
 from modules.training import Optim
 from tests.helpers.stages import killed_at, make
 
-SMOKE = replace(SCALES["smoke"], size=Size(8, 1, 2))
-LONG = replace(SMOKE, steps=120, batch=32, ema=0.9, ema_start=30)
+SMOKE = turned(SCALES["smoke"], {"expert.size": Size(8, 1, 2)})
+LONG = turned(
+    SMOKE, {"train.steps": 120, "train.batch": 32, "train.ema": 0.9, "train.ema_start": 30}
+)
 """Unless validated, a run of these has checkpoints after steps 24, 48, 72, 96, 120."""
 SHAPE = DiT(Size(8, 1, 2), 4, 2, 2, text=TextShape(3, 6, 5))
 
 
 def validated(every, scale=LONG, optim=None):
-    plain = recipes.expert(scale, FlowMatchingExpert, 0, 0)
-    encoded = recipes.encoded(scale, Split.HELDOUT)
+    plain = experts.expert(scale, FlowMatchingExpert, 0, 0)
+    encoded = experts.encoded(scale, Split.HELDOUT)
     stage = replace(plain, validation=Validation(encoded, every, draws=3))
     return stage if optim is None else replace(stage, optim=optim)
 
@@ -38,7 +41,7 @@ def validated(every, scale=LONG, optim=None):
 def prepared(tmp_path_factory):
     """A store that holds the shards and the held-out pictures of smoke."""
     store = Store(tmp_path_factory.mktemp("prepared"))
-    for stage in (recipes.shards(SMOKE), recipes.encoded(SMOKE, Split.HELDOUT)):
+    for stage in (experts.shards(SMOKE), experts.encoded(SMOKE, Split.HELDOUT)):
         make(store, stage)
     return store
 
@@ -184,7 +187,7 @@ def test_a_validation_counts_optimiser_steps(store):
 
 def test_only_held_out_pictures_of_the_experts_clusters_are_seen(store):
     """kills: all clusters validated on; a cluster without pictures validated as a loss of none."""
-    encoded = recipes.encoded(SMOKE, Split.HELDOUT)
+    encoded = experts.encoded(SMOKE, Split.HELDOUT)
     data, mine = encoded.load(store), Validation(encoded, 1, 1).heldout(store, (0, 3))
     assert set(data["cluster"][mine.rows].tolist()) == {0, 3}
     assert len(mine.rows) == sum(k in (0, 3) for k in data["cluster"].tolist())

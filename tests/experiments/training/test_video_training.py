@@ -8,9 +8,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from experiments.paris2 import later
 from experiments.pipeline.hardware import Hardware, Strategy
 from experiments.pipeline.store import Context, Store
-from experiments.recipes import clips as recipes
+from experiments.recipes import experts
+from experiments.recipes.scale import turned
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.training import distributed
 from modules.denoising import FlowMatchingExpert
@@ -19,12 +21,21 @@ from modules.weights.flux import WIDENED
 from tests.helpers.stages import killed_at, make
 
 SMOKE = VIDEO_SCALES["smoke"]
-SCALE = replace(SMOKE, size=MMSize(8, 1, 1, 1), steps=20, warmup=2, ema_start=6, text_dropout=0.5)
+SCALE = turned(
+    SMOKE,
+    {
+        "expert.size": MMSize(8, 1, 1, 1),
+        "train.steps": 20,
+        "train.warmup": 2,
+        "train.ema_start": 6,
+        "expert.text_dropout": 0.5,
+    },
+)
 """Checkpoints after every fourth step."""
 
 
 def expert(scale=SCALE):
-    return recipes.experts(scale, 0)[1]
+    return experts.mixed(scale, FlowMatchingExpert, {}, 0)[1]
 
 
 def weights(folder):
@@ -35,7 +46,7 @@ def weights(folder):
 def straight(tmp_path_factory):
     """An expert and its later stage, trained without a break."""
     store = Store(tmp_path_factory.mktemp("straight"))
-    make(store, recipes.later(SCALE, expert()))
+    make(store, later.later(SCALE, expert()))
     return store
 
 
@@ -46,7 +57,7 @@ def test_killed_and_resumed_to_the_same_bits(straight, store, monkeypatch, which
     stage, at = expert(), 14
     if which == "later":
         make(store, stage)
-        stage, at = recipes.later(SCALE, stage), 5
+        stage, at = later.later(SCALE, stage), 5
     killed_at(store, stage, FlowMatchingExpert, "training_step", at)
     steps, draw = [], FlowMatchingExpert.draw
     monkeypatch.setattr(
@@ -64,7 +75,7 @@ def test_a_later_stage_begins_with_the_one_before(straight):
     """kills: weights drawn anew, those before averaging, columns of a first frame that are drawn,
     a stage that forgets densities or captions, or gives no frames."""
     first = expert()
-    stage = recipes.later(SCALE, first)
+    stage = later.later(SCALE, first)
     before = weights(straight.path(first))
     begun = stage.begun(straight).network.state_dict()
     width = stage.network.width
@@ -76,7 +87,10 @@ def test_a_later_stage_begins_with_the_one_before(straight):
         assert torch.equal(own, x), name
     assert begun.keys() == before.keys()
     assert (stage.start.source, stage.clusters) == (first, (1,))
-    assert (stage.first_share, stage.times) == (SCALE.later[0].first_share, SCALE.times)
+    assert (stage.first_share, stage.times) == (
+        SCALE.study.later[0].given_share,
+        SCALE.expert.times,
+    )
     built = stage.build()
     assert (built.first_share, built.times) == (stage.first_share, stage.times)
     assert stage.network == replace(first.network, first=True)
@@ -87,23 +101,25 @@ def test_a_later_stage_begins_with_the_one_before(straight):
 
 def test_a_chain_of_stages_is_walked_in_order():
     """kills: the last stage begun with the first, a batch that is not a cluster's share."""
-    one = SCALE.later[0]
-    chain = (replace(one, first_share=0.0, steps=4), replace(one, steps=6, batch=24))
-    third = recipes.later(replace(SCALE, later=chain), expert())
+    one = SCALE.study.later[0]
+    chain = (replace(one, given_share=0.0, steps=4), replace(one, steps=6, batch=24))
+    third = later.later(turned(SCALE, {"study.later": chain}), expert())
     second = third.start.source
     assert second.start.source == expert()
     assert [s.optim.steps for s in (second, third)] == [4, 6]
     assert [s.optim.batch for s in (second, third)] == [4, 8]
     assert [s.network.first for s in (second, third)] == [False, True]
-    assert recipes.later(replace(SCALE, later=()), expert()) == expert()
-    whole = recipes.later(replace(SCALE, later=chain), recipes.monolith(SCALE, 0))
+    assert later.later(turned(SCALE, {"study.later": ()}), expert()) == expert()
+    whole = later.later(
+        turned(SCALE, {"study.later": chain}), experts.monolith(SCALE, FlowMatchingExpert, 0)
+    )
     assert whole.optim.batch == 24
 
 
 def test_the_null_caption_is_the_encoders(straight):
     """kills: zeros in place of the empty string, or another null in the average of the weights."""
     found = weights(straight.path(expert()))
-    tokens, pooled = SCALE.text.encode([""])
+    tokens, pooled = SCALE.data.text.encode([""])
     assert torch.equal(found["null_t5"], torch.from_numpy(tokens[0]))
     assert torch.equal(found["null_clip"], torch.from_numpy(pooled[0]))
 
@@ -144,13 +160,13 @@ def test_the_loss_is_the_mean_square_of_the_velocity(straight):
 
 def test_the_router_sees_frames_in_training(straight):
     """kills: a router whose share of first frames stays on the stage."""
-    stage = recipes.router(SCALE, 0)
+    stage = experts.router(SCALE, True, 0)
     module = stage.build()
-    assert module.first_share == SCALE.look_share > 0
+    assert module.first_share == SCALE.router.given_share > 0
     batch = stage.shards.loader(straight, stage.clusters, stage.optim, 0).batch_of(0)
     c = module.draw(batch)[2]
     assert 0 < int(c.first.keep.sum()) < len(c.first.keep)
-    assert batch["frame_feature"].shape[1] == SCALE.look
+    assert batch["frame_feature"].shape[1] == SCALE.router.frame_feature
     assert module.network.trunk.shape.frames == 3
 
 

@@ -9,10 +9,12 @@ import torch
 from safetensors.torch import save_file
 
 from datamodules.encoders.hub import HubWeightsError
-from experiments.recipes import clips as video_recipes
+from experiments.recipes import experts
+from experiments.recipes.scale import turned
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.stages.experts import Start
 from experiments.stages.starts import PretrainedFlux
+from modules.denoising import FlowMatchingExpert
 from modules.dit import DiT
 from modules.mmdit import MMDiT, MMDiTNetwork, MMSize
 from modules.weights.bfl import renamed
@@ -21,14 +23,21 @@ from tests.helpers.originals.flux import Original, drawn
 from tests.helpers.paris2_hub import contiguous, sharded
 from tests.helpers.stages import make
 
-SCALE = replace(
-    VIDEO_SCALES["smoke"], size=MMSize(32, 2, 2, 2), steps=1, warmup=0, ema_start=0, batch=3
+SCALE = turned(
+    VIDEO_SCALES["smoke"],
+    {
+        "expert.size": MMSize(32, 2, 2, 2),
+        "train.steps": 1,
+        "train.warmup": 0,
+        "train.ema_start": 0,
+        "train.batch": 3,
+    },
 )
 
 
 def begun(source, first=False):
-    plain = video_recipes.experts(SCALE, 0)[0]
-    shape = video_recipes.network(SCALE, SCALE.source, first)
+    plain = experts.mixed(SCALE, FlowMatchingExpert, {}, 0)[0]
+    shape = experts.network(SCALE, SCALE.data.source, first)
     return replace(plain, network=shape, start=Start(source))
 
 

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from experiments.hddm import settings
 from experiments.pipeline.store import Context
-from experiments.recipes import experts as recipes
+from experiments.recipes import experts
 from experiments.recipes.images import SCALES
-from experiments.stages import experts
+from experiments.recipes.scale import turned
+from experiments.stages import experts as stages
 from experiments.stages.experts import Start
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert
@@ -34,7 +36,7 @@ CAPTIONS = {
     *(f"{BLOCK}cross.key_value.weight", f"{BLOCK}cross.key_value.bias"),
 }
 HEAD = {"final.linear.weight", "final.linear.bias", "final.table"}
-SMOKE = replace(SCALES["smoke"], size=Size(8, 1, 2))
+SMOKE = turned(SCALES["smoke"], {"expert.size": Size(8, 1, 2)})
 
 
 def network(seed, shape=SHAPE):
@@ -114,8 +116,8 @@ def test_a_zero_text_projection_never_learns(text_std, alive):
 def test_an_expert_begins_with_the_trained_weights_of_its_source(store, monkeypatch):
     """kills: a start from the untrained source, a transfer undone by drawing again, a head taken,
     deviations of the recipe in place of Eq. 20's; a source that is no input or not in the key."""
-    source = replace(recipes.paired(SMOKE, DDPMExpert, 0), clusters=(1, 2))
-    plain = recipes.expert(SMOKE, FlowMatchingExpert, 0, 0)
+    source = replace(settings.paired(SMOKE, DDPMExpert, 0), clusters=(1, 2))
+    plain = experts.expert(SMOKE, FlowMatchingExpert, 0, 0)
     new = replace(plain.network, text_std=0.02, head_std=0.02)
     stage = replace(plain, network=new, start=Start(source))
     make(store, source)
@@ -125,7 +127,7 @@ def test_an_expert_begins_with_the_trained_weights_of_its_source(store, monkeypa
         state = stage.begun(context.store).network.state_dict()
         begun.append({name: x.clone() for name, x in state.items()})
 
-    monkeypatch.setattr(experts, "train", watched)
+    monkeypatch.setattr(stages, "train", watched)
     stage.make(store.root, Context(store, device="cpu"))
     theirs, drawn = source.load(store).network.state_dict(), stage.build().network.state_dict()
     for name, x in begun[0].items():

@@ -1,0 +1,67 @@
+"""What only HDDM's tables vary of a scale: Table 1's setting, those of the conversion studies."""
+
+from dataclasses import replace
+
+from experiments.recipes import experts
+from experiments.recipes.images import ImageScale
+from experiments.recipes.scale import turned
+from experiments.scores.score import Score
+from experiments.stages.experts import TrainExpert
+from experiments.stages.prompts import Repeated
+from experiments.stages.samples import Sample, Setting
+from modules.denoising import DenoisingExpert
+from modules.schedules import Schedule
+
+
+def matched(scale: ImageScale) -> ImageScale:
+    """The scale of Table 1 and its ablations.  (HDDM, §3.2)"""
+    own = scale.study.matched
+    if own is None:
+        return scale
+    dials = {
+        "data.source": own.source,
+        "expert.size": own.size,
+        "expert.pretrained": own.pretrained,
+        "train.batch": own.batch,
+        "router.train.steps": own.router_steps,
+        "study.matched": None,
+    }
+    return turned(scale, dials)
+
+
+def conversions(scale: ImageScale) -> ImageScale:
+    """The scale of the conversion studies: fewer samples.  (HDDM, §3.3.1)"""
+    return turned(scale, {"draw.samples": scale.study.conversion_samples})
+
+
+def thresholds(scale: ImageScale) -> ImageScale:
+    """The scale of the sweep of thresholds: fewer still.  (HDDM, §3.3.3)"""
+    return turned(scale, {"draw.samples": scale.study.threshold_samples})
+
+
+def paired(
+    scale: ImageScale, module: type[DenoisingExpert], seed: int, schedule: Schedule | None = None
+) -> TrainExpert:
+    """One of the experts of one cluster whose conversions and mixtures are compared (§3.3.1)."""
+    pair, every = scale.study.pair, tuple(range(scale.data.clusters))
+    optim = replace(scale.train, batch=scale.study.pair_batch)
+    return experts.train(scale, module, every if pair is None else pair, optim, seed, schedule)
+
+
+def aligned(scale: ImageScale) -> Setting:
+    """CFG 7.5 and 50 steps at paper scale.  (HDDM, §3.1)"""
+    study = scale.study
+    return Setting(study.aligned_steps, study.aligned_guidance, precision=scale.train.precision)
+
+
+def conversion(scale: ImageScale) -> Setting:
+    """CFG 6 and 75 steps at paper scale.  (HDDM, §3.3.1)"""
+    steps, guidance = scale.study.conversion_steps, scale.study.conversion_guidance
+    return Setting(steps, guidance, precision=scale.train.precision)
+
+
+def repeated(scale: ImageScale, score: Score) -> Score:
+    """The same score, but for its diversity, which is that of a few prompts asked many times."""
+    assert isinstance(score.pictures, Sample)
+    asked = Repeated(scale.study.diversity_prompts, scale.study.diversity_each)
+    return replace(score, repeated=replace(score.pictures, asked=asked))

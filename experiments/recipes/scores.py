@@ -1,0 +1,73 @@
+"""From a scale to what it measures: the judge, the setting of samples, and scores of them."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from datamodules.sources.moving_digits import MovingDigits
+from experiments.recipes.experts import shards
+from experiments.recipes.scale import Scale
+from experiments.scores.clips import ClipJudging, ClipScore
+from experiments.scores.real import Real, RealClips
+from experiments.scores.score import Score
+from experiments.stages.experts import TrainExpert
+from experiments.stages.prompts import Heldout, InClusters, Prompts
+from experiments.stages.routers import Routing
+from experiments.stages.samples import Sample, Setting
+from modules.selection import Only, Selection
+
+
+@functools.cache
+def judge(scale: Scale[Any]) -> Any:
+    """Who scores. ValueError for a source that the scale's judge cannot read."""
+    return scale.judge.stage(scale.data.source)
+
+
+def scored(scale: Scale[Any], pictures: Sample | Real | RealClips) -> Any:
+    """What the scale's judge says of pictures or clips."""
+    made = judge(scale)
+    if isinstance(made, ClipJudging):
+        return ClipScore(pictures, made)
+    assert isinstance(pictures, Sample | Real)
+    return Score(pictures, made)
+
+
+def real(scale: Scale[Any], seed: int) -> Any:
+    """The score of training samples of what the prompts name: the data's own."""
+    source, n = scale.data.source, scale.draw.samples
+    if isinstance(source, MovingDigits):
+        return scored(scale, RealClips(source, n, seed))
+    return scored(scale, Real(shards(scale), n, seed))
+
+
+def default(scale: Scale[Any]) -> Setting:
+    """The scale's own solver steps and guidance."""
+    return Setting(scale.draw.steps, scale.draw.guidance, precision=scale.train.precision)
+
+
+def score(
+    scale: Scale[Any],
+    experts: Sequence[TrainExpert],
+    routed_by: Routing | None,
+    selection: Selection,
+    seed: int,
+    setting: Setting | None = None,
+    asked: Prompts | InClusters | None = None,
+    first: bool = False,
+) -> Any:
+    """The score of samples drawn from experts under a router, if need be, and a selection.
+
+    asked: the prompts; held-out captions where none are given.  first: each clip is given the first
+    frame of the held-out clip whose caption it is asked for.
+    """
+    how = default(scale) if setting is None else setting
+    prompts = Heldout(scale.draw.samples) if asked is None else asked
+    sample = Sample(
+        tuple(experts), routed_by, selection, prompts, scale.draw.batch, seed, how, first
+    )
+    return scored(scale, sample)
+
+
+def alone(scale: Scale[Any], stage: TrainExpert, seed: int, setting: Setting | None = None) -> Any:
+    """The score of one network's own samples."""
+    return score(scale, [stage], None, Only(0), seed, setting)
