@@ -143,7 +143,7 @@ def test_every_dial_in_a_sentence_is_an_option_of_a_scale(capsys):
             known += capsys.readouterr().out
     known = set(re.findall(r"--[\w.]+", known))
     named = {dial for text in PAGES.values() for dial in re.findall(r"`(--[\w.]+)[^`\n]*`", text)}
-    assert "--scale.source.image" in named
+    assert "--scale.data.source.image" in named
     assert named <= known
 
 
