@@ -80,10 +80,10 @@ paris2: env ## every table of Paris 2.0, experts trained once for all
 
 all: env ## every table and figure of HDDM, experts trained once for all, then the claims
 	@$(RUN) experiments.hddm $(DIALS)
-	@$(if $(PLAN),:,$(RUN) experiments.hddm.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS))
+	@$(if $(PLAN),:,$(RUN) experiments.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS))
 
 claims: env ## each statement of the papers with its verdict, from the tables that are there
-	@$(RUN) experiments.hddm.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS)
+	@$(RUN) experiments.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS)
 
 smoke: ## everything at scale smoke, in minutes: the plumbing, not the values
 	@$(MAKE) --no-print-directory paris2 all SCALE=smoke SEEDS=2

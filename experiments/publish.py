@@ -26,7 +26,7 @@ from experiments.pipeline.files import StoreError, read_json
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.stages import publishable
 from experiments.stages.corpus import Shards
 from experiments.stages.experts import TrainExpert, TrainRouter
@@ -72,7 +72,7 @@ class PublishOptions:
 
 def parse(arguments: Sequence[str]) -> PublishOptions:
     """UsageError for an unknown scale or option, a bad value, or nothing to publish."""
-    scale, form, rest = take_scale(arguments)
+    scale, form, rest = take_scale(arguments, SCALES)
     parser = ArgumentParser(
         prog="publish",
         usage="%(prog)s [--scale NAME] [--clusters K …] [--router FORM] --licence NAME …",
@@ -93,7 +93,7 @@ def parse(arguments: Sequence[str]) -> PublishOptions:
     add("--out", type=Path, default=Path("published"), help="folder of the folders")
     add("--train", type=bool, default=False, help="first train what the store lacks")
     add("--workers", type=int, default=cores(), help="processes at once, to train")
-    found = read(parser, rest, scale)
+    found = read(parser, rest, scale, SCALES)
     options = PublishOptions(**{**found, "clusters": tuple(dict.fromkeys(found["clusters"]))})
     if not (options.clusters or options.router):
         raise UsageError("nothing to publish: name --clusters, a --router, or both")

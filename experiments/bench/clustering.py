@@ -12,8 +12,10 @@ import numpy as np
 from datamodules.clusters import Faiss, FineMethod, Lloyd, MiniBatch
 from experiments.cli.main import main
 from experiments.measures.clustering import Clustered, Planted
-from experiments.recipes.images import ImageScale
-from experiments.tables.results import Column, Results, Row, Table
+from experiments.recipes import scores
+from experiments.recipes.images import SCALES, ImageScale
+from experiments.tables.results import Column, Results, Table
+from experiments.tables.rows import Row
 
 WIDTH, PARTS = 64, 16
 FULL, MINI = "full k-means", "mini-batch"
@@ -90,6 +92,8 @@ TABLE = Table(
     title="Clustering mapped features (HDDM §6.1)",
     columns=COLUMNS,
     rows=rows,
+    scales=SCALES,
+    judge=scores.judge,
     baseline=None,
     tests=tests,
     notes=[

@@ -6,12 +6,10 @@ type of its own, whose fields have the types of what they hold, and comes back f
 
 import dataclasses
 import importlib
-from collections.abc import Iterator
 from typing import Any, cast, get_type_hints
 
 from datamodules.sources.source import Source
 from experiments.recipes.scale import ScaleT
-from modules.codec import encode
 
 
 def form(scale: Any, source: type[Source] | None = None) -> type:
@@ -24,23 +22,6 @@ def filled(found: Any, scale: ScaleT) -> ScaleT:
     read: ScaleT = _back(found, scale)
     study = read.study.with_source(scale.data.source, read.data.source)
     return dataclasses.replace(read, study=study)
-
-
-def changed(plain: Any, scale: Any) -> dict[str, object]:
-    """The dials of `scale` that differ from those of a named one, wherever the data lie."""
-    return dict(_changed(plain, scale))
-
-
-def _changed(plain: Any, scale: Any, group: str = "") -> Iterator[tuple[str, object]]:
-    for field in dataclasses.fields(scale):
-        name, old, new = f"{group}{field.name}", getattr(plain, field.name), None
-        new = getattr(scale, field.name)
-        if not field.metadata.get("key", True) or encode(old) == encode(new):
-            continue
-        if dataclasses.is_dataclass(new) and type(old) is type(new):
-            yield from _changed(old, new, f"{name}.")
-        else:
-            yield name, new
 
 
 RENAMED = {

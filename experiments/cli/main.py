@@ -31,8 +31,20 @@ BAD_INPUT = (
 """What a person can mend, said in one line (--debug true shows where). The rest is a bug."""
 
 
+class RowsMissingError(Exception):
+    """Stages failed, and rows of tables are without their numbers; all else is made and written."""
+
+    def __init__(self, rows: Sequence[str], failed: build.StagesFailed) -> None:
+        self.failed, others = failed, len(rows) - 1
+        more = "" if not others else f" and {others} other row{'s'[: others > 1]}"
+        super().__init__(f"without {rows[0]}{more}: ")
+
+
 def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
-    """Make whatever the tables lack, then write each and give its markdown."""
+    """Make whatever the tables lack, then write each and give its markdown.
+
+    Raises RowsMissingError at the end if something could not be made.
+    """
     store = Store(options.store)
     context = Context(
         store, tensorboard=options.tensorboard, device=options.device, hardware=options.hardware
@@ -47,13 +59,22 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
     missing = [stage for stage in stages if not store.has(stage)]
     downloads.require(missing)
     tell(tables, edits.made_anew(missing, store))
-    scales = tables[0].scales
-    folder = report.open_folder(options.results, options.scale_name, options.scale, scales)
-    build.ensure(wanted, context, options.workers)
-    tell(tables, edits.outdated(stages, store))
+    turned = tables[0].changed(options.scale_name, options.scale)
+    folder = report.open_folder(options.results, options.scale_name, turned)
+    missing_rows, failed = list[str](), None
+    try:
+        build.ensure(wanted, context, options.workers)
+    except build.StagesFailed as error:
+        failed = error  # tables are written of what is there
+    tell(tables, edits.outdated([stage for stage in stages if store.has(stage)], store))
     for table in tables:
         results = Results(table, options.scale_name, options.scale, options.seeds, store)
-        yield report.write(results, folder)
+        if len(results.lacking) < sum(row.measured is not None for row in results.rows[0]):
+            yield report.write(results, folder)
+        if results.lacking:
+            missing_rows += [f"{table.name}, {results.rows[0][i].name}" for i in results.lacking]
+    if failed is not None:
+        raise RowsMissingError(missing_rows, failed)
 
 
 def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
@@ -64,9 +85,12 @@ def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
     prog = "all" if many else tables[0].name
     about = f"All {len(tables)} tables" if many else tables[0].title
     try:
-        options = parse(prog, about, arguments, tables[0].scales)
+        sweep = None if many else tables[0].sweep
+        options = parse(prog, about, arguments, tables[0].scales, sweep)
     except UsageError as error:
         return say(prog, str(error), 2)
+    if options.sweep is not None:
+        tables = (tables[0].swept(options.sweep),)
     try:
         for markdown in run(tables, options):
             print(markdown)
@@ -74,7 +98,12 @@ def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
         return say(prog, "interrupted; the same command goes on from here", 130)
     except BrokenProcessPool:
         return say(prog, "a worker process was killed; the same command goes on from here", 1)
-    except (build.StagesFailed, *BAD_INPUT) as error:
+    except RowsMissingError as error:
+        if options.debug or is_bug(error.failed):
+            raise error.failed from error
+        said = f"{error}{reason(error.failed, options.store)}"
+        return say(prog, " ".join(said.split()), 1)
+    except BAD_INPUT as error:
         if options.debug or is_bug(error):
             raise
         return say(prog, " ".join(reason(error, options.store).split()), 1)

@@ -1,18 +1,18 @@
 """The command line of every table script, read: a scale, its dials, seeds, workers, devices."""
 
+import dataclasses
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
 
 from experiments.cli import dials
 from experiments.pipeline.hardware import Device, Hardware, Strategy
-from experiments.recipes.images import SCALES
 
 
 class UsageError(RuntimeError):
@@ -34,6 +34,7 @@ class Options:
     hardware: Hardware
     plan: bool
     debug: bool
+    sweep: Any = None
 
 
 def cores() -> int:
@@ -91,9 +92,7 @@ def _take(option: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]
     return (values[0] if values else None), rest
 
 
-def take_scale(
-    arguments: Sequence[str], scales: Mapping[str, Any] = SCALES
-) -> tuple[str, type, list[str]]:
+def take_scale(arguments: Sequence[str], scales: Mapping[str, Any]) -> tuple[str, type, list[str]]:
     """The scale's name, the type to read its dials as, and the arguments that are left.
 
     Both come first: the scale fixes every dial's default, the source which dials there are.
@@ -118,7 +117,7 @@ def read(
     parser: ArgumentParser,
     arguments: Sequence[str],
     name: str,
-    scales: Mapping[str, Any] = SCALES,
+    scales: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The options by name, `scale` among them made of the named one. UsageError for bad ones."""
     try:
@@ -128,10 +127,34 @@ def read(
         raise UsageError(" ".join(str(error).split())) from error
 
 
+def _add_sweep(parser: ArgumentParser, sweep: Any) -> None:
+    """An option of one or more numbers for each field of a table's sweep."""
+    hints = get_type_hints(type(sweep))
+    for field in dataclasses.fields(sweep):
+        hint, values = hints[field.name], getattr(sweep, field.name)
+        number = get_args(hint if values else get_args(hint)[0])[0]  # tuple[float, ...], or None
+        default = None if values is None else list(values)
+        name, said = f"--{field.name}", "what the table goes through"
+        parser.add_argument(name, type=number, nargs="+", default=default, help=said)
+
+
+def _take_sweep(read: dict[str, Any], sweep: Any) -> Any:
+    """The sweep of the fields in `read`, which are taken out. UsageError for unfit values."""
+    names = [field.name for field in dataclasses.fields(sweep)]
+    values = {name: read.pop(name) for name in names}
+    try:
+        return type(sweep)(**{name: x if x is None else tuple(x) for name, x in values.items()})
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
 def parse(
-    prog: str, about: str, arguments: Sequence[str], scales: Mapping[str, Any] = SCALES
+    prog: str, about: str, arguments: Sequence[str], scales: Mapping[str, Any], sweep: Any = None
 ) -> Options:
-    """Read a command line. UsageError for an unknown scale or option, or a bad value."""
+    """Read a command line. UsageError for an unknown scale or option, or a bad value.
+
+    sweep: of a table whose numbers are options too.
+    """
     name, form, rest = take_scale(arguments, scales)
     names = ",".join(scales)
     parser = ArgumentParser(
@@ -157,7 +180,11 @@ def parse(
     )
     parser.add_argument("--plan", type=bool, default=False, help="say what it takes, run nothing")
     parser.add_argument("--debug", type=bool, default=False, help="show tracebacks")
+    if sweep is not None:
+        _add_sweep(parser, sweep)
     found = read(parser, rest, name, scales)
+    if sweep is not None:
+        found["sweep"] = _take_sweep(found, sweep)
     if not 1 <= found["seeds"] <= 1000:
         raise UsageError(f"--seeds must lie between 1 and 1000, not be {found['seeds']}")
     return Options(scale_name=name, hardware=_hardware(found), **found)

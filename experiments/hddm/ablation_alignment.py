@@ -6,6 +6,7 @@ small: 1 min for 3 seeds on 2 cores beyond Table 1.
 """
 
 import sys
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 
@@ -17,17 +18,17 @@ from experiments.hddm.variants import ROUTERS, STRATEGIES
 from experiments.measures.alignment import HELDOUT, SAMPLING, Aligned
 from experiments.measures.routing import MEAN
 from experiments.recipes import experts, scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Score
 from experiments.stages.samples import Sample
 from experiments.tables.columns import Column
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 from experiments.tables.statistics import estimate
+from experiments.tables.sweeps import check
 from modules.denoising import FlowMatchingExpert
 
 PLACES = HELDOUT, SAMPLING
-TIMES = (0.96, 0.8, 0.6, 0.4, 0.2)
-"""Falling, and times of the solver's grid at 25 and at 50 steps."""
 
 COLUMNS = [
     Column("sensitivity", "Effective sensitivity", 3),
@@ -39,25 +40,47 @@ COLUMNS = [
 ]
 
 
-def rows(scale: ImageScale, seed: int) -> list[Row]:
-    scale = settings.matched(scale)
-    trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
-    monolith = experts.monolith(scale, FlowMatchingExpert, seed)
-    by_name = {("Monolithic", ""): scores.alone(scale, monolith, seed)}
-    for form, reads_text in ROUTERS.items():
-        router = experts.router(scale, reads_text, seed)
-        for name, selection in STRATEGIES.items():
-            by_name[name, form] = scores.score(scale, trained, router, selection, seed)
-    heldout = experts.encoded(scale, Split.HELDOUT)
-    return [
-        Row(
-            {"Strategy": strategy, "Router": form, "States": place},
-            Aligned(_sample(score), heldout, TIMES),
-            at=f"{place} {MEAN}",
-        )
-        for place in PLACES
-        for (strategy, form), score in by_name.items()
-    ]
+@dataclass(frozen=True)
+class StateTimes:
+    """times: t at which states are compared: times of the solver's grid at 25 and at 50 steps."""
+
+    times: tuple[float, ...] = (0.96, 0.8, 0.6, 0.4, 0.2)
+
+    def __post_init__(self) -> None:
+        check("times", self.times, 0.01, 0.99)
+
+    def rows(self, scale: ImageScale, seed: int) -> list[Row]:
+        scale = settings.matched(scale)
+        trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
+        monolith = experts.monolith(scale, FlowMatchingExpert, seed)
+        by_name = {("Monolithic", ""): scores.alone(scale, monolith, seed)}
+        for form, reads_text in ROUTERS.items():
+            router = experts.router(scale, reads_text, seed)
+            for name, selection in STRATEGIES.items():
+                by_name[name, form] = scores.score(scale, trained, router, selection, seed)
+        heldout = experts.encoded(scale, Split.HELDOUT)
+        times = tuple(sorted(self.times, reverse=True))
+        return [
+            Row(
+                {"Strategy": strategy, "Router": form, "States": place},
+                Aligned(_sample(score), heldout, times),
+                at=f"{place} {MEAN}",
+            )
+            for place in PLACES
+            for (strategy, form), score in by_name.items()
+        ]
+
+
+def _times(results: Results) -> tuple[float, ...]:
+    """The times, falling, that the rows were measured at."""
+    measured = results.rows[0][0].measured
+    assert isinstance(measured, Aligned)
+    return measured.times
+
+
+def tests(results: Results) -> list[str]:
+    """What the means are over."""
+    return ["Means over t = " + ", ".join(f"{t:g}" for t in _times(results)) + "."]
 
 
 def _sample(score: Score) -> Sample:
@@ -91,14 +114,14 @@ def curves(results: Results) -> bytes:
 def _curve(axis: plt.Axes, results: Results, i: int, place: str, column: Column) -> None:
     """One row's curve with its intervals, where the measure exists."""
     rows = [rows[i] for rows in results.rows]
-    names = rows[0].names
+    names, times = rows[0].names, _times(results)
     read = [row.measured.read(results.store) for row in rows if row.measured is not None]
     points = [estimate([f[column.key] for f in parts if f[column.key] is not None])
-              for t in TIMES for parts in [[found[f"{place} {t}"] for found in read]]]  # fmt: skip
+              for t in times for parts in [[found[f"{place} {t}"] for found in read]]]  # fmt: skip
     if any(point.mean is None for point in points):
         return
     axis.errorbar(
-        TIMES,
+        times,
         [column.factor * float(point.mean or 0) for point in points],
         yerr=[column.factor * (point.half_width or 0.0) for point in points],
         color={"": INK, "text-free": COLOURS[0], "text-aware": COLOURS[1]}[names["Router"]],
@@ -113,11 +136,14 @@ TABLE = Table(
     name="ablation-alignment",
     title="Ablation. Expert-data alignment of every selection (HDDM §3.2, arXiv 2602.02685)",
     columns=COLUMNS,
-    rows=rows,
+    rows=StateTimes().rows,
+    sweep=StateTimes(),
+    scales=SCALES,
+    judge=scores.judge,
     baseline=None,
     notes=[
         "The formulas are this suite's own, since the source's are not at hand: compare rows, not "
-        "values with that paper's. Means over t = " + ", ".join(f"{t:g}" for t in TIMES) + ".",
+        "values with that paper's.",
         "Sensitivity: response of the field to a small shift of the state, as a ratio of norms. "
         "Disagreement: one solver step against two half steps, relative to the step.",
         "Cluster distance: cosine distance from the centroids of the selected experts to the "
@@ -128,6 +154,7 @@ TABLE = Table(
         "cells are missing.",
     ],
     figures={"ablation-alignment": curves},
+    tests=tests,
 )
 
 if __name__ == "__main__":

@@ -17,15 +17,16 @@ from experiments.cli.main import main
 from experiments.drawing.style import COLOURS, INK, png, tidy
 from experiments.hddm import settings
 from experiments.measures.losses import Convergence
-from experiments.recipes import experts
-from experiments.recipes.images import ImageScale
+from experiments.recipes import experts, scores
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.recipes.scale import turned
 from experiments.stages.experts import Start, TrainExpert
 from experiments.stages.run import Validation
 from experiments.stages.starts import PretrainedDiT
 from experiments.tables.columns import Column
 from experiments.tables.comparisons import index, verdict
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 from experiments.tables.statistics import estimate
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.dit import DiT
@@ -177,6 +178,8 @@ TABLE = Table(
         Column("reached_final", "Seeds that reach scratch's final loss, %", 0, 100, counted=True),
     ],
     rows=rows,
+    scales=SCALES,
+    judge=scores.judge,
     baseline=None,
     notes=[
         "Loss: the FM loss of the averaged weights on the held-out pictures of the expert's "

@@ -15,12 +15,13 @@ from experiments.drawing.pictures import grid
 from experiments.hddm import settings
 from experiments.measures.routing import Routed, Served
 from experiments.recipes import experts, scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.stages.corpus import Shards
 from experiments.stages.joining import Added, Card, Removed, Rule, TrainHead
 from experiments.stages.routers import Routing
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, ROUTER, Column
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Top
 
@@ -146,6 +147,8 @@ TABLE = Table(
         ROUTER,
     ],
     rows=rows,
+    scales=SCALES,
+    judge=scores.judge,
     baseline=None,
     notes=[
         f"Top-2 throughout. The expert that leaves or joins is that of cluster {MOVED}, the "

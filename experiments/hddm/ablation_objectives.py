@@ -13,12 +13,13 @@ from experiments.cli.main import main
 from experiments.hddm import readings, settings
 from experiments.hddm.variants import DDPM_CLUSTERS
 from experiments.recipes import experts, scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 from modules.denoising import DDPMExpert, DenoisingExpert, FlowMatchingExpert, VExpert, X0Expert
 from modules.schedules import Cosine, Linear
 from modules.selection import Full, Only, Switch, Top
@@ -75,7 +76,7 @@ def _row(how: str, first: str, second: str, score: Score) -> Row:
     return Row({"Sampling": how, "First": first, "Second": second}, score)
 
 
-def tests(results: Results) -> list[str]:
+def tests(results: Results) -> list[str | None]:
     """Each objective and each average against FM alone, and the eights against eight FM."""
     alone = [row.names["First"] for row in results.rows[0] if row.names["Sampling"] == "alone"]
     lines = [compared(results, FID, ("alone", a), ("alone", LINEAR_FM)) for a in alone[1:]]
@@ -94,6 +95,8 @@ TABLE = Table(
     title="Objectives beyond two (HDDM §5, limitation iii)",
     columns=[FID, SPREAD, DIVERSITY, ACCURACY, EXPERT],
     rows=rows,
+    scales=SCALES,
+    judge=scores.judge,
     notes=[
         "On the linear path, converted at equal signal-to-noise ratio and asked at "
         f"t <= {readings.LAST:g}. The first of a pair has the times above 0.5 where they share "

@@ -6,55 +6,67 @@ small: 3 min for 3 seeds on 2 cores beside the experts · paper: 2 DiT-XL/2 expe
 """
 
 import sys
+from dataclasses import dataclass
 
 from experiments.cli.main import main
 from experiments.drawing.pictures import sample_grid
 from experiments.hddm import readings, settings
 from experiments.recipes import scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
+from experiments.tables.sweeps import check
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.schedules import Cosine
 from modules.selection import Only, Switch
 
-SWITCHES = (0.3, 0.5, 0.7)
 ORDERS = {
     "FM→DDPM": (Only(0), Only(1)),
     "DDPM→FM": (Only(1), Only(0)),
 }
 
 
-def rows(scale: ImageScale, seed: int) -> list[Row]:
-    scale = settings.conversions(scale)
-    ddpm = settings.paired(scale, DDPMExpert, seed)
-    found = []
-    for name, setting in readings.crossed(scale, "unified").items():
-        unified = setting.path == Cosine()
-        fm = settings.paired(scale, FlowMatchingExpert, seed, Cosine() if unified else None)
-        for order, (early, late) in ORDERS.items():
-            for tau in SWITCHES:
-                selection = Switch(tau, early, late)
-                score = scores.score(scale, [fm, ddpm], None, selection, seed, setting)
-                names = {"Reading": name, "Order": order, "Switch at t": f"{tau:g}"}
-                found.append(Row(names, score))
-    return found
+@dataclass(frozen=True)
+class Switches:
+    """switches: the times t above which the first expert is asked, and the second below."""
+
+    switches: tuple[float, ...] = (0.3, 0.5, 0.7)
+
+    def __post_init__(self) -> None:
+        check("switches", self.switches, 0, 1)
+
+    def rows(self, scale: ImageScale, seed: int) -> list[Row]:
+        scale = settings.conversions(scale)
+        ddpm = settings.paired(scale, DDPMExpert, seed)
+        made = []
+        for name, setting in readings.crossed(scale, "unified").items():
+            unified = setting.path == Cosine()
+            fm = settings.paired(scale, FlowMatchingExpert, seed, Cosine() if unified else None)
+            for order, (early, late) in ORDERS.items():
+                for tau in self.switches:
+                    selection = Switch(tau, early, late)
+                    score = scores.score(scale, [fm, ddpm], None, selection, seed, setting)
+                    names = {"Reading": name, "Order": order, "Switch at t": f"{tau:g}"}
+                    made.append(Row(names, score))
+        return made
 
 
-def tests(results: Results) -> list[str]:
+def tests(results: Results) -> list[str | None]:
     """The two orders at each switching time, and each order over these times."""
-    lines = []
+    switches = list(dict.fromkeys(row.names["Switch at t"] for row in results.rows[0]))
+    lines = list[str | None]()
     for name in readings.crossed(results.scale, "unified"):
-        for tau in SWITCHES:
-            fm_first, ddpm_first = ((name, order, f"{tau:g}") for order in ORDERS)
+        for tau in switches:
+            fm_first, ddpm_first = ((name, order, tau) for order in ORDERS)
             lines.append(compared(results, FID, ddpm_first, fm_first))
         for order in ORDERS:
             lines.append(compared(results, FID, (name, order, "0.7"), (name, order, "0.3")))
     # On one schedule there is nothing to align: corrected drops the guards, and no more.
-    for tau in SWITCHES:
+    for tau in switches:
         free, guarded = (f"unified, {how}" for how in ("corrected", "§8.3.4"))
-        rest = ("DDPM→FM", f"{tau:g}")
+        rest = ("DDPM→FM", tau)
         lines.append(compared(results, FID, (free, *rest), (guarded, *rest)))
     return lines
 
@@ -63,7 +75,10 @@ TABLE = Table(
     name="ablation-ordering",
     title="Fig 13. The order of the experts and the threshold (HDDM §7.3)",
     columns=[FID, SPREAD, DIVERSITY, ACCURACY, EXPERT],
-    rows=rows,
+    rows=Switches().rows,
+    sweep=Switches(),
+    scales=SCALES,
+    judge=scores.judge,
     baseline=None,
     notes=[
         "The first expert is asked while t is above the switch, the second below. §7.3 says that a "

@@ -6,16 +6,19 @@ small: 5 min for 3 seeds on 2 cores beside the experts · paper: 8 FM + 8 DDPM D
 """
 
 import sys
+from dataclasses import dataclass
 
 from experiments.cli.main import main
 from experiments.drawing.curves import curve
 from experiments.hddm import readings, settings
 from experiments.hddm.variants import DDPM_CLUSTERS
 from experiments.recipes import experts, scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, NEAREST
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
+from experiments.tables.sweeps import check
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.selection import Top
 
@@ -25,10 +28,19 @@ def order(scale: ImageScale) -> list[int]:
     return [*DDPM_CLUSTERS, *(k for k in range(scale.data.clusters) if k not in DDPM_CLUSTERS)]
 
 
-def rows(scale: ImageScale, seed: int) -> list[Row]:
-    nested = [tuple(order(scale)[:m]) for m in range(scale.data.clusters + 1)]
-    single = [(k,) for k in range(scale.data.clusters) if (k,) not in nested]
-    return [_row(scale, clusters, seed) for clusters in (*nested, *single)]
+@dataclass(frozen=True)
+class Counts:
+    """counts: how many experts of the nested sets are DDPM; from none to all if None."""
+
+    counts: tuple[int, ...] | None = None
+
+    def rows(self, scale: ImageScale, seed: int) -> list[Row]:
+        k = scale.data.clusters
+        counts = tuple(range(k + 1)) if self.counts is None else self.counts
+        check("counts", counts, 0, k)
+        nested = [tuple(order(scale)[:m]) for m in counts]
+        single = [(cluster,) for cluster in range(k) if (cluster,) not in nested]
+        return [_row(scale, clusters, seed) for clusters in (*nested, *single)]
 
 
 def _row(scale: ImageScale, ddpm: tuple[int, ...], seed: int) -> Row:
@@ -41,7 +53,7 @@ def _row(scale: ImageScale, ddpm: tuple[int, ...], seed: int) -> Row:
     return Row({"Set": "nested" if nested else "one by one", **names}, score)
 
 
-def tests(results: Results) -> list[str]:
+def tests(results: Results) -> list[str | None]:
     """Every number of DDPM experts against none."""
     none = ("nested", "0", "")
     counts = range(1, results.scale.data.clusters + 1)
@@ -58,7 +70,10 @@ TABLE = Table(
     name="ablation-ratio",
     title="DDPM experts among eight (HDDM §5, limitation i)",
     columns=[FID, DIVERSITY, ACCURACY, NEAREST, EXPERT],
-    rows=rows,
+    rows=Counts().rows,
+    sweep=Counts(),
+    scales=SCALES,
+    judge=scores.judge,
     notes=[
         "Top-2 under a text-aware router, at the aligned setting of Table 4, corrected conversion. "
         "Nested sets start with the paper's clusters 0 and 3; cluster numbers fall with size.",

@@ -8,6 +8,7 @@ small: 1 min for 3 seeds on 2 cores beyond Table 1.
 
 import itertools
 import sys
+from dataclasses import dataclass
 
 from datamodules.sources.source import Split
 from experiments.cli.main import main
@@ -16,10 +17,12 @@ from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS, STRATEGIES
 from experiments.measures.routing import TIMES, Routed
 from experiments.recipes import experts, scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.tables.columns import ACCURACY, DIVERSITY, FID, KID, ROUTER, Column
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
+from experiments.tables.sweeps import check
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Full
 
@@ -35,24 +38,33 @@ def _names(router: str, state: str, t: str = "", strategy: str = "") -> dict[str
     return {"Router": router, "Probabilities": state, "t": t, "Strategy": strategy}
 
 
-def rows(scale: ImageScale, seed: int) -> list[Row]:
-    scale = settings.matched(scale)
-    trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
-    heldout = experts.encoded(scale, Split.HELDOUT)
-    over_t, sampled = [], []
-    for form, state in itertools.product(ROUTERS, (RAW, CALIBRATED)):
-        made = experts.router if state == RAW else experts.calibrated
-        router = made(scale, ROUTERS[form], seed)
-        routed = Routed(router, heldout, seed)
-        over_t += [Row(_names(form, state, t=f"{t:g}"), routed, at=str(t)) for t in TIMES]
-        for name, selection in STRATEGIES.items():
-            score = scores.score(scale, trained, router, selection, seed)
-            sampled.append(Row(_names(form, state, strategy=name), score))
-    known = scores.score(scale, trained, experts.oracle(scale), Full(), seed)
-    return [*over_t, *sampled, Row(_names("oracle", "", strategy="Full"), known)]
+@dataclass(frozen=True)
+class RouterTimes:
+    """times: t at which the router is asked of noised pictures."""
+
+    times: tuple[float, ...] = TIMES
+
+    def __post_init__(self) -> None:
+        check("times", self.times, 0, 1)
+
+    def rows(self, scale: ImageScale, seed: int) -> list[Row]:
+        scale = settings.matched(scale)
+        trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
+        heldout = experts.encoded(scale, Split.HELDOUT)
+        over_t, sampled = [], []
+        for form, state in itertools.product(ROUTERS, (RAW, CALIBRATED)):
+            made = experts.router if state == RAW else experts.calibrated
+            router = made(scale, ROUTERS[form], seed)
+            routed = Routed(router, heldout, seed, self.times)
+            over_t += [Row(_names(form, state, t=f"{t:g}"), routed, at=str(t)) for t in self.times]
+            for name, selection in STRATEGIES.items():
+                score = scores.score(scale, trained, router, selection, seed)
+                sampled.append(Row(_names(form, state, strategy=name), score))
+        known = scores.score(scale, trained, experts.oracle(scale), Full(), seed)
+        return [*over_t, *sampled, Row(_names("oracle", "", strategy="Full"), known)]
 
 
-def tests(results: Results) -> list[str]:
+def tests(results: Results) -> list[str | None]:
     """Is the missing text what makes Full collapse? Differences paired by seed."""
 
     def full(form: str, state: str = RAW, strategy: str = "Full") -> tuple[str, ...]:
@@ -75,7 +87,10 @@ TABLE = Table(
     name="ablation-router",
     title="Ablation. The router's text and its calibration (HDDM §2.1, Eq. 2)",
     columns=[CHOSEN, MORE, ERROR, LOSS, FID, KID, ACCURACY, DIVERSITY, ROUTER],
-    rows=rows,
+    rows=RouterTimes().rows,
+    sweep=RouterTimes(),
+    scales=SCALES,
+    judge=scores.judge,
     baseline=None,
     notes=[
         "Rows with a t: noised held-out pictures under their own captions; the label is the "

@@ -14,13 +14,14 @@ from experiments.drawing.pictures import sample_grid
 from experiments.hddm import readings, settings
 from experiments.hddm.readings import CORRECTED, READINGS
 from experiments.recipes import scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
 from experiments.stages.samples import Setting
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 from modules.denoising import DDPMExpert, DenoisingExpert, FlowMatchingExpert
 from modules.schedules import Cosine, Linear, Schedule
 from modules.selection import Full, Only, Selection, Switch
@@ -71,7 +72,7 @@ def _row(name: str, trained_on: str, path: str, how: str, score: Score) -> Row:
     return Row({"Sampling": name, "Trained on": trained_on, "Path": path, "Reading": how}, score)
 
 
-def tests(results: Results) -> list[str]:
+def tests(results: Results) -> list[str | None]:
     """An expert alone, cosine less linear; different less same for every mixture and reading."""
     lines = [
         compared(results, FID, (alone, "cosine", "cosine"), (alone, "linear", "linear"))
@@ -89,6 +90,8 @@ TABLE = Table(
     title="Fig 14. Different schedules against the same (HDDM §7.4)",
     columns=[FID, SPREAD, DIVERSITY, ACCURACY, EXPERT],
     rows=rows,
+    scales=SCALES,
+    judge=scores.judge,
     baseline=None,
     notes=[
         "In a mixture it is FM that was trained on what is named, and DDPM on the cosine schedule: "

@@ -6,48 +6,66 @@ small: 7 min for 3 seeds on 2 cores beside the experts · paper: 8 DiT-XL/2 expe
 """
 
 import sys
+from dataclasses import dataclass
 
 from experiments.cli.main import main
 from experiments.drawing.curves import scatter
 from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS
 from experiments.recipes import experts, scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, NEAREST, ROUTER
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
+from experiments.tables.sweeps import check
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Nucleus, Selection, Threshold, Top
 
 
-def selections(scale: ImageScale) -> dict[str, Selection]:
-    """Every selection that a router's probabilities allow, Top-K being all experts renormalised."""
-    found: dict[str, Selection] = {f"Top-{k}": Top(k) for k in range(1, scale.data.clusters)}
-    found["Full"] = Full()
-    found |= {f"threshold {tau:g}": Threshold(tau) for tau in (0.05, 0.1, 0.3)}
-    return found | {f"nucleus {mass:g}": Nucleus(mass) for mass in (0.5, 0.9)}
+@dataclass(frozen=True)
+class Selections:
+    """counts: k of Top-k, every one below the number of experts if None.  thresholds, masses: of
+    the probabilities that a threshold asks for and that a nucleus holds."""
+
+    counts: tuple[int, ...] | None = None
+    thresholds: tuple[float, ...] = (0.05, 0.1, 0.3)
+    masses: tuple[float, ...] = (0.5, 0.9)
+
+    def __post_init__(self) -> None:
+        check("thresholds", self.thresholds, 0, 1)
+        check("masses", self.masses, 0, 1)
+
+    def named(self, experts: int) -> dict[str, Selection]:
+        """Every selection over so many experts, by the name of its row."""
+        counts = tuple(range(1, experts)) if self.counts is None else self.counts
+        if counts:
+            check("counts", counts, 1, experts)
+        named: dict[str, Selection] = {f"Top-{k}": Top(k) for k in counts}
+        named["Full"] = Full()
+        named |= {f"threshold {tau:g}": Threshold(tau) for tau in self.thresholds}
+        return named | {f"nucleus {mass:g}": Nucleus(mass) for mass in self.masses}
+
+    def rows(self, scale: ImageScale, seed: int) -> list[Row]:
+        scale = settings.matched(scale)
+        trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
+        monolith = experts.monolith(scale, FlowMatchingExpert, seed)
+        oracle = scores.score(scale, trained, experts.oracle(scale), Top(1), seed)
+        made = [
+            Row({"Selection": "Monolithic", "Router": ""}, scores.alone(scale, monolith, seed)),
+            Row({"Selection": "oracle cluster", "Router": ""}, oracle),
+        ]
+        for form, reads_text in ROUTERS.items():
+            router = experts.router(scale, reads_text, seed)
+            for name, selection in self.named(scale.data.clusters).items():
+                score = scores.score(scale, trained, router, selection, seed)
+                made.append(Row({"Selection": name, "Router": form}, score))
+        return made
 
 
-def rows(scale: ImageScale, seed: int) -> list[Row]:
-    scale = settings.matched(scale)
-    trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
-    monolith = experts.monolith(scale, FlowMatchingExpert, seed)
-    oracle = scores.score(scale, trained, experts.oracle(scale), Top(1), seed)
-    found = [
-        Row({"Selection": "Monolithic", "Router": ""}, scores.alone(scale, monolith, seed)),
-        Row({"Selection": "oracle cluster", "Router": ""}, oracle),
-    ]
-    for form, reads_text in ROUTERS.items():
-        router = experts.router(scale, reads_text, seed)
-        for name, selection in selections(scale).items():
-            score = scores.score(scale, trained, router, selection, seed)
-            found.append(Row({"Selection": name, "Router": form}, score))
-    return found
-
-
-def tests(results: Results) -> list[str]:
+def tests(results: Results) -> list[str | None]:
     """Top-2 against its neighbours, the full ensemble and the oracle, for either router."""
-    lines = []
+    lines = list[str | None]()
     for form in ROUTERS:
         top_2 = ("Top-2", form)
         lines += [
@@ -65,7 +83,10 @@ TABLE = Table(
     name="ablation-selection",
     title="Fig 15. Which experts are asked (HDDM §7.5)",
     columns=[FID, ACCURACY, DIVERSITY, NEAREST, EXPERT, ROUTER],
-    rows=rows,
+    rows=Selections().rows,
+    sweep=Selections(),
+    scales=SCALES,
+    judge=scores.judge,
     notes=[
         "Top-8 is Full: all eight experts with the router's probabilities. A threshold asks the "
         "experts at least as probable as it, a nucleus the fewest that hold its mass together.",

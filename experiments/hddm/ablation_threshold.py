@@ -7,15 +7,18 @@ small: 4 min for 3 seeds on 2 cores beside the experts · paper: 2 DiT-XL/2 expe
 """
 
 import sys
+from dataclasses import dataclass
 
 from experiments.cli.main import main
 from experiments.drawing.curves import curve
 from experiments.hddm import readings, settings
 from experiments.recipes import scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, SPREAD
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
+from experiments.tables.sweeps import check
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.schedules import Cosine
 from modules.selection import Only, Switch
@@ -23,29 +26,37 @@ from modules.selection import Only, Switch
 PAPER_COLUMN = "FID-1K (paper)"
 PAPER = {0.2: 38.28}
 """Printed; the paper's other points are in a figure without numbers."""
-THRESHOLDS = tuple(round(0.1 * i, 1) for i in range(1, 10))
 
 
-def rows(scale: ImageScale, seed: int) -> list[Row]:
-    scale = settings.thresholds(scale)
-    fm = settings.paired(scale, FlowMatchingExpert, seed)
-    fm_cosine = settings.paired(scale, FlowMatchingExpert, seed, Cosine())
-    ddpm = settings.paired(scale, DDPMExpert, seed)
-    found = []
-    for name, setting in readings.crossed(scale, "same").items():
-        early = fm_cosine if setting.path == Cosine() else fm
-        for tau in THRESHOLDS:
-            switch = Switch(tau, early=Only(0), late=Only(1))
-            score = scores.score(scale, [early, ddpm], None, switch, seed, setting)
-            known = tau in PAPER and name == "same, §8.3.4"
-            paper = {PAPER_COLUMN: PAPER[tau]} if known else {}
-            found.append(Row({"Schedules": name, "Threshold": f"{tau:g}"}, score, paper))
-    return found
+@dataclass(frozen=True)
+class Thresholds:
+    """thresholds: the times t above which FM is asked, and DDPM below."""
+
+    thresholds: tuple[float, ...] = tuple(round(0.1 * i, 1) for i in range(1, 10))
+
+    def __post_init__(self) -> None:
+        check("thresholds", self.thresholds, 0, 1)
+
+    def rows(self, scale: ImageScale, seed: int) -> list[Row]:
+        scale = settings.thresholds(scale)
+        fm = settings.paired(scale, FlowMatchingExpert, seed)
+        fm_cosine = settings.paired(scale, FlowMatchingExpert, seed, Cosine())
+        ddpm = settings.paired(scale, DDPMExpert, seed)
+        made = []
+        for name, setting in readings.crossed(scale, "same").items():
+            early = fm_cosine if setting.path == Cosine() else fm
+            for tau in self.thresholds:
+                switch = Switch(tau, early=Only(0), late=Only(1))
+                score = scores.score(scale, [early, ddpm], None, switch, seed, setting)
+                known = tau in PAPER and name == "same, §8.3.4"
+                paper = {PAPER_COLUMN: PAPER[tau]} if known else {}
+                made.append(Row({"Schedules": name, "Threshold": f"{tau:g}"}, score, paper))
+        return made
 
 
-def tests(results: Results) -> list[str]:
+def tests(results: Results) -> list[str | None]:
     """What the paper says of 0.2, 0.5 and 0.7."""
-    lines = []
+    lines = list[str | None]()
     for name in readings.crossed(results.scale, "same"):
         low, middle, high = ((name, f"{tau:g}") for tau in (0.2, 0.5, 0.7))
         lines.append(compared(results, FID, low, middle))
@@ -62,7 +73,10 @@ TABLE = Table(
     name="ablation-threshold",
     title="Fig 4. The threshold between the FM and the DDPM expert (HDDM §3.3.3)",
     columns=[FID, SPREAD, DIVERSITY, ACCURACY, EXPERT],
-    rows=rows,
+    rows=Thresholds().rows,
+    sweep=Thresholds(),
+    scales=SCALES,
+    judge=scores.judge,
     baseline=None,
     paper=[PAPER_COLUMN],
     notes=[

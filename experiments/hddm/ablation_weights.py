@@ -7,6 +7,7 @@ small: 1 min for 3 seeds on 2 cores beside the experts · paper: 2 DiT-XL/2 expe
 
 import math
 import sys
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,12 +19,14 @@ from experiments.cli.main import main
 from experiments.drawing.style import COLOURS, INK, MARKERS, png, tidy
 from experiments.hddm import settings
 from experiments.measures.losses import THIRDS, ByNoise
-from experiments.recipes import experts
-from experiments.recipes.images import ImageScale
+from experiments.recipes import experts, scores
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.tables.columns import Column
 from experiments.tables.comparisons import compared, index
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 from experiments.tables.statistics import estimate
+from experiments.tables.sweeps import check
 from modules.denoising import (
     DDPMExpert,
     DenoisingExpert,
@@ -34,7 +37,6 @@ from modules.denoising import (
 from modules.objectives import x0_weight
 from modules.schedules import Cosine, Schedule
 
-LEVELS = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 LOW, HIGH = ("0.05", "0.2"), ("0.8", "0.95")
 DRAWS, BATCHES = 4, 8
 DDPM, FM, FM_COSINE = "noise (DDPM), cosine", "velocity (FM), linear", "velocity (FM), cosine"
@@ -48,19 +50,35 @@ EXPERTS: dict[str, tuple[type[DenoisingExpert], Schedule | None]] = {
 }
 
 
-def rows(scale: ImageScale, seed: int) -> list[Row]:
-    heldout, found = experts.encoded(scale, Split.HELDOUT), []
-    for name, (module, schedule) in EXPERTS.items():
-        expert = settings.paired(scale, module, seed, schedule)
-        measured = ByNoise(expert, heldout, LEVELS, DRAWS, BATCHES, seed)
-        for part in (*(f"{level:g}" for level in LEVELS), *THIRDS):
-            found.append(Row({"Expert": name, "Noise level": part}, measured, at=part))
-    return found
+@dataclass(frozen=True)
+class Levels:
+    """levels: of noise, arctan(sigma / alpha) / (pi / 2), at which losses are compared."""
+
+    levels: tuple[float, ...] = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
+
+    def __post_init__(self) -> None:
+        check("levels", self.levels, 0.01, 0.99)
+
+    def rows(self, scale: ImageScale, seed: int) -> list[Row]:
+        heldout, made = experts.encoded(scale, Split.HELDOUT), []
+        for name, (module, schedule) in EXPERTS.items():
+            expert = settings.paired(scale, module, seed, schedule)
+            measured = ByNoise(expert, heldout, self.levels, DRAWS, BATCHES, seed)
+            for part in (*(f"{level:g}" for level in self.levels), *THIRDS):
+                made.append(Row({"Expert": name, "Noise level": part}, measured, at=part))
+        return made
 
 
-def tests(results: Results) -> list[str]:
+def _levels(results: Results) -> tuple[float, ...]:
+    """The levels that the rows were measured at."""
+    measured = results.rows[0][0].measured
+    assert isinstance(measured, ByNoise)
+    return measured.levels
+
+
+def tests(results: Results) -> list[str | None]:
     """At high noise the velocity expert errs less than the noise expert, at low noise more?"""
-    lines = [
+    lines: list[str | None] = [
         f"Measured weights differ from the closed form by {_gap(results):.1e} of it at most, over "
         "all experts, levels and seeds."
     ]
@@ -91,7 +109,7 @@ def weights(results: Results) -> bytes:
         where = module.default_schedule if schedule is None else schedule
         axes.plot(t, x0_weight(module.objective, where, t), color=colour, lw=1.4, label=name)
         for found in results.found:
-            parts = [found[index(results, name, f"{level:g}")] for level in LEVELS]
+            parts = [found[index(results, name, f"{level:g}")] for level in _levels(results)]
             at = [part["t"] for part in parts]
             for key, marker in (("weight_by_loss", "o"), ("weight_by_gradient", "x")):
                 y = [part[key] for part in parts]
@@ -109,8 +127,8 @@ def x0_errors(results: Results) -> bytes:
     drawn, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.4), layout="constrained")
     for i, name in enumerate(EXPERTS):
         ours, base = _by_seed(results, name), _by_seed(results, DDPM)  # [seeds, levels]
-        _band(left, ours, i, name)
-        _band(right, ours / base, i, name)
+        _band(left, _levels(results), ours, i, name)
+        _band(right, _levels(results), ours / base, i, name)
     left.set_title("mean squared x0 error", fontsize=9, color=INK)
     right.set_title("the same, times the DDPM expert's", fontsize=9, color=INK)
     for axes in (left, right):
@@ -123,17 +141,17 @@ def x0_errors(results: Results) -> bytes:
 
 
 def _by_seed(results: Results, name: str) -> np.ndarray:
-    at = [index(results, name, f"{level:g}") for level in LEVELS]
+    at = [index(results, name, f"{level:g}") for level in _levels(results)]
     return np.array([[found[i]["x0_error"] for i in at] for found in results.found])
 
 
-def _band(axes: Axes, values: np.ndarray, i: int, name: str) -> None:
+def _band(axes: Axes, levels: tuple[float, ...], values: np.ndarray, i: int, name: str) -> None:
     """Means over seeds with their 95 % intervals."""
     points = [estimate(list(column)) for column in values.T]
     mean = [math.nan if point.mean is None else point.mean for point in points]
     half = [point.half_width or 0.0 for point in points]
     axes.errorbar(
-        LEVELS,
+        levels,
         mean,
         yerr=half,
         color=COLOURS[i],
@@ -161,7 +179,10 @@ TABLE = Table(
         ERROR,
         SHARE,
     ],
-    rows=rows,
+    rows=Levels().rows,
+    sweep=Levels(),
+    scales=SCALES,
+    judge=scores.judge,
     baseline=None,
     notes=[
         "Noise level: arctan(sigma / alpha) / (pi / 2), which is t on the cosine schedule. At one "

@@ -29,14 +29,16 @@ from experiments.hddm.prompts import CAPTIONS, places
 from experiments.hddm.readings import CORRECTED, LATE
 from experiments.hddm.variants import MIXES, ROUTERS, STRATEGIES
 from experiments.recipes import experts, scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Drawn, Score
 from experiments.stages.experts import TrainExpert
 from experiments.stages.prompts import Given
 from experiments.stages.routers import Routing
 from experiments.stages.samples import Sample, Setting
 from experiments.tables.columns import ACCURACY, EXPERT, ROUTER
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.comparisons import index
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.schedules import Cosine, Linear
 from modules.selection import Only, Selection, Switch, Top
@@ -116,7 +118,7 @@ def _row(
 
 def _album(results: Results, *names: str) -> Album:
     """The set of seed 0 that has these names."""
-    measured = next(r.measured for r in results.rows[0] if tuple(r.names.values()) == names)
+    measured = results.rows[0][index(results, *names)].measured
     assert isinstance(measured, Score | Drawn)
     return album(measured, results.store)
 
@@ -181,7 +183,8 @@ def _note(found: Album) -> str:
 
 
 def _inference(results: Results) -> bytes:
-    measured = results.rows[0][list(MIXES).index(HETEROGENEOUS)].measured
+    names = HETEROGENEOUS, "Top-2", "text-aware"
+    measured = results.rows[0][index(results, *names)].measured
     assert isinstance(measured, Score | Drawn)
     assert isinstance(measured.pictures, Sample)
     return schematics.inference(measured.pictures, results.store)
@@ -214,6 +217,8 @@ TABLE = Table(
     title="Figs 1, 2 and 5-15. The sets of pictures that they show (HDDM §3.4.2, §7)",
     columns=[ACCURACY, EXPERT, ROUTER],
     rows=rows,
+    scales=SCALES,
+    judge=scores.judge,
     baseline=None,
     notes=[
         "Pictures are those of seed 0, in `figures/fig01.png` to `fig15.png`. The same place of a "

@@ -12,10 +12,11 @@ from experiments.drawing.pictures import sample_grid
 from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS, STRATEGIES
 from experiments.recipes import experts, scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Score
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, ROUTER
-from experiments.tables.results import Row, Table
+from experiments.tables.results import Table
+from experiments.tables.rows import Row
 from modules.denoising import FlowMatchingExpert
 
 COLUMN = "FID-50K (paper)"
@@ -50,6 +51,8 @@ TABLE = Table(
     paper=[COLUMN],
     columns=[FID, KID, ACCURACY, DIVERSITY, NEAREST, EXPERT, ROUTER],
     rows=rows,
+    scales=SCALES,
+    judge=scores.judge,
     notes=[
         "The paper's router reads no text, so its numbers stand beside the text-free rows alone. "
         "It trains on LAION-Art; compare orderings, not values.",

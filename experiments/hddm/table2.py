@@ -29,9 +29,11 @@ from experiments.measures.resources import (
 )
 from experiments.pipeline.stage import Measurement
 from experiments.recipes import experts, scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.tables.columns import Column
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.comparisons import index
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 from experiments.tables.statistics import Estimate
 from modules.blocks import AdaLN
 from modules.denoising import FlowMatchingExpert
@@ -50,8 +52,8 @@ DDM_DATA, CARD_DAYS = 153.6, 120.0
 PRINTED = (891.0, 605.0)
 """Millions of parameters before and after AdaLN-Single.  (HDDM, §2.5)"""
 OTHERS = {HOMO: MIXES["8FM"], HETERO: MIXES["2DDPM:6FM"]}
-HERE = 3
-"""The first row that is trained here; HERE + 1 is the second."""
+HERE = "this scale"
+"""The recipe of the rows that are trained here."""
 
 
 def rows(scale: ImageScale, seed: int) -> list[Row]:
@@ -62,7 +64,7 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
     for name, others in OTHERS.items():
         trained = experts.mixed(scale, FlowMatchingExpert, others, seed)
         score = scores.score(scale, trained, router, Top(2), seed, setting)
-        found.append(_row(name, "this scale", Spent(tuple(trained), router, score), {}))
+        found.append(_row(name, HERE, Spent(tuple(trained), router, score), {}))
     return found
 
 
@@ -134,9 +136,10 @@ def size(recipe: Recipe) -> list[str]:
 
 def tests(results: Results) -> list[str]:
     """The arithmetic behind the printed numbers, and our own two rows compared."""
-    fid, spent = (results.difference(HERE + 1, HERE, column) for column in (COLUMNS[0], SPENT))
-    cost = results.found[0][HERE]
-    seconds = results.mean(HERE, SPENT).mean
+    homo, hetero = (index(results, name, HERE) for name in OTHERS)
+    fid, spent = (results.difference(hetero, homo, column) for column in (COLUMNS[0], SPENT))
+    cost = results.found[0][homo]
+    seconds = results.mean(homo, SPENT).mean
     speed = [] if not seconds else [f"{cost['expert_flops'] / seconds / 1e9:.2f} GFLOP/s a core"]
     return [
         *compute(HDDM_XL),
@@ -153,6 +156,8 @@ TABLE = Table(
     paper=[DATA, DAYS, FID, FID_HIGH],
     columns=COLUMNS,
     rows=rows,
+    scales=SCALES,
+    judge=scores.judge,
     baseline=None,
     tests=tests,
     notes=[

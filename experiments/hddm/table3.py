@@ -14,13 +14,14 @@ from experiments.drawing.pictures import sample_grid
 from experiments.hddm import readings, settings
 from experiments.hddm.readings import CORRECTED, EARLY, LATE, READINGS
 from experiments.recipes import scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
 from experiments.stages.samples import Setting
 from experiments.tables.columns import ACCURACY, EXPERT, FID, SPREAD
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.schedules import Cosine
 from modules.selection import Only, Switch
@@ -77,7 +78,7 @@ def _row(name: str, how: str, score: Score) -> Row:
     return Row({"Sampling": name, "Reading": how}, score, paper)
 
 
-def tests(results: Results) -> list[str]:
+def tests(results: Results) -> list[str | None]:
     """The converted row against the literal ones, and what the paper says of the others."""
     right, literal = ("DDPM→FM", CORRECTED), (EARLY, LATE)
     lines = [compared(results, FID, right, ("DDPM→FM", how)) for how in literal]
@@ -101,6 +102,8 @@ TABLE = Table(
     title="Table 3. Native, converted and combined experts of one cluster (HDDM §3.3)",
     columns=[SPREAD, FID, ACCURACY, EXPERT],
     rows=rows,
+    scales=SCALES,
+    judge=scores.judge,
     paper=COLUMNS,
     notes=[
         "The paper's LPIPS stands beside the mean distance of all pairs of samples, its CLIP score "

@@ -17,12 +17,13 @@ from experiments.hddm.readings import CORRECTED
 from experiments.hddm.variants import MIXES, ROUTERS
 from experiments.pipeline.store import Store
 from experiments.recipes import experts, scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Score
 from experiments.stages.samples import Setting
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
 from experiments.tables.comparisons import compared, index
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Top
 
@@ -72,9 +73,9 @@ def _settings(scale: ImageScale) -> dict[str, Setting]:
     return {"aligned": settings.aligned(scale), "conversion": settings.conversion(scale)}
 
 
-def tests(results: Results) -> list[str]:
+def tests(results: Results) -> list[str | None]:
     """Hetero against homo in FID and diversity, and one DDPM expert against two."""
-    lines = []
+    lines = list[str | None]()
     for form in FORMS:
         for setting in ("aligned", "conversion"):
             homo, one, two = (
@@ -118,6 +119,8 @@ TABLE = Table(
     title="Table 4. Homogeneous against heterogeneous experts (HDDM §3.4)",
     columns=[FID, KID, DIVERSITY, ACCURACY, NEAREST, EXPERT],
     rows=rows,
+    scales=SCALES,
+    judge=scores.judge,
     paper=[COLUMN],
     notes=[
         "Aligned stands for the paper's CFG 7.5 with 50 steps, conversion for its CFG 6 with 75; "

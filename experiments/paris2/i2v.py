@@ -17,7 +17,8 @@ from experiments.stages.experts import TrainExpert
 from experiments.stages.routers import Routing
 from experiments.tables.columns import EXPERT, ROUTER
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Only, Selection, Top
 
@@ -50,9 +51,9 @@ def rows(scale: VideoScale, seed: int) -> list[Row]:
     ]
 
 
-def tests(results: Results) -> list[str]:
+def tests(results: Results) -> list[str | None]:
     """What a first frame is worth to each model."""
-    lines = []
+    lines = list[str | None]()
     for name in dict.fromkeys(row.names["Model"] for row in results.rows[0]):
         without, given = ((name, way) for way in GIVEN)
         lines += [compared(results, c, given, without) for c in (BEGINS, METRICS[0])]
@@ -64,6 +65,8 @@ TABLE = Table(
     title="Clips from a caption, or from a caption and a first frame (Paris 2.0 §3.1)",
     columns=[BEGINS, *METRICS, EXPERT, ROUTER],
     rows=rows,
+    scales=VIDEO_SCALES,
+    judge=scores.judge,
     baseline=None,
     tests=tests,
     notes=[
@@ -75,8 +78,6 @@ TABLE = Table(
         "with: part of what a frame is worth in FVD is that it is one of theirs.",
     ],
     figures={"paris2-i2v": sheet},
-    scales=VIDEO_SCALES,
-    judge=scores.judge,
 )
 
 if __name__ == "__main__":

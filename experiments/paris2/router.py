@@ -14,7 +14,8 @@ from experiments.recipes import experts, scores
 from experiments.recipes.video import VIDEO_SCALES, VideoScale
 from experiments.tables.columns import Column
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 
 ACCURACY = Column("accuracy", "Accuracy, %, mean over t", 1, factor=100)
 ENTROPY = Column("entropy", "Cross-entropy, nats", 3)
@@ -27,7 +28,7 @@ def rows(scale: VideoScale, seed: int) -> list[Row]:
     return [Row({"Shown": shown.value}, measured, at=shown.value) for shown in Shown]
 
 
-def tests(results: Results) -> list[str]:
+def tests(results: Results) -> list[str | None]:
     """What each kind of evidence is worth."""
     intact = (Shown.ALL.value,)
     others = (Shown.STATE, Shown.CAPTION, Shown.SILENT, Shown.FIRST)
@@ -43,6 +44,8 @@ TABLE = Table(
     title="What the video router goes by (Paris 2.0 §3.2)",
     columns=[ACCURACY, ENTROPY, *AT],
     rows=rows,
+    scales=VIDEO_SCALES,
+    judge=scores.judge,
     baseline=None,
     tests=tests,
     notes=[
@@ -53,8 +56,6 @@ TABLE = Table(
         "that a frame's feature all but names the cluster.",
     ],
     figures={"paris2-router": figure},
-    scales=VIDEO_SCALES,
-    judge=scores.judge,
 )
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from experiments.scores.clips import AESTHETIC, CLIP, FVD, METRICS
 from experiments.stages.prompts import InClusters
 from experiments.tables.columns import EXPERT, Column
 from experiments.tables.comparisons import index, verdict
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 from experiments.tables.statistics import estimate
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Only
@@ -83,6 +84,8 @@ TABLE = Table(
     paper=[COLUMN],
     columns=[*(column for column in METRICS if column != FVD), EXPERT],
     rows=rows,
+    scales=VIDEO_SCALES,
+    judge=scores.judge,
     baseline=None,
     tests=tests,
     notes=[
@@ -92,8 +95,6 @@ TABLE = Table(
         "by construction. All of them share the digits: digit accuracy is what an expert could "
         "keep.",
     ],
-    scales=VIDEO_SCALES,
-    judge=scores.judge,
 )
 
 if __name__ == "__main__":

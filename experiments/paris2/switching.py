@@ -18,7 +18,8 @@ from experiments.scores.clips import AESTHETIC, CLIP, MOTION, WARPING, ClipScore
 from experiments.stages.prompts import InClusters
 from experiments.tables.columns import EXPERT
 from experiments.tables.comparisons import compared, index
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 from metrics.wins import Wins, best_of
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Alternate, Only, Selection, Switch
@@ -46,7 +47,7 @@ def rows(scale: VideoScale, seed: int) -> list[Row]:
     return found
 
 
-def tests(results: Results) -> list[str]:
+def tests(results: Results) -> list[str | None]:
     """Wins by prompt against the better of the two experts, by whose cluster the prompt is of, and
     against the prompt's own expert; the two orders compared."""
     key = scores.judge(results.scale).preferred
@@ -94,6 +95,8 @@ TABLE = Table(
     title="Fig 5. Manual schedules over two experts (Paris 2.0 §4.3)",
     columns=[CLIP, AESTHETIC, WARPING, MOTION, EXPERT],
     rows=rows,
+    scales=VIDEO_SCALES,
+    judge=scores.judge,
     notes=[
         "A is the expert of the first cluster, B that of the second; prompts are held-out captions "
         "of these two clusters in turn. A schedule of two halves switches at t = 0.5. The paper "
@@ -106,8 +109,6 @@ TABLE = Table(
     ],
     figures={"paris2-switching": figure},
     tests=tests,
-    scales=VIDEO_SCALES,
-    judge=scores.judge,
 )
 
 if __name__ == "__main__":

@@ -5,13 +5,22 @@ from experiments.tables.results import Results
 from experiments.tables.statistics import Estimate
 
 
+class RowAbsentError(LookupError):
+    """A row that a comparison or a figure picks, and that the table has not."""
+
+
 def index(results: Results, *names: str) -> int:
-    """The one row whose names begin with these. ValueError if there is none, or several."""
+    """The one row whose names begin with these.
+
+    RowAbsentError if there is none: a turned dial may leave it out. ValueError if there are
+    several, or if none is there though nothing was turned: the names are then miswritten.
+    """
     rows = [tuple(row.names.values()) for row in results.rows[0]]
-    found = [i for i, row in enumerate(rows) if row[: len(names)] == names]
-    if len(found) != 1:
-        raise ValueError(f"{results.table.name} has {len(found)} rows {names} among {rows}")
-    return found[0]
+    fitting = [i for i, row in enumerate(rows) if row[: len(names)] == names]
+    if len(fitting) == 1:
+        return fitting[0]
+    said = f"{results.table.name} has {len(fitting)} rows {names} among {rows}"
+    raise RowAbsentError(said) if not fitting and results.partial else ValueError(said)
 
 
 def verdict(found: Estimate) -> str:
@@ -23,10 +32,17 @@ def verdict(found: Estimate) -> str:
     return "above" if found.low > 0 else "no difference found"
 
 
-def compared(results: Results, column: Column, a: tuple[str, ...], b: tuple[str, ...]) -> str:
-    """One line: row a less row b in a column, with its interval and what it says."""
+def compared(
+    results: Results, column: Column, a: tuple[str, ...], b: tuple[str, ...]
+) -> str | None:
+    """One line: row a less row b in a column, with its interval and what it says; None where a
+    turned dial has left out one of the rows."""
+    try:
+        rows = index(results, *a), index(results, *b)
+    except RowAbsentError:
+        return None
     column = results.shown(column)
-    found = results.difference(index(results, *a), index(results, *b), column)
+    found = results.difference(*rows, column)
     named = [", ".join(filter(None, names)) for names in (a, b)]
     return (
         f"{column.title}, {named[0]} less {named[1]}: {column.show(found)} "

@@ -5,19 +5,18 @@ digit, but for Table 2's measured seconds; what else varies goes into the .json.
 renamed: whole or absent.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from experiments.cli.dials import changed
 from experiments.pipeline.files import write_whole
+from experiments.pipeline.key import key
 from experiments.pipeline.provenance import packages
-from experiments.recipes.images import SCALES
 from experiments.tables.columns import MISSING, Column
-from experiments.tables.results import Results, Row
-from modules.codec import encode
+from experiments.tables.comparisons import RowAbsentError
+from experiments.tables.results import Results
+from experiments.tables.rows import Row
 
 SMOKE = "**Scale smoke tests the plumbing. Its values mean nothing.**"
 
@@ -32,7 +31,10 @@ def _markdown(results: Results) -> str:
     if table.baseline is not None:
         lines += _differences(results, table.baseline)
     if table.tests is not None:
-        lines += ["", *(f"- {line}" for line in table.tests(results))]
+        lines += [
+            "",
+            *(f"- {line}" for line in table.tests(results.complete()) if line is not None),
+        ]
     return "\n".join([*lines, "", *_footer(results)]) + "\n"
 
 
@@ -83,19 +85,15 @@ def _footer(results: Results) -> list[str]:
     ]
 
 
-def place(results: Path, scale_name: str, scale: Any, scales: Mapping[str, Any] = SCALES) -> Path:
-    """results/<scale>; results/<scale>-<digest> for a scale with dials turned."""
-    dials = changed(scales[scale_name], scale)
-    said = json.dumps(encode(tuple(sorted(dials.items()))))
-    digest = hashlib.sha256(said.encode()).hexdigest()[:6]
-    return results / (f"{scale_name}-{digest}" if dials else scale_name)
+def place(results: Path, scale_name: str, turned: Mapping[str, object]) -> Path:
+    """results/<scale>; results/<scale>-<digest> where dials are turned."""
+    digest = key(tuple(sorted(turned.items())), coded=False)[:6]
+    return results / (f"{scale_name}-{digest}" if turned else scale_name)
 
 
-def open_folder(
-    results: Path, scale_name: str, scale: Any, scales: Mapping[str, Any] = SCALES
-) -> Path:
+def open_folder(results: Path, scale_name: str, turned: Mapping[str, object]) -> Path:
     """The place of a scale's tables, made now."""
-    folder = place(results, scale_name, scale, scales)
+    folder = place(results, scale_name, turned)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -133,7 +131,8 @@ def write(results: Results, folder: Path) -> str:
     """Write the table's files into `folder` and return the markdown."""
     table, markdown = results.table, _markdown(results)
     for name, draw in table.figures.items():
-        write_whole(folder / "figures" / f"{name}.png", draw(results))
+        with suppress(RowAbsentError):  # a figure picks rows that a dial or a failure leaves out
+            write_whole(folder / "figures" / f"{name}.png", draw(results.complete()))
     texts = {
         "json": json.dumps(_detail(results), indent=1, ensure_ascii=False) + "\n",
         "csv": results.frame().to_csv(index=False),

@@ -3,85 +3,76 @@
 import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Protocol, TypeVar
 
 import pandas as pd
 
-from experiments.cli.dials import changed
 from experiments.pipeline.stage import Measurement, Stage
 from experiments.pipeline.store import Store
-from experiments.recipes import scores
-from experiments.recipes.images import SCALES
 from experiments.tables.columns import Column
+from experiments.tables.dials import changed
+from experiments.tables.rows import Row
 from experiments.tables.statistics import Estimate, estimate
+from experiments.tables.sweeps import Sweep, turned
+
+ScaleT = TypeVar("ScaleT")
+"""What a paper's scales are; tables only hand them on to whoever makes rows and judge."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """What names the row, the measurement to make, and the paper's numbers by paper column.
-
-    measured: None where the row is the paper's alone.  at: the part of a measurement that gives
-    several rows.
-    """
-
-    names: Mapping[str, str]
-    measured: Measurement | None
-    paper: Mapping[str, float] = field(default_factory=dict)
-    at: str | None = None
-
-    @property
-    def name(self) -> str:
-        return " ".join(filter(None, self.names.values()))
-
-    def read(self, store: Store) -> dict[str, float]:
-        """The row's numbers by key; none where there is no measurement."""
-        if self.measured is None:
-            return {}
-        found = self.measured.read(store)
-        return found if self.at is None else found[self.at]
-
-
-class Names(Protocol):
-    """What says under which name a scale measures a column; a judge."""
+class NamesColumns(Protocol):
+    """A judge, as far as tables know it: it says under which name it measures a column."""
 
     def columns_for(self, column: Column) -> tuple[Column, ...]: ...
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Generic[ScaleT]):
     """A table of a paper. rows(scale, seed) gives the same rows in the same order for every seed.
 
+    scales, judge: the scales that it can be made at, by name, and the judge at one of them.
     baseline: index of the row that the others are compared with, paired by seed; None for none.
     paper: the columns of the paper's numbers.  notes: what the reader must know, below the table.
-    figures: PNGs by name.  tests: further lines that are computed from the results.
-    scales, judge: those of pictures, or of video.
+    figures: PNGs by name.  tests: further lines that are computed from the results; None for one
+    whose rows are not there.  sweep: what gives the rows, where its numbers are options.
     """
 
     name: str
     title: str
     columns: Sequence[Column]
-    rows: Callable[[Any, int], list[Row]]
+    rows: Callable[[ScaleT, int], list[Row]]
+    scales: Mapping[str, ScaleT]
+    judge: Callable[[ScaleT], NamesColumns]
     baseline: int | None = 0
     paper: Sequence[str] = ()
     notes: Sequence[str] = ()
     figures: "Mapping[str, Callable[[Results], bytes]]" = field(default_factory=dict)
-    tests: "Callable[[Results], list[str]] | None" = None
-    scales: Mapping[str, Any] = field(default_factory=lambda: SCALES)
-    judge: Callable[[Any], Names] = scores.judge
+    tests: "Callable[[Results], Sequence[str | None]] | None" = None
+    sweep: Sweep[ScaleT] | None = None
 
-    def stages(self, scale: Any, seeds: int) -> list[Measurement]:
+    def changed(self, scale_name: str, scale: ScaleT) -> dict[str, object]:
+        """The dials that are not those of the named scale, and the numbers not the table's own."""
+        swept = {} if self.sweep is None else turned(self.sweep)
+        return {**changed(self.scales[scale_name], scale), **swept}
+
+    def swept(self, sweep: Sweep[ScaleT]) -> "Table[ScaleT]":
+        """The same table over other numbers."""
+        return replace(self, rows=sweep.rows, sweep=sweep)
+
+    def stages(self, scale: ScaleT, seeds: int) -> list[Measurement]:
         """What has to be measured before the table can be written."""
         rows = [row for seed in range(seeds) for row in self.rows(scale, seed)]
         return [row.measured for row in rows if row.measured is not None]
 
 
-class Results:
+class Results(Generic[ScaleT]):
     """A table's measurements, read from the store."""
 
-    def __init__(self, table: Table, scale_name: str, scale: Any, seeds: int, store: Store) -> None:
+    def __init__(
+        self, table: Table[ScaleT], scale_name: str, scale: ScaleT, seeds: int, store: Store
+    ) -> None:
         self.table, self.scale, self.seeds, self.store = table, scale, seeds, store
-        self.scale_name, self.changed = scale_name, changed(table.scales[scale_name], scale)
+        self.scale_name, self.changed = scale_name, table.changed(scale_name, scale)
         self.judge = table.judge(scale)
         self.columns = [
             shown for column in table.columns for shown in self.judge.columns_for(column)
@@ -89,10 +80,29 @@ class Results:
         self.rows = [table.rows(scale, seed) for seed in range(seeds)]  # [seeds][rows]
         self.found = [[row.read(store) for row in rows] for rows in self.rows]
 
-    def where(self, name: str, value: str) -> "Results":
+    @property
+    def partial(self) -> bool:
+        """Whether rows that the table is written for may be absent: a dial was turned, or a
+        measurement failed."""
+        return bool(self.changed or self.lacking)
+
+    @functools.cached_property
+    def lacking(self) -> list[int]:
+        """The rows whose measurement some seed lacks, since it failed."""
+        every = range(len(self.rows[0]))
+        return [i for i in every if any(rows[i].lacks(self.store) for rows in self.rows)]
+
+    def complete(self) -> "Results[ScaleT]":
+        """The same results, of the rows alone that no seed lacks."""
+        return self._only([i for i in range(len(self.rows[0])) if i not in self.lacking])
+
+    def where(self, name: str, value: str) -> "Results[ScaleT]":
         """The same results, of the rows alone whose `name` is `value`."""
-        kept = [i for i, row in enumerate(self.rows[0]) if row.names[name] == value]
-        part = copy.copy(self)
+        return self._only([i for i, row in enumerate(self.rows[0]) if row.names[name] == value])
+
+    def _only(self, kept: Sequence[int]) -> "Results[ScaleT]":
+        partial, part = self.lacking, copy.copy(self)
+        part.lacking = partial  # what is absent from the whole is absent from each part
         part.rows = [[rows[i] for i in kept] for rows in self.rows]
         part.found = [[found[i] for i in kept] for found in self.found]
         return part
@@ -122,7 +132,7 @@ class Results:
 
         def visit(stage: Stage) -> None:
             name = f"{stage.kind}/{stage.key}"
-            if name not in found:
+            if name not in found and self.store.has(stage):
                 for item in stage.inputs():
                     visit(item)
                 found[name] = self.store.provenance(stage)
@@ -139,7 +149,8 @@ class Results:
 
     def remarks(self) -> list[str]:
         """What the measurements say of themselves, each line once."""
-        stages = [row.measured for rows in self.rows for row in rows if row.measured is not None]
+        there = [row for rows in self.rows for row in rows if not row.lacks(self.store)]
+        stages = [row.measured for row in there if row.measured is not None]
         return list(dict.fromkeys(line for stage in stages for line in stage.remarks(self.store)))
 
     def frame(self) -> pd.DataFrame:

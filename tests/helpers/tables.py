@@ -7,7 +7,8 @@ from experiments.recipes.images import SCALES
 from experiments.scores.judge import Judging
 from experiments.tables import report
 from experiments.tables.columns import Column
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
 from tests.helpers.stages import make
 
 PAPER = ({"Paper": 29.64}, {"Paper": 22.6}, {})
@@ -24,6 +25,9 @@ class Judge(Judging):
 
     def make(self, folder, context):
         (folder / "judge").touch()
+
+    def columns_for(self, column):
+        return (column,)
 
     def read(self, store):
         return {"accuracy": 0.975}
@@ -53,7 +57,10 @@ def rows(scale, seed):
 
 
 COLUMNS = [Column("fid", "FID", 2), Column("hits", "Hits, %", 1, factor=100)]
-TABLE = Table("table9", "Table 9. By hand", COLUMNS, rows, paper=["Paper"], notes=["A note."])
+TABLE = Table(
+    "table9", "Table 9. By hand", COLUMNS, rows, SCALES, lambda scale: Judge(),
+    paper=["Paper"], notes=["A note."],
+)  # fmt: skip
 
 
 def fill(store, rows, seeds):
@@ -66,6 +73,6 @@ def fill(store, rows, seeds):
 
 
 def write(store, folder, table=TABLE, seeds=3, scale="small"):
-    folder = report.open_folder(folder, scale, SCALES[scale])
+    folder = report.open_folder(folder, scale, {})
     report.write(Results(table, scale, SCALES[scale], seeds, store), folder)
     return folder

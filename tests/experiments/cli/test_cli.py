@@ -49,7 +49,7 @@ def written(folder):
 
 
 def parsed(arguments):
-    return cli.parse("table1", "A table", arguments)
+    return cli.parse("table1", "A table", arguments, SCALES)
 
 
 def refused(capsys, arguments, status):

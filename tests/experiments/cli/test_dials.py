@@ -8,11 +8,12 @@ import pytest
 from datamodules.sources.classed import CIFAR10
 from datamodules.sources.folder import Folder
 from datamodules.sources.imagetext import ImageText
-from experiments.cli.dials import RENAMED, changed
+from experiments.cli.dials import RENAMED
 from experiments.cli.options import UsageError, parse
 from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
 from experiments.recipes.video import VIDEO_SCALES
+from experiments.tables.dials import changed
 from metrics.networks.perceptual import Backbone, Lpips
 from modules.blocks import Size
 from modules.training import Precision
@@ -21,7 +22,7 @@ PAPER = SCALES["paper"]
 
 
 def read(*arguments):
-    return parse("table1", "Table 1", list(arguments)).scale
+    return parse("table1", "Table 1", list(arguments), SCALES).scale
 
 
 @pytest.mark.parametrize("name", list(SCALES))

@@ -1,12 +1,13 @@
 """Many tables in one command: one pool, what they share made once, each written."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from experiments.cli import main as cli
 from experiments.pipeline.launch import local
-from experiments.tables.results import Row
+from experiments.tables.comparisons import compared, index
+from experiments.tables.rows import Row
 from tests.helpers.stages import places, serial
 from tests.helpers.tables import TABLE, Given, rows
 
@@ -105,3 +106,47 @@ def test_a_table_is_written_before_the_next_is_rendered(pools, capsys, tmp_path)
     out, err = capsys.readouterr()
     assert "Table 9" in out
     assert err == "all: the second cannot be drawn\n"
+
+
+@dataclass(frozen=True)
+class Broken(Given):
+    """A measurement that cannot be made."""
+
+    def measure(self, folder, context):
+        raise OSError("the disk is gone")
+
+
+def test_a_row_that_fails_is_missing_and_named_and_the_others_are_written(pools, capsys, tmp_path):
+    """kills: one failed row that takes the table with it, or is shown as a number; a status of 0;
+    the row or the reason unsaid; comparisons and figures of rows that are not there."""
+
+    def some(scale, seed):
+        return [*rows(scale, seed), Row({"Strategy": "Worse"}, Broken(1.0, 0.5))]
+
+    def picks(results):
+        return str(index(results, "Worse")).encode()
+
+    def lines(results):
+        return [compared(results, TABLE.columns[0], (a,), ("Alone",)) for a in ("Pair", "Worse")]
+
+    figures = {"picks": picks, "all": lambda results: str(len(results.rows[0])).encode()}
+    broken = replace(TABLE, rows=some, figures=figures, tests=lines)
+    assert cli.main(broken, arguments=[*SMOKE, *places(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1
+    assert err.startswith("table9: without table9, Worse: ")
+    assert "the disk is gone" in err
+    text = (tmp_path / "results/smoke/table9.md").read_text()
+    assert "| Worse | — | — | — |" in out
+    assert "| Pair | 22.6 | 11.00" in text
+    assert (text.count(" less Alone"), text.count("Worse")) == (1, 2)
+    drawn = {path.stem: path.read_text() for path in (tmp_path / "results/smoke/figures").iterdir()}
+    assert drawn == {"all": "3"}
+
+
+def test_nothing_is_written_where_every_row_fails(pools, capsys, tmp_path):
+    """kills: a table of dashes in the place of a whole one."""
+    none = replace(TABLE, rows=lambda *_: [Row({"Strategy": "Worse"}, Broken(1.0, 0.5))])
+    assert cli.main(none, arguments=[*SMOKE, *places(tmp_path)]) == 1
+    assert "without table9, Worse" in capsys.readouterr().err
+    assert not list((tmp_path / "results").rglob("table9.*"))

@@ -1,7 +1,7 @@
 """Curves and scatters: what is drawn where, against numbers typed by hand."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,8 +13,10 @@ from experiments.drawing.labels import place
 from experiments.pipeline.stage import Measurement
 from experiments.recipes.images import SCALES
 from experiments.tables.columns import Column
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results
+from experiments.tables.rows import Row
 from tests.helpers.stages import make
+from tests.helpers.tables import TABLE
 
 T_2 = 4.302652729911275  # Student's t at 0.975 with 2 degrees of freedom, from a printed table
 FID, HITS, COST = Column("fid", "FID", 2), Column("hits", "Hits, %", 1, 100), Column("n", "Cost", 0)
@@ -46,7 +48,7 @@ def results(store, named):
     for seed in range(3):
         for row in rows(None, seed):
             make(store, row.measured)
-    table = Table("table9", "By hand", [FID, HITS], rows, baseline=None)
+    table = replace(TABLE, columns=[FID, HITS], rows=rows, baseline=None, paper=[])
     return Results(table, "small", SCALES["small"], 3, store)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.drawing import pictures
 from experiments.scores.score import Score
-from experiments.tables.results import Row
+from experiments.tables.rows import Row
 from tests.helpers.tables import Given, Judge
 
 

@@ -40,7 +40,7 @@ def test_the_sets_are_those_of_the_tables(seed):
     """
     scale = SCALES["small"]
     own = named(figures.rows(scale, seed))
-    ordering = named(ablation_ordering.rows(scale, seed))
+    ordering = named(ablation_ordering.TABLE.rows(scale, seed))
     for (reading, order, tau), key in ordering.items():
         schedules = "one schedule" if reading.startswith("unified") else "own schedules"
         how = "corrected" if reading.endswith("corrected") else "literal §8.3.4"

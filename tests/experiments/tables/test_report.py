@@ -12,7 +12,7 @@ from scipy.stats import ttest_1samp
 
 from experiments.pipeline.store import Store
 from experiments.tables.columns import Column
-from experiments.tables.results import Row
+from experiments.tables.rows import Row
 from experiments.tables.statistics import Estimate, estimate
 from tests.helpers.files import full_disk
 from tests.helpers.tables import (

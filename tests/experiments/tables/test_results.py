@@ -9,7 +9,8 @@ import pytest
 from experiments.pipeline.stage import Measurement
 from experiments.recipes.images import SCALES
 from experiments.tables.columns import Column
-from experiments.tables.results import Results, Row, Table
+from experiments.tables.results import Results
+from experiments.tables.rows import Row
 from tests.helpers.tables import COLUMNS, TABLE, Given, Judge, fill, rows, write
 
 PARTS = {"0.1": {"fid": 3.0, "hits": 0.25}, "0.5": {"fid": 4.0, "hits": 0.75}}
@@ -179,5 +180,5 @@ def test_a_row_is_named_by_what_it_has():
 def test_a_table_of_the_papers_alone_needs_no_store(store, tmp_path):
     """kills: a row or a stage that is presumed to be there."""
     known = [Row({"Strategy": "Known"}, None, {"Paper": 2.0})]
-    table = Table("table9", "T", [Column("x", "X", 1)], lambda *_: known, None, ["Paper"])
+    table = replace(TABLE, columns=[Column("x", "X", 1)], rows=lambda *_: known, baseline=None)
     assert lines(write(store, tmp_path, table, seeds=2))["Known"] == ["2", "—"]

@@ -50,7 +50,7 @@ def trained(store, root, stage, hardware=Hardware()):
 
 
 def parsed(*arguments):
-    return options.parse("table1", "A table", ["--scale", "smoke", *arguments])
+    return options.parse("table1", "A table", ["--scale", "smoke", *arguments], SCALES)
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from experiments.hddm import claims as script
+from experiments import claims as script
+from experiments.claims import CLAIMS
 from experiments.hddm.__main__ import TABLES
-from experiments.hddm.statements import CLAIMS
 from experiments.paris2.__main__ import TABLES as VIDEO
 from experiments.pipeline.files import StoreError
 from experiments.tables.claim import Claim, Expected, Test, Verdict, above, below, judge, judged

@@ -9,13 +9,17 @@ from collections.abc import Sequence
 
 from experiments.cli.main import UsageError, parse
 from experiments.hddm.mathematics import Check, checks
-from experiments.hddm.statements import CLAIMS
+from experiments.hddm.statements import STATEMENTS
+from experiments.paris2.statements import VIDEO
 from experiments.pipeline.files import StoreError, write_whole
+from experiments.recipes.images import SCALES
 from experiments.tables import report
 from experiments.tables.claim import Line, Verdict, detail, judged
 from experiments.tables.columns import MISSING
 from experiments.tables.contrasts import Published
+from experiments.tables.dials import changed
 
+CLAIMS = (*STATEMENTS, *VIDEO)
 CLAIM = ("#", "Section", "Claim", "Paper", "Readings")
 READING = ("#", "Reading", "Metric", "Ours", "n", "Verdict", "Why")
 HOLDS = {True: "yes", False: "**no**", None: "implied"}
@@ -120,12 +124,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 when claims.md is written, 1 for results that cannot be read, 2 for a bad command line."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        options = parse("claims", "What the papers say", arguments)
+        options = parse("claims", "What the papers say", arguments, SCALES)
     except UsageError as error:
         print(f"claims: {error}", file=sys.stderr)
         return 2
     name = options.scale_name
-    folder = report.place(options.results, name, options.scale)
+    folder = report.place(options.results, name, changed(SCALES[name], options.scale))
     try:
         if not folder.is_dir():
             raise StoreError(f"{folder} holds no tables: run make all SCALE={name} first")

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
+from experiments.claims import CLAIMS
 from experiments.hddm.__main__ import TABLES
-from experiments.hddm.statements import CLAIMS
 from experiments.paris2.__main__ import TABLES as VIDEO
 from experiments.tables.claim import Expected, Test
 from experiments.tables.contrasts import Less, NoWorse, Swing, Value
