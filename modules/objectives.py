@@ -162,9 +162,10 @@ def check_invertible(objective: Objective, schedule: Schedule) -> None:
     A zero of the determinant that a guard covers is left to whoever samples, and so is one at
     t = 0, at which Euler's steps do not ask.
     """
-    for t in singular_times(objective, schedule):
-        if t > 0 and not _guards(objective, schedule, t):
-            raise ValueError(refusal(objective, schedule, t))
+    with torch.device("cpu"):  # a network may be built on the meta device
+        for t in singular_times(objective, schedule):
+            if t > 0 and not _guards(objective, schedule, t):
+                raise ValueError(refusal(objective, schedule, t))
 
 
 def x0_weight(objective: Objective, schedule: Schedule, t: Tensor) -> Tensor:
