@@ -16,7 +16,7 @@ from experiments.recipes.images import SCALES
 from experiments.tables import report
 from experiments.tables.claim import Line, Verdict, detail, judged
 from experiments.tables.columns import MISSING
-from experiments.tables.contrasts import Published
+from experiments.tables.contrasts import PublishedTables
 from experiments.tables.dials import changed
 
 CLAIMS = (*STATEMENTS, *VIDEO)
@@ -76,7 +76,7 @@ def _exact(found: Sequence[Check]) -> list[list[str]]:
     return [[c.section, c.name, c.statement, c.paper, c.ours, HOLDS[c.holds], c.why] for c in found]
 
 
-def _sources(published: Published) -> list[str]:
+def _sources(published: PublishedTables) -> list[str]:
     """Which table was made by which code, with how many seeds."""
     lines = []
     for name, table in sorted(published.tables.items()):
@@ -85,7 +85,9 @@ def _sources(published: Published) -> list[str]:
     return lines
 
 
-def markdown(scale: str, lines: Sequence[Line], exact: Sequence[Check], source: Published) -> str:
+def markdown(
+    scale: str, lines: Sequence[Line], exact: Sequence[Check], source: PublishedTables
+) -> str:
     """claims.md, whole."""
     holding = Counter(check.holds for check in exact)
     return "\n".join(
@@ -133,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not folder.is_dir():
             raise StoreError(f"{folder} holds no tables: run make all SCALE={name} first")
-        published = Published(folder)
+        published = PublishedTables(folder)
         lines, exact = judged(CLAIMS, published), checks()
         write_whole(folder / "claims.json", detail(lines).encode())
         text = markdown(name, lines, exact, published)

@@ -71,7 +71,7 @@ class Data:
             )
 
 
-class Expert(Protocol):
+class ExpertRecipe(Protocol):
     """What all experts of a scale, and its monolith, have in common.
 
     patch: side of a token in the latent.  text_dropout: share of captions replaced by the null one.
@@ -176,7 +176,7 @@ class Scale(Generic[StudyT]):
     """
 
     data: Data
-    expert: Expert
+    expert: ExpertRecipe
     train: Optim
     router: RouterRecipe
     judge: JudgeRecipe

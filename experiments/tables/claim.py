@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from experiments.tables.contrasts import Contrast, Less, Names, NoWorse, Published
+from experiments.tables.contrasts import Contrast, Less, Names, NoWorse, PublishedTables
 from experiments.tables.statistics import Estimate, estimate
 
 SEEDS = 3
@@ -107,7 +107,7 @@ def judge(values: Sequence[float] | None, expected: Expected) -> Judged:
     return Judged(Verdict.UNDECIDED, found, "the interval contains 0")
 
 
-def judged(claims: Sequence[Claim], published: Published) -> list[Line]:
+def judged(claims: Sequence[Claim], published: PublishedTables) -> list[Line]:
     """Every claim under every reading. StoreError if a claim names a row that is not there."""
     lines = []
     for claim in claims:

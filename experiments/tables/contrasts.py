@@ -14,7 +14,7 @@ Names = tuple[str, ...]
 """The leading names of a row, in the order of its table's columns."""
 
 
-class Published:
+class PublishedTables:
     """The .json files of a results folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -50,11 +50,11 @@ class Published:
 class Contrast(Protocol):
     """What is compared, one number a seed; None where a table was not run."""
 
-    def values(self, published: Published, table: str, key: str) -> list[float] | None: ...
+    def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None: ...
 
 
 def _columns(
-    published: Published, table: str, key: str, rows: Sequence[Names]
+    published: PublishedTables, table: str, key: str, rows: Sequence[Names]
 ) -> list[tuple[float, ...]] | None:
     """The rows' numbers, seed by seed, where all of them are there."""
     columns = [published.values(table, row, key) for row in rows]
@@ -72,7 +72,7 @@ class Value:
     row: Names
     less: float = 0.0
 
-    def values(self, published: Published, table: str, key: str) -> list[float] | None:
+    def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
         found = _columns(published, table, key, [self.row])
         return None if found is None else [x - self.less for (x,) in found]
 
@@ -84,7 +84,7 @@ class Less:
     a: Names
     b: Names
 
-    def values(self, published: Published, table: str, key: str) -> list[float] | None:
+    def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
         found = _columns(published, table, key, [self.a, self.b])
         return None if found is None else [a - b for a, b in found]
 
@@ -97,7 +97,7 @@ class NoWorse:
     b: Names
     margin: float
 
-    def values(self, published: Published, table: str, key: str) -> list[float] | None:
+    def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
         found = _columns(published, table, key, [self.a, self.b])
         return None if found is None else [a - b + self.margin for a, b in found]
 
@@ -111,7 +111,7 @@ class Swing:
     c: Names
     d: Names
 
-    def values(self, published: Published, table: str, key: str) -> list[float] | None:
+    def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
         found = _columns(published, table, key, [self.a, self.b, self.c, self.d])
         return None if found is None else [abs(a - b) - abs(c - d) for a, b, c, d in found]
 
@@ -125,6 +125,6 @@ class Gap:
     c: Names
     d: Names
 
-    def values(self, published: Published, table: str, key: str) -> list[float] | None:
+    def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
         found = _columns(published, table, key, [self.a, self.b, self.c, self.d])
         return None if found is None else [(a - b) - (c - d) for a, b, c, d in found]

@@ -10,7 +10,7 @@ from experiments.hddm.__main__ import TABLES
 from experiments.paris2.__main__ import TABLES as VIDEO
 from experiments.pipeline.files import StoreError
 from experiments.tables.claim import Claim, Expected, Test, Verdict, above, below, judge, judged
-from experiments.tables.contrasts import Less, Published, Swing, Value
+from experiments.tables.contrasts import Less, PublishedTables, Swing, Value
 
 Test.__test__ = False  # not pytest's
 
@@ -31,7 +31,7 @@ def published(tmp_path):
         ("gap", "x"): {"fid": [1.0, None, 2.0]},
     }
     publish(tmp_path, "table9", rows)
-    return Published(tmp_path)
+    return PublishedTables(tmp_path)
 
 
 @pytest.mark.parametrize(

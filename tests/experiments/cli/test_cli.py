@@ -1,13 +1,11 @@
-"""The command line: dials, and one clear line for whatever a person can mend."""
+"""The command line: one clear line for whatever a person can mend."""
 
-import dataclasses
 import os
 import re
 import shutil
 import subprocess
 import sys
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
 
 import pytest
 
@@ -15,8 +13,6 @@ from experiments.cli import main as cli
 from experiments.hddm.table1 import TABLE
 from experiments.pipeline import build
 from experiments.pipeline.launch import local
-from experiments.recipes.images import SCALES
-from experiments.recipes.scale import turned
 from modules.weights.checkpoint import CheckpointError
 from tests.helpers.files import ROOT
 from tests.helpers.stages import places, serial
@@ -46,10 +42,6 @@ def table(finished, tmp_path, monkeypatch):
 
 def written(folder):
     return {p: p.read_bytes() for p in sorted((folder / "results").rglob("*")) if p.is_file()}
-
-
-def parsed(arguments):
-    return cli.parse("table1", "A table", arguments, SCALES)
 
 
 def refused(capsys, arguments, status):
@@ -117,40 +109,6 @@ def test_a_scale_that_cannot_be_run_is_one_line(capsys, tmp_path, arguments, nam
     """kills: a traceback, or a run begun before its dials are known to fit each other."""
     assert re.search(named, refused(capsys, [*arguments, *places(tmp_path)], 1))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_help_documents_the_dials_with_the_scales_defaults(capsys):
-    """kills: a dial without help or with another scale's default; a status other than 0."""
-    with pytest.raises(SystemExit) as caught:
-        cli.main(TABLE, arguments=["--scale", "smoke", "--help"])
-    assert caught.value.code in (0, None)
-    text = " ".join(capsys.readouterr().out.split())
-    for group, dials in vars(SCALES["smoke"]).items():
-        for dial, value in vars(dials).items():
-            optionless = dataclasses.is_dataclass(value) and not dataclasses.fields(value)
-            assert (f"--scale.{group}.{dial}" in text) is not optionless, (group, dial)
-    for option in ("--seeds", "--workers", "--store", "--results", "--device"):
-        assert f"{option} " in text
-    assert re.search(r"--scale.train.steps STEPS optimiser steps.{0,60}default: 12\)", text)
-    assert "smoke,small,medium-cpu,medium,paper" in text
-
-
-def test_an_option_turns_its_own_dial_and_no_other():
-    """kills: a dial that resets the others, or the named scale itself, to other defaults."""
-    before = repr(SCALES)
-    small, smoke = SCALES["small"], SCALES["smoke"]
-    assert parsed([]).scale == small
-    assert parsed(["--scale.train.steps", "3000"]).scale == turned(small, {"train.steps": 3000})
-    found = parsed(
-        ["--scale=smoke", "--scale.expert.size.width", "32", "--scale.train.final_lr=null"]
-    )
-    wide = turned(
-        smoke, {"expert.size": replace(smoke.expert.size, width=32), "train.final_lr": None}
-    )
-    assert (found.scale_name, found.scale, found.seeds) == ("smoke", wide, 3)
-    train = parsed(["--scale.data.source.train", "90", "--scale", "smoke"]).scale
-    assert train == turned(smoke, {"data.source": replace(smoke.data.source, train=90)})
-    assert repr(SCALES) == before
 
 
 def test_more_clusters_than_pictures_is_one_line(capsys, tmp_path):

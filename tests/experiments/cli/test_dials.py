@@ -1,6 +1,7 @@
 """A scale's dials as a parser's type, and back: any source, any encoder, at any depth."""
 
 import dataclasses
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from datamodules.sources.classed import CIFAR10
 from datamodules.sources.folder import Folder
 from datamodules.sources.imagetext import ImageText
+from experiments.cli import main as cli
 from experiments.cli.dials import RENAMED
 from experiments.cli.options import UsageError, parse
+from experiments.hddm.table1 import TABLE
 from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
 from experiments.recipes.video import VIDEO_SCALES
@@ -21,8 +24,12 @@ from modules.training import Precision
 PAPER = SCALES["paper"]
 
 
+def parsed(arguments):
+    return parse("table1", "Table 1", arguments, SCALES)
+
+
 def read(*arguments):
-    return parse("table1", "Table 1", list(arguments), SCALES).scale
+    return parsed(list(arguments)).scale
 
 
 @pytest.mark.parametrize("name", list(SCALES))
@@ -109,3 +116,37 @@ def test_every_old_name_leads_to_a_dial():
                         f"{group.name}.{field.name}.{f.name}" for f in dataclasses.fields(held)
                     }
     assert {*RENAMED.values()} <= dials
+
+
+def test_help_documents_the_dials_with_the_scales_defaults(capsys):
+    """kills: a dial without help or with another scale's default; a status other than 0."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(TABLE, arguments=["--scale", "smoke", "--help"])
+    assert caught.value.code in (0, None)
+    text = " ".join(capsys.readouterr().out.split())
+    for group, dials in vars(SCALES["smoke"]).items():
+        for dial, value in vars(dials).items():
+            optionless = dataclasses.is_dataclass(value) and not dataclasses.fields(value)
+            assert (f"--scale.{group}.{dial}" in text) is not optionless, (group, dial)
+    for option in ("--seeds", "--workers", "--store", "--results", "--device"):
+        assert f"{option} " in text
+    assert re.search(r"--scale.train.steps STEPS optimiser steps.{0,60}default: 12\)", text)
+    assert "smoke,small,medium-cpu,medium,paper" in text
+
+
+def test_an_option_turns_its_own_dial_and_no_other():
+    """kills: a dial that resets the others, or the named scale itself, to other defaults."""
+    before = repr(SCALES)
+    small, smoke = SCALES["small"], SCALES["smoke"]
+    assert parsed([]).scale == small
+    assert parsed(["--scale.train.steps", "3000"]).scale == turned(small, {"train.steps": 3000})
+    found = parsed(
+        ["--scale=smoke", "--scale.expert.size.width", "32", "--scale.train.final_lr=null"]
+    )
+    wide = turned(
+        smoke, {"expert.size": replace(smoke.expert.size, width=32), "train.final_lr": None}
+    )
+    assert (found.scale_name, found.scale, found.seeds) == ("smoke", wide, 3)
+    train = parsed(["--scale.data.source.train", "90", "--scale", "smoke"]).scale
+    assert train == turned(smoke, {"data.source": replace(smoke.data.source, train=90)})
+    assert repr(SCALES) == before

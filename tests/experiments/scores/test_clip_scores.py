@@ -14,12 +14,10 @@ from experiments.pipeline.store import Store
 from experiments.recipes import experts, scores
 from experiments.recipes.scale import turned
 from experiments.recipes.video import VIDEO_SCALES
-from experiments.scores.clips import AESTHETIC, BEGINS, CLIP, FVD, METRICS, MOTION, ClipScore
-from experiments.scores.moving_digits import CONFIDENCE
+from experiments.scores.clips import ClipScore
 from experiments.scores.real import RealClips
 from experiments.stages.prompts import InClusters
 from experiments.stages.samples import Pictures
-from metrics.clip_judge import MovingJudge, train_judge
 from metrics.frechet import frechet_distance
 from metrics.pixels import to_uint8
 from modules.denoising import FlowMatchingExpert
@@ -192,53 +190,6 @@ def test_the_judge_says_how_far_it_can_be_trusted(judged):
     (line,) = JUDGE.remarks(judged)
     assert f"digit of {each['digit'].mean():.1%}" in line
     assert f"motion of {each['moves'].mean():.1%}" in line
-
-
-def test_no_number_carries_a_published_name():
-    """kills: `FVD` for a distance of another network's features."""
-    titles = [c.title for column in METRICS for c in JUDGE.columns_for(column)]
-    assert "FVD (moving-digit features)" in titles
-    assert not {FVD.title, CLIP.title, AESTHETIC.title, MOTION.title} & set(titles)
-    assert JUDGE.columns_for(BEGINS) == (BEGINS,)
-    assert JUDGE.preferred is CONFIDENCE
-
-
-def test_the_judge_learns_from_its_own_split(monkeypatch):
-    """kills: a judge that has seen what experts or scores are made of."""
-    seen, real = [], type(SCALE.data.source).draw
-
-    def draw(self, split, *rest):
-        seen.append(split)
-        return real(self, split, *rest)
-
-    monkeypatch.setattr(type(SCALE.data.source), "draw", draw)
-    clips, digits, motions = JUDGE._batch(torch.Generator().manual_seed(0))
-    assert seen == [Split.JUDGE]
-    assert clips.shape == (64, 1, 9, 12, 12)
-    assert digits.max() < 10
-    assert motions.max() < 8
-    assert len(set(motions.tolist())) == 8
-
-
-def test_a_judge_learns_what_it_is_shown():
-    """kills: a loss of one answer alone, answers exchanged, frames read out of order."""
-
-    def draw(g):
-        seen, moving = torch.randint(0, 2, (2, 32), generator=g)
-        ramp = torch.linspace(-1, 1, 3) * (2 * moving[:, None] - 1)  # brighter, or darker, in time
-        x = ramp.view(-1, 1, 3, 1, 1).repeat(1, 1, 1, 8, 8)
-        x[:, :, :, :4] += 2.0 * seen.view(-1, 1, 1, 1, 1)
-        return x, seen, moving
-
-    judge = train_judge(draw, (1, 3, 8, 8), 2, 2, 40, 0)
-    x, seen, moving = draw(torch.Generator().manual_seed(9))
-    found = judge.read(x.numpy(), batch=5)
-    assert np.array_equal(found.object.argmax(1), seen)
-    assert np.array_equal(found.motion.argmax(1), moving)
-    np.testing.assert_allclose(found.object.sum(1), 1, rtol=1e-5)
-    np.testing.assert_allclose(found.features, judge.read(x.numpy()).features, atol=1e-4)
-    with pytest.raises(ValueError, match="side 4 n"):
-        MovingJudge((1, 3, 10, 10), 2, 2)
 
 
 def test_real_clips_are_training_digits_with_their_captions(judged):
