@@ -15,11 +15,15 @@ from modules.mmdit import MMDiT, MMDiTNetwork
 from modules.objectives import X0, Epsilon, Objective, V, Velocity, check_invertible
 from modules.schedules import Cosine, Linear, Schedule
 from modules.text import Text
-from modules.training import Batch, DiffusionModule, Optim
+from modules.training import EVERY_ROW, Batch, DiffusionModule, Optim, Times, UniformTimes
 
 
 class DenoisingExpert(DiffusionModule):
-    """E |network(x_t, t, c) - (a x0 + b eps)|^2, (a, b) being the objective's row."""
+    """E |network(x_t, t, c) - (a x0 + b eps)|^2, (a, b) being the objective's row.
+
+    The other arguments are DiffusionModule's. Raises ValueError for an objective without an inverse
+    at some t of the schedule.
+    """
 
     objective: ClassVar[Objective]
     default_schedule: ClassVar[Schedule]
@@ -32,8 +36,12 @@ class DenoisingExpert(DiffusionModule):
         schedule: Schedule | None = None,
         seed: int = 0,
         text_dropout: float = 0.1,
+        times: Times = UniformTimes(),
+        given_share: float = 0.0,
+        rows: slice = EVERY_ROW,
     ) -> None:
-        super().__init__(shape.build(), optim, seed, text_dropout)
+        network = shape.build()
+        super().__init__(network, optim, seed, text_dropout, times, given_share, rows)
         self.schedule = self.default_schedule if schedule is None else schedule
         check_invertible(self.objective, self.schedule)
 

@@ -18,7 +18,7 @@ from modules.expert import Expert
 from modules.routing import RouterNetwork
 from modules.schedules import Linear, Schedule, expand
 from modules.text import Text
-from modules.training import Batch, DiffusionModule, Optim, generator
+from modules.training import EVERY_ROW, Batch, DiffusionModule, Optim, generator
 
 
 class Bayes(nn.Module):
@@ -67,8 +67,9 @@ class Head(DiffusionModule):
         schedule: Schedule = Linear(),
         seed: int = 0,
         text_dropout: float = 0.1,
+        rows: slice = EVERY_ROW,
     ) -> None:
-        super().__init__(RouterNetwork(shape, 1, pooled), optim, seed, text_dropout)
+        super().__init__(RouterNetwork(shape, 1, pooled), optim, seed, text_dropout, rows=rows)
         self.public, self.schedule = public, schedule
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -134,12 +135,12 @@ class DenoisingError(nn.Module):
         self.path, self.alignment = path, alignment
 
     def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
-        found = x.new_zeros(len(x), len(self.experts))
+        log_p = x.new_zeros(len(x), len(self.experts))
         rows = (self.path.alpha(t) > 0).nonzero()[:, 0]  # noise alone tells no experts apart
         if len(rows):
             c_rows = None if c is None else c[rows] if self.reads_text else c[rows].null()
-            found[rows] = self._evidence(x[rows], t[rows], c_rows)
-        return found
+            log_p[rows] = self._evidence(x[rows], t[rows], c_rows)
+        return log_p
 
     def _evidence(self, x: Tensor, t: Tensor, c: Text | None) -> Tensor:
         m, g = self.levels, torch.Generator().manual_seed(self.seed)

@@ -13,20 +13,20 @@ from modules.dit import DiT, Trunk
 from modules.ensemble import Posterior
 from modules.schedules import Linear, Schedule
 from modules.text import Text
-from modules.training import Batch, DiffusionModule, Optim
+from modules.training import EVERY_ROW, Batch, DiffusionModule, Optim
 
 
 class RouterNetwork(nn.Module):
     """(x_t [B, C, H, W] or [B, C, T, H, W], t [B], c) -> logits [B, experts], off a class token.
 
-    pooled: width of the caption vector added to tau, or None for the text-free router. look: the
-    same of the feature of a first frame, in whose place stands a learned vector where none is
-    given, so that one router serves both. The trunk itself never reads captions: `shape.text` must
-    be None, else ValueError.
+    pooled: width of the caption vector added to tau, or None for the text-free router.
+    frame_feature: width of a first frame's feature, also added to tau, or None. Where no frame is
+    given, a learned vector stands in, so that one router serves both. Raises ValueError unless
+    `shape.text` is None: the trunk itself never reads captions.
     """
 
     def __init__(
-        self, shape: DiT, experts: int, pooled: int | None, look: int | None = None
+        self, shape: DiT, experts: int, pooled: int | None, frame_feature: int | None = None
     ) -> None:
         super().__init__()
         if shape.text is not None:
@@ -40,9 +40,10 @@ class RouterNetwork(nn.Module):
         self.pooled = None if pooled is None else normal_linear(pooled, d, std=0.02)
         if pooled is not None:
             self.null = nn.Parameter(0.02 * torch.randn(pooled))
-        self.look = None if look is None else normal_linear(look, d, std=0.02)
-        if look is not None:
-            self.unseen = nn.Parameter(0.02 * torch.randn(look))
+        self.frame_feature = None
+        if frame_feature is not None:
+            self.frame_feature = normal_linear(frame_feature, d, std=0.02)
+            self.no_frame = nn.Parameter(0.02 * torch.randn(frame_feature))
 
     def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         tau = self.trunk.embed_time(t)
@@ -50,11 +51,11 @@ class RouterNetwork(nn.Module):
             if c is None:
                 raise ValueError("this router reads captions; Text.null() stands for none")
             tau = tau + self.pooled(torch.where(c.keep[:, None], c.pooled, self.null))
-        if self.look is not None:
-            seen = self.unseen.expand(len(x), -1)
+        if self.frame_feature is not None:
+            feature = self.no_frame.expand(len(x), -1)
             if c is not None and c.first is not None:
-                seen = torch.where(c.first.keep[:, None], c.first.feature, seen)
-            tau = tau + self.look(seen)
+                feature = torch.where(c.first.keep[:, None], c.first.feature, feature)
+            tau = tau + self.frame_feature(feature)
         h = self.trunk.embed(x)
         h = torch.cat([self.class_token.expand(len(h), -1, -1), h], dim=1)
         return self.head(self.trunk(h, tau, None)[:, 0]).to(x.dtype)
@@ -76,9 +77,12 @@ class Router(DiffusionModule):
         schedule: Schedule = Linear(),
         seed: int = 0,
         text_dropout: float = 0.1,
-        look: int | None = None,
+        frame_feature: int | None = None,
+        given_share: float = 0.0,
+        rows: slice = EVERY_ROW,
     ) -> None:
-        super().__init__(RouterNetwork(shape, experts, pooled, look), optim, seed, text_dropout)
+        network = RouterNetwork(shape, experts, pooled, frame_feature)
+        super().__init__(network, optim, seed, text_dropout, given_share=given_share, rows=rows)
         self.schedule = schedule
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

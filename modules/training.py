@@ -123,22 +123,38 @@ def generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(state[0]))
 
 
+EVERY_ROW = slice(0, None, 1)
+"""The rows of one device that has the whole batch."""
+
+
 class DiffusionModule(L.LightningModule):
     """Draws t, eps and dropped captions for a batch as a function of (seed, step) alone.
 
-    rows: of the batch of all devices those that come here, every `rows.step`-th: what is drawn is
-    drawn for all of it, so that the number of devices changes nothing.
-    times: the density that t is drawn from.  first_share: of clips that get their first frame.
+    Args:
+        network: what is trained: (x_t [B, ...], t [B], c) -> [B, ...].
+        optim: the optimiser's recipe.
+        seed: of every draw.
+        text_dropout: share of rows whose caption is dropped.
+        times: the density that t is drawn from.
+        given_share: share of clips that are given their first frame; 0 draws nothing for it.
+        rows: those of the whole batch that this device has, every `rows.step`-th. Numbers are
+            drawn for the whole batch, so that the number of devices changes nothing.
     """
 
-    rows = slice(0, None, 1)
-    times: Times = UniformTimes()
-    first_share = 0.0
-
-    def __init__(self, network: nn.Module, optim: Optim, seed: int, text_dropout: float) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        optim: Optim,
+        seed: int,
+        text_dropout: float,
+        times: Times = UniformTimes(),
+        given_share: float = 0.0,
+        rows: slice = EVERY_ROW,
+    ) -> None:
         super().__init__()
         self.network, self.optim = network, optim
         self.seed, self.text_dropout = seed, text_dropout
+        self.times, self.given_share, self.rows = times, given_share, rows
 
     def draw(self, batch: Batch) -> tuple[Tensor, Tensor, Text]:
         """(t [B] in [0, 1], eps [B, ...], c with captions dropped), drawn on the CPU."""
@@ -148,8 +164,8 @@ class DiffusionModule(L.LightningModule):
         eps = torch.randn((whole, *x0.shape[1:]), generator=g)[self.rows].to(x0)
         drop = torch.rand(whole, generator=g)[self.rows].to(x0.device) < self.text_dropout
         c = Text.of(batch["tokens"], batch["pooled"]).dropped(drop)
-        if self.first_share:
-            given = torch.rand(whole, generator=g)[self.rows].to(x0.device) < self.first_share
+        if self.given_share:
+            given = torch.rand(whole, generator=g)[self.rows].to(x0.device) < self.given_share
             c = replace(c, first=GivenFrame(x0[:, :, :1], batch["frame_feature"], given))
         return t, eps, c
 

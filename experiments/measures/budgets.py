@@ -17,7 +17,7 @@ def flops(stage: TrainExpert | TrainRouter) -> float:
     if isinstance(stage, TrainExpert):
         return float(seen(stage.optim)) * expert_flops(stage.network)
     pooled = stage.shards.text.pooled if stage.reads_text else None
-    each = router_flops(stage.network, stage.shards.k, pooled, stage.look)
+    each = router_flops(stage.network, stage.shards.k, pooled, stage.frame_feature)
     return float(seen(stage.optim)) * each
 
 

@@ -126,9 +126,11 @@ def expert_flops(shape: DiT | MMDiT) -> int:
 
 
 @functools.cache
-def router_flops(shape: DiT, experts: int, pooled: int | None, look: int | None = None) -> int:
+def router_flops(
+    shape: DiT, experts: int, pooled: int | None, frame_feature: int | None = None
+) -> int:
     """FLOPs of one training sample of a router, forward and backward."""
-    return _flops(lambda: RouterNetwork(shape, experts, pooled, look), shape, pooled)
+    return _flops(lambda: RouterNetwork(shape, experts, pooled, frame_feature), shape, pooled)
 
 
 @functools.cache

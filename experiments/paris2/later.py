@@ -32,7 +32,7 @@ def later(scale: VideoScale, stage: TrainExpert) -> TrainExpert:
             network=experts.network(scale, ahead.source, given_frame=ahead.given_share > 0),
             optim=optim,
             start=Start(stage),
-            first_share=ahead.given_share,
+            given_share=ahead.given_share,
             later=number,
         )
     return stage

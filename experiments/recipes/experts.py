@@ -132,8 +132,8 @@ def router(scale: Scale[Any], reads_text: bool, seed: int) -> TrainRouter:
         optim=scale.router.train,
         text_dropout=scale.expert.text_dropout if reads_text else 0.0,
         seed=seed,
-        look=scale.router.frame_feature,
-        first_share=scale.router.given_share,
+        frame_feature=scale.router.frame_feature,
+        given_share=scale.router.given_share,
     )
 
 

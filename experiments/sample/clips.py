@@ -109,10 +109,10 @@ def first_frame(
         raise ValueError("these experts read no first frame: they have no cond_in")
     pixels = square(picture, COMPRESSED * network.shape.side, Filter.LANCZOS)[None]
     latent = torch.from_numpy(encoders.latents.encode(pixels[:, :, None], device)).float()
-    look = torch.zeros(1, 1)  # unread
-    if router.network.look is not None:
-        look = torch.from_numpy(DINOv2Features(dinov2).encode(pixels, device)).float()
-    return GivenFrame(latent, look, torch.ones(1, dtype=torch.bool))
+    feature = torch.zeros(1, 1)  # unread
+    if router.network.frame_feature is not None:
+        feature = torch.from_numpy(DINOv2Features(dinov2).encode(pixels, device)).float()
+    return GivenFrame(latent, feature, torch.ones(1, dtype=torch.bool))
 
 
 def draw(
@@ -210,7 +210,9 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--cfg", type=float, default=GUIDANCE, help="guidance; 1 is none")
     found.add_argument("--seed", type=int, default=0, help="of the first clip; then one more")
     found.add_argument("--rotary", type=Rotary, help="pairs or halves, where the names mislead")
-    found.add_argument("--dinov2", default=DINOv2Features().weights, help="the router's look")
+    found.add_argument(
+        "--dinov2", default=DINOv2Features().weights, help="the router's frame feature"
+    )
     found.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     found.add_argument("--fps", type=int, default=RATE, help="frames in a second")
     found.add_argument("--out", type=Path, default=Path("clips"), help="folder of the clips")

@@ -26,7 +26,7 @@ from modules.mmdit import MMDiT, MMDiTNetwork
 from modules.objectives import check_invertible
 from modules.routing import Router
 from modules.schedules import Schedule
-from modules.training import Optim, Times, UniformTimes
+from modules.training import EVERY_ROW, Optim, Times, UniformTimes
 from modules.weights import flux
 from modules.weights.checkpoint import load_weights
 from modules.weights.pretrained import Transfer, transfer
@@ -61,7 +61,8 @@ class TrainExpert(Stage):
 
     A monolith is the expert of all clusters.  start: what it begins with, none for weights drawn
     anew.  validation: what validation.csv holds; training is the same to the bit without it.
-    first_share: of clips that are given their first frame, for image-to-video.  times: t's density.
+    given_share: share of clips that are given their first frame, for image-to-video.
+    times: t's density.
     later: which in a sequence of stages this is; each draws clips and noise of its own.
     ValueError for an objective without an inverse at some t, or for a network begun with a
     checkpoint that reads time otherwise than Eq. 21.
@@ -78,7 +79,7 @@ class TrainExpert(Stage):
     seed: int
     start: Start | None = None
     validation: Validation | None = None
-    first_share: float = 0.0
+    given_share: float = 0.0
     times: Times = UniformTimes()
     later: int = 0
 
@@ -107,19 +108,26 @@ class TrainExpert(Stage):
     def cost(self) -> float:
         return training_cost(self.optim)
 
-    def build(self) -> DenoisingExpert:
+    def build(self, rows: slice = EVERY_ROW) -> DenoisingExpert:
         """The untrained module, its weights drawn from (seed, clusters, later)."""
         role = EXPERT if not self.later else CONTINUED + self.later
         seed = run_seed(self.seed, role, *self.clusters)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            made = self.module(self.network, self.optim, self.schedule, seed, self.text_dropout)
-        made.times, made.first_share = self.times, self.first_share
-        return made
+            return self.module(
+                self.network,
+                self.optim,
+                self.schedule,
+                seed,
+                self.text_dropout,
+                self.times,
+                self.given_share,
+                rows,
+            )
 
-    def begun(self, store: Store) -> DenoisingExpert:
+    def begun(self, store: Store, rows: slice = EVERY_ROW) -> DenoisingExpert:
         """The untrained module, with the weights that it starts from."""
-        module = self.build()
+        module = self.build(rows)
         if isinstance(module.network, MMDiTNetwork):
             null_t5, null_clip = map(torch.from_numpy, self.shards.text.encode([""]))
             module.network.set_null(null_t5[0], null_clip[0])
@@ -131,8 +139,8 @@ class TrainExpert(Stage):
         if self.start is not None and not isinstance(self.start.source, TrainExpert):
             # Of an MMDiT the report needs no numbers, of which FLUX would want twice 48 GB.
             with torch.device("meta" if isinstance(self.network, MMDiT) else "cpu"):
-                told = self.start.begin(self.build().network, context.store)
-            (folder / "transfer.txt").write_text(told)
+                report = self.start.begin(self.build().network, context.store)
+            (folder / "transfer.txt").write_text(report)
         train(self, folder, context, self.validation)
         card = {
             "objective": encode(self.module.objective),
@@ -158,9 +166,10 @@ class TrainExpert(Stage):
 class TrainRouter(Stage):
     """weights.safetensors of a router, from the shards of the clusters it shall tell apart.
 
-    It answers for all K, and a cluster it never saw gets next to nothing. reads_text is Paris 2.0's
-    form; the paper's HDDM router reads none (Eq. 2). look: width of a first frame's feature, given
-    for `first_share` of the clips; none for a router that reads none.
+    It answers for all K, and a cluster it never saw gets next to nothing.
+    reads_text: whether it reads the caption, as Paris 2.0's does; HDDM's does not (Eq. 2).
+    frame_feature: width of a first frame's feature; None for a router that reads none.
+    given_share: share of clips whose first frame is given.
     """
 
     resumes: ClassVar[bool] = True
@@ -172,8 +181,8 @@ class TrainRouter(Stage):
     optim: Optim
     text_dropout: float
     seed: int
-    look: int | None = None
-    first_share: float = 0.0
+    frame_feature: int | None = None
+    given_share: float = 0.0
 
     @property
     def label(self) -> str:
@@ -185,13 +194,13 @@ class TrainRouter(Stage):
     def cost(self) -> float:
         return training_cost(self.optim)
 
-    def build(self) -> Router:
+    def build(self, rows: slice = EVERY_ROW) -> Router:
         """The untrained module, its weights drawn from the seed."""
         pooled = self.shards.text.pooled if self.reads_text else None
         seed = run_seed(self.seed, ROUTER, *self.clusters)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            made = Router(
+            return Router(
                 self.network,
                 self.optim,
                 experts=self.shards.k,
@@ -199,14 +208,14 @@ class TrainRouter(Stage):
                 schedule=self.schedule,
                 seed=seed,
                 text_dropout=self.text_dropout,
-                look=self.look,
+                frame_feature=self.frame_feature,
+                given_share=self.given_share,
+                rows=rows,
             )
-        made.first_share = self.first_share
-        return made
 
-    def begun(self, store: Store) -> Router:
+    def begun(self, store: Store, rows: slice = EVERY_ROW) -> Router:
         """The untrained module."""
-        return self.build()
+        return self.build(rows)
 
     def make(self, folder: Path, context: Context) -> None:
         train(self, folder, context)

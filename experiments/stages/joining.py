@@ -35,7 +35,7 @@ from modules.joining import (
     Without,
 )
 from modules.schedules import Linear, Schedule
-from modules.training import Optim
+from modules.training import EVERY_ROW, Optim
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class TrainHead(Stage):
     def cost(self) -> float:
         return training_cost(self.optim)
 
-    def build(self, store: Store) -> Head:
+    def build(self, store: Store, rows: slice = EVERY_ROW) -> Head:
         """The untrained module, its weights drawn from (seed, cluster)."""
         seed = run_seed(self.seed, ROUTER, self.cluster, 1)  # 1: no router of one cluster's
         with torch.random.fork_rng(devices=[]):
@@ -95,11 +95,12 @@ class TrainHead(Stage):
                 self.schedule,
                 seed,
                 self.text_dropout,
+                rows,
             )
 
-    def begun(self, store: Store) -> Head:
+    def begun(self, store: Store, rows: slice = EVERY_ROW) -> Head:
         """The untrained module."""
-        return self.build(store)
+        return self.build(store, rows)
 
     def make(self, folder: Path, context: Context) -> None:
         train(self, folder, context)

@@ -38,8 +38,8 @@ class Validation:
         """The pictures of those clusters. ValueError if there are none."""
         data = self.encoded.load(store)
         rows = torch.isin(data["cluster"], torch.tensor(clusters)).nonzero().flatten()
-        mine = {key: data[key][rows] for key in ("x0", "tokens", "pooled")}
-        return ValidationBatches(mine, rows, self.draws, self.seed, VALIDATION_BATCH)
+        pictures = {key: data[key][rows] for key in ("x0", "tokens", "pooled")}
+        return ValidationBatches(pictures, rows, self.draws, self.seed, VALIDATION_BATCH)
 
 
 class Trained(Protocol):
@@ -57,7 +57,7 @@ class Trained(Protocol):
     @property
     def optim(self) -> Optim: ...
 
-    def begun(self, store: Store) -> DiffusionModule: ...
+    def begun(self, store: Store, rows: slice) -> DiffusionModule: ...
 
 
 def train(
@@ -81,14 +81,12 @@ def _train(
 ) -> None:
     """The part of one device, by its rank."""
     context = context if rank == 0 else replace(context, bar=None)
-    module = stage.begun(context.store)
-    module.rows = slice(rank, None, context.hardware.devices)
+    rows = slice(rank, None, context.hardware.devices)
+    module = stage.begun(context.store, rows)
     optim, every, heldout = module.optim, None, None
     if validation is not None:
         every, heldout = validation.every, validation.heldout(context.store, stage.clusters)
-    data = stage.shards.loader(
-        context.store, stage.clusters, optim, module.seed, module.rows, heldout
-    )
+    data = stage.shards.loader(context.store, stage.clusters, optim, module.seed, rows, heldout)
     fit(module, data, folder, stage.label, context, every)
 
 

@@ -129,7 +129,7 @@ def _router_tensors(
     if ours:
         return {name: x.float() for name, x in tensors.items()}, depth
     layout = router_layout(DiT(Size(HEAD, depth, 1), adaln=AdaLN.ZERO, text=None))
-    for own, theirs in (("pooled", "text_proj"), ("look", "image_proj")):
+    for own, theirs in (("pooled", "text_proj"), ("frame_feature", "image_proj")):
         if f"{theirs}.weight" in tensors:
             layout |= weight_and_bias(own, theirs)
     given = shapes(tensors)
@@ -138,8 +138,8 @@ def _router_tensors(
     state = {name: _read(rows, tensors, where).float() for name, rows in layout.items()}
     if "pooled.weight" in state:
         state["null"] = null.float()
-    if "look.weight" in state:
-        state["unseen"] = torch.zeros(state["look.weight"].shape[1])
+    if "frame_feature.weight" in state:
+        state["no_frame"] = torch.zeros(state["frame_feature.weight"].shape[1])
     return state, depth
 
 
@@ -202,10 +202,10 @@ def load_router(
     shape = replace(shape, frames=frames)
     widths = {
         name: state[f"{name}.weight"].shape[1] if f"{name}.weight" in state else None
-        for name in ("pooled", "look")
+        for name in ("pooled", "frame_feature")
     }
     with torch.device("meta"):
-        network = RouterNetwork(shape, experts, widths["pooled"], widths["look"])
+        network = RouterNetwork(shape, experts, widths["pooled"], widths["frame_feature"])
     require_same(shapes(state), shapes(network.state_dict()), where)
     network.load_state_dict(state, assign=True)
     return network.eval().requires_grad_(False)

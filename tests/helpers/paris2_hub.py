@@ -12,7 +12,7 @@ from modules.routing import RouterNetwork
 from tests.helpers.originals.flux import Original, drawn
 
 EXPERTS, FRAMES, LOOK = 3, 2, 24
-"""Latent frames, and the width of the router's look."""
+"""Latent frames, and the width of the router's frame feature."""
 TEXT, POOLED, SIDE = 24, 12, 32
 VAE = {"block_out_channels": (4, 4, 8, 8), "layers_per_block": 1, "norm_num_groups": 2}
 

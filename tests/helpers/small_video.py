@@ -49,7 +49,7 @@ def condition(n=2, shape=SHAPE, seed=2):
     return Text.of(tokens, randn(n, text.pooled, seed=seed + 100))
 
 
-def given(keep=(True, True), look=6, shape=SHAPE, seed=3):
+def given(keep=(True, True), width=6, shape=SHAPE, seed=3):
     """First frames, kept or not."""
     latent = randn(len(keep), shape.channels, 1, shape.side, shape.side, seed=seed)
-    return GivenFrame(latent, randn(len(keep), look, seed=seed + 100), torch.tensor(keep))
+    return GivenFrame(latent, randn(len(keep), width, seed=seed + 100), torch.tensor(keep))

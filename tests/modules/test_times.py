@@ -39,26 +39,27 @@ def test_uniform_times_are_torchs_own():
     """kills: other bits than those that finished experts were trained on."""
     expected = torch.rand(9, generator=generator(5, 2))
     assert torch.equal(UniformTimes().draw(9, generator(5, 2)), expected)
-    assert DiffusionModule.times == UniformTimes()
-    assert DiffusionModule.first_share == 0
+    assert module().times == UniformTimes()
+    assert module().given_share == 0
 
 
-def module(share=0.0, times=UniformTimes(), rows=slice(0, None, 1)):
-    made = DiffusionModule(nn.Identity(), Optim(1, 4, 1e-3), seed=7, text_dropout=0.3)
-    made.first_share, made.times, made.rows = share, times, rows
-    return made
+def module(*drawn):
+    """drawn: times, given_share and rows, or as many of them as are not the defaults."""
+    return DiffusionModule(nn.Identity(), Optim(1, 4, 1e-3), 7, 0.3, *drawn)
 
 
 def batch(n=600, rows=slice(None)):
-    x0, look = randn(n, 2, 3, 2, 2), randn(n, 5, seed=1)
+    x0, feature = randn(n, 2, 3, 2, 2), randn(n, 5, seed=1)
     text = {"tokens": randn(n, 1, 2, seed=2), "pooled": randn(n, 2, seed=3)}
-    found = {"x0": x0, "frame_feature": look, **text}
-    return {**{name: x[rows] for name, x in found.items()}, "step": torch.tensor(4)}
+    whole = {"x0": x0, "frame_feature": feature, **text}
+    return {**{name: x[rows] for name, x in whole.items()}, "step": torch.tensor(4)}
 
 
 def test_first_frames_leave_every_other_draw_alone():
     """kills: a number drawn before t, eps or the dropped captions, which would move their bits."""
-    (t, eps, c), (t_given, eps_given, given) = (module(share).draw(batch()) for share in (0, 0.5))
+    (t, eps, c), (t_given, eps_given, given) = (
+        module(UniformTimes(), share).draw(batch()) for share in (0, 0.5)
+    )
     assert torch.equal(t, t_given)
     assert torch.equal(eps, eps_given)
     assert torch.equal(c.keep, given.keep)
@@ -69,7 +70,7 @@ def test_first_frames_leave_every_other_draw_alone():
 def test_a_share_of_clips_is_given_its_own_first_frame(share):
     """kills: the noised frame, a later one, another row's, a share of captions, none or all."""
     data = batch()
-    _, _, c = module(share).draw(data)
+    _, _, c = module(UniformTimes(), share).draw(data)
     assert torch.equal(c.first.latent, data["x0"][:, :, :1])
     assert torch.equal(c.first.feature, data["frame_feature"])
     assert float(c.first.keep.float().mean()) == pytest.approx(share, abs=0.07)
@@ -80,10 +81,10 @@ def test_a_share_of_clips_is_given_its_own_first_frame(share):
 @pytest.mark.parametrize("times", [UniformTimes(), LogitNormal()])
 def test_devices_share_out_what_is_drawn(times):
     """kills: the first rows' draws on every device."""
-    t, eps, c = module(0.5, times).draw(batch(12))
+    t, eps, c = module(times, 0.5).draw(batch(12))
     for r in range(2):
         rows = slice(r, None, 2)
-        t_r, eps_r, c_r = module(0.5, times, rows).draw(batch(12, rows))
+        t_r, eps_r, c_r = module(times, 0.5, rows).draw(batch(12, rows))
         assert torch.equal(t_r, t[rows])
         assert torch.equal(eps_r, eps[rows])
         assert torch.equal(c_r.keep, c.keep[rows])

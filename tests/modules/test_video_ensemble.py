@@ -99,8 +99,8 @@ SHAPE = DiT(Size(16, 2, 2), image=4, channels=3, patch=2, adaln=AdaLN.ZERO, text
 X, T = randn(2, 3, 3, 4, 4, seed=6).float(), torch.tensor([0.3, 0.8])
 
 
-def routing(pooled=None, look=None, shape=SHAPE):
-    return enliven(RouterNetwork(shape, 5, pooled, look))
+def routing(pooled=None, frame_feature=None, shape=SHAPE):
+    return enliven(RouterNetwork(shape, 5, pooled, frame_feature))
 
 
 def sinusoid(position, width):
@@ -142,20 +142,20 @@ def test_the_router_knows_the_order_of_frames():
 
 def test_one_router_serves_with_and_without_a_first_frame():
     """kills: a dropped frame that is read, zeros for the learned vector, one for all rows."""
-    network, c, first = routing(pooled=7, look=6), condition(), given(keep=(True, False))
+    network, c, first = routing(pooled=7, frame_feature=6), condition(), given(keep=(True, False))
     with torch.no_grad():
         without, some = network(X, T, c), network(X, T, replace(c, first=first))
         assert torch.equal(some[1], without[1])
         assert (some - without)[0].abs().max() > 1e-3
-        unseen = replace(first, feature=network.unseen.expand(2, -1), keep=first.keep | True)
-        assert torch.equal(network(X, T, replace(c, first=unseen)), without)
+        learned = replace(first, feature=network.no_frame.expand(2, -1), keep=first.keep | True)
+        assert torch.equal(network(X, T, replace(c, first=learned)), without)
         other = replace(first, latent=first.latent + 1)
         assert torch.equal(network(X, T, replace(c, first=other)), some)
 
 
 def test_frames_and_captions_are_two_evidences():
     """kills: a frame that replaces the caption, or is dropped with it for guidance."""
-    network = routing(pooled=7, look=6)
+    network = routing(pooled=7, frame_feature=6)
     c = replace(condition(), first=given())
     null = c.null()
     assert null.first is c.first
@@ -170,7 +170,7 @@ def test_a_router_that_is_not_shown_frames_ignores_them():
     network, c = routing(pooled=7), condition()
     assert torch.equal(network(X, T, replace(c, first=given())), network(X, T, c))
     names = network.state_dict().keys()
-    assert not [name for name in names if "look" in name or "unseen" in name]
+    assert not [name for name in names if "frame" in name]
 
 
 def test_a_router_learns_clips_apart():

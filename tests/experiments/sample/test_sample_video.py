@@ -80,7 +80,7 @@ def test_text_to_video_writes_both_files_of_every_prompt(whole, tmp_path, capsys
 
 
 def test_image_to_video_reads_the_frame(whole, tmp_path):
-    """kills: a picture that no expert sees, the router's look left out, frames not heard."""
+    """kills: a picture that no expert sees, the frame feature left out, frames not heard."""
     picture = np.random.default_rng(0).integers(0, 255, (80, 100, 3), dtype=np.uint8)
     Image.fromarray(picture).save(tmp_path / "a.png")
     dino = ("--dinov2", str(whole / "dino"))

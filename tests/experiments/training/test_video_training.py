@@ -87,12 +87,12 @@ def test_a_later_stage_begins_with_the_one_before(straight):
         assert torch.equal(own, x), name
     assert begun.keys() == before.keys()
     assert (stage.start.source, stage.clusters) == (first, (1,))
-    assert (stage.first_share, stage.times) == (
+    assert (stage.given_share, stage.times) == (
         SCALE.study.later[0].given_share,
         SCALE.expert.times,
     )
     built = stage.build()
-    assert (built.first_share, built.times) == (stage.first_share, stage.times)
+    assert (built.given_share, built.times) == (stage.given_share, stage.times)
     assert stage.network == replace(first.network, first=True)
     after = weights(straight.path(stage))
     grown = next(x for name, x in after.items() if name.endswith(WIDENED))
@@ -162,7 +162,7 @@ def test_the_router_sees_frames_in_training(straight):
     """kills: a router whose share of first frames stays on the stage."""
     stage = experts.router(SCALE, True, 0)
     module = stage.build()
-    assert module.first_share == SCALE.router.given_share > 0
+    assert module.given_share == SCALE.router.given_share > 0
     batch = stage.shards.loader(straight, stage.clusters, stage.optim, 0).batch_of(0)
     c = module.draw(batch)[2]
     assert 0 < int(c.first.keep.sum()) < len(c.first.keep)
@@ -193,7 +193,7 @@ def test_two_devices_train_what_one_does(tmp_path, monkeypatch, strategy):
     """kills: the same clips on both devices, half a batch, given frames of other rows, blocks of
     an MM-DiT that are not divided or not gathered again."""
     monkeypatch.setattr(distributed, "Process", multiprocessing.get_context("fork").Process)
-    stage = replace(expert(), module=Double, first_share=0.5)
+    stage = replace(expert(), module=Double, given_share=0.5)
     stage = replace(stage, network=replace(stage.network, first=True))
     stage = replace(stage, optim=replace(stage.optim, steps=6, ema_start=2, clip=0.05))
     found = []

@@ -86,7 +86,7 @@ class Router(nn.Module):
 
 @torch.no_grad()
 def test_a_router_by_the_names_of_paris_1():
-    """kills: its order of modulations kept, caption or look unread, a null that is not CLIP's."""
+    """kills: its order of modulations kept, caption or frame unread, a null that is not CLIP's."""
     model, stage = drawn(Router(2 * 16), 3), Paris2Stage(2, 8)
     found = paris2.load_router(model.state_dict(), stage, None, NULL[1], "it")
     assert found.trunk.shape.frames == 2
