@@ -171,8 +171,8 @@ def test_cosine_annealing_ends_at_the_final_rate():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "positive"),
-        ({"batch": 0}, "positive"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"batch": 0}, "batch must be at least 1"),
         ({"ema": 0.999, "ema_start": 10}, "average starts"),
     ],
 )
