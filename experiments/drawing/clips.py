@@ -3,7 +3,7 @@
 import numpy as np
 
 from experiments.drawing.style import FAINT, INK, page, picture, png
-from experiments.scores.clips import ClipScore
+from experiments.scores.score import Score
 from experiments.stages.samples import Images, Sample
 from experiments.tables.results import Results
 
@@ -21,7 +21,7 @@ def sheet(results: Results) -> bytes:
     lines = {
         row.name: row.measured.pictures
         for row in results.rows[0]
-        if isinstance(row.measured, ClipScore) and isinstance(row.measured.pictures, Sample)
+        if isinstance(row.measured, Score) and isinstance(row.measured.pictures, Sample)
     }
     asked = next(iter(lines.values()))
     captions = asked.prompts(results.store)[0]

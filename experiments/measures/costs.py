@@ -157,6 +157,7 @@ def asked(stage: Sample) -> float:
 def _(stage: Score, checkpointing: bool = False) -> Cost:
     if not isinstance(stage.judge, PublishedMetrics):
         return Cost()
+    assert isinstance(stage.pictures, Sample | Real)
     shards, count = stage.pictures.shards, stage.pictures.n
     if stage.repeated is not None:
         count += stage.repeated.n

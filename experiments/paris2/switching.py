@@ -14,7 +14,8 @@ from experiments.cli.main import main
 from experiments.drawing.bars import bars
 from experiments.recipes import experts, scores
 from experiments.recipes.video import VIDEO_SCALES, VideoScale
-from experiments.scores.clips import AESTHETIC, CLIP, MOTION, WARPING, ClipScore
+from experiments.scores.clips import AESTHETIC, CLIP, MOTION, WARPING
+from experiments.scores.score import Score
 from experiments.stages.prompts import InClusters
 from experiments.tables.columns import EXPERT
 from experiments.tables.comparisons import compared, index
@@ -81,7 +82,7 @@ def _each(results: Results, name: str, key: str) -> NDArray[np.float64]:
     found = []
     for rows in results.rows:
         measured = rows[index(results, name)].measured
-        assert isinstance(measured, ClipScore)
+        assert isinstance(measured, Score)
         found.append(measured.each(results.store)[key])
     return np.mean(found, axis=0)
 

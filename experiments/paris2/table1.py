@@ -12,7 +12,8 @@ from experiments.drawing.clips import sheet
 from experiments.measures import budgets
 from experiments.recipes import experts, scores
 from experiments.recipes.video import VIDEO_SCALES, VideoScale
-from experiments.scores.clips import AESTHETIC, CLIP, FVD, METRICS, MOTION, ClipScore
+from experiments.scores.clips import AESTHETIC, CLIP, FVD, METRICS, MOTION
+from experiments.scores.score import Score
 from experiments.tables.columns import EXPERT, ROUTER
 from experiments.tables.comparisons import index
 from experiments.tables.results import Results, Table
@@ -59,7 +60,7 @@ def tests(results: Results) -> list[str]:
     lines = list(budgets.said(trained, experts.monolith(scale, FlowMatchingExpert, 0), router))
     columns = [column for column in results.columns if not column.counted]
     for row in results.rows[0]:
-        if isinstance(score := row.measured, ClipScore):
+        if isinstance(score := row.measured, Score):
             ends = "; ".join(f"{c.title} {score.ends(results.store, c)}" for c in columns)
             lines.append(
                 f"95 % bootstrap over the {scale.draw.samples} clips of seed 0, {row.name}: {ends}."

@@ -5,9 +5,8 @@ from typing import Protocol
 
 from datamodules.sources.moving_digits import MovingDigits
 from datamodules.sources.source import Source, VideoSource
-from experiments.scores.classifier import Judge
-from experiments.scores.clips import ClipJudging
-from experiments.scores.judge import Judging
+from experiments.scores.classifier import ClassifierJudge
+from experiments.scores.judge import Judge
 from experiments.scores.moving_digits import MovingDigitsJudge
 from experiments.scores.published import Networks, PublishedMetrics
 from experiments.scores.published_clips import ClipNetworks, PublishedClips
@@ -18,7 +17,7 @@ from metrics.networks.perceptual import Lpips
 class JudgeRecipe(Protocol):
     """A frozen value that makes the judge of a source."""
 
-    def stage(self, source: Source) -> Judging | ClipJudging:
+    def stage(self, source: Source) -> Judge:
         """The judge. ValueError for a source that it cannot judge."""
         ...
 
@@ -37,8 +36,8 @@ class OwnClassifier:
         if self.steps < 1:
             raise ValueError(f"judge.steps must be at least 1, not {self.steps}")
 
-    def stage(self, source: Source) -> Judging:
-        return Judge(source, self.steps, lpips=self.lpips)
+    def stage(self, source: Source) -> Judge:
+        return ClassifierJudge(source, self.steps, lpips=self.lpips)
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Published:
     reference: int
     networks: Networks = field(default=Networks())
 
-    def stage(self, source: Source) -> Judging:
+    def stage(self, source: Source) -> Judge:
         return PublishedMetrics(source, self.reference, self.networks)
 
 
@@ -69,7 +68,7 @@ class OwnClipReader:
         if self.steps < 1:
             raise ValueError(f"judge.steps must be at least 1, not {self.steps}")
 
-    def stage(self, source: Source) -> ClipJudging:
+    def stage(self, source: Source) -> Judge:
         if not isinstance(source, MovingDigits):
             raise ValueError(f"no judge of {source.name}: --scale paper has the published ones")
         return MovingDigitsJudge(source, self.steps, self.flow)
@@ -86,5 +85,5 @@ class PublishedOfClips:
     flow: Flow = field(default=Flow())
     networks: ClipNetworks = field(default=ClipNetworks())
 
-    def stage(self, source: VideoSource) -> ClipJudging:
+    def stage(self, source: VideoSource) -> Judge:
         return PublishedClips(source, self.reference, self.networks, self.flow)

@@ -4,10 +4,10 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from datamodules.sources.moving_digits import MovingDigits
+from datamodules.streams import DrawingSource
 from experiments.recipes.experts import shards
 from experiments.recipes.scale import Scale
-from experiments.scores.clips import ClipJudging, ClipScore
+from experiments.scores.judge import Judge
 from experiments.scores.real import Real, RealClips
 from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
@@ -18,26 +18,17 @@ from modules.selection import Only, Selection
 
 
 @functools.cache
-def judge(scale: Scale[Any]) -> Any:
+def judge(scale: Scale[Any]) -> Judge:
     """Who scores. ValueError for a source that the scale's judge cannot read."""
     return scale.judge.stage(scale.data.source)
 
 
-def scored(scale: Scale[Any], pictures: Sample | Real | RealClips) -> Any:
-    """What the scale's judge says of pictures or clips."""
-    made = judge(scale)
-    if isinstance(made, ClipJudging):
-        return ClipScore(pictures, made)
-    assert isinstance(pictures, Sample | Real)
-    return Score(pictures, made)
-
-
-def real(scale: Scale[Any], seed: int) -> Any:
+def real(scale: Scale[Any], seed: int) -> Score:
     """The score of training samples of what the prompts name: the data's own."""
     source, n = scale.data.source, scale.draw.samples
-    if isinstance(source, MovingDigits):
-        return scored(scale, RealClips(source, n, seed))
-    return scored(scale, Real(shards(scale), n, seed))
+    if isinstance(source, DrawingSource):
+        return Score(RealClips(source, n, seed), judge(scale))
+    return Score(Real(shards(scale), n, seed), judge(scale))
 
 
 def default(scale: Scale[Any]) -> Setting:
@@ -54,7 +45,7 @@ def score(
     setting: Setting | None = None,
     asked: Prompts | InClusters | None = None,
     first: bool = False,
-) -> Any:
+) -> Score:
     """The score of samples drawn from experts under a router, if need be, and a selection.
 
     asked: the prompts; held-out captions where none are given.  first: each clip is given the first
@@ -65,9 +56,11 @@ def score(
     sample = Sample(
         tuple(experts), routed_by, selection, prompts, scale.draw.batch, seed, how, first
     )
-    return scored(scale, sample)
+    return Score(sample, judge(scale))
 
 
-def alone(scale: Scale[Any], stage: TrainExpert, seed: int, setting: Setting | None = None) -> Any:
+def alone(
+    scale: Scale[Any], stage: TrainExpert, seed: int, setting: Setting | None = None
+) -> Score:
     """The score of one network's own samples."""
     return score(scale, [stage], None, Only(0), seed, setting)

@@ -1,6 +1,7 @@
 """The judge of pictures with classes: a classifier of its own, trained on a split of its own."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +13,7 @@ from datamodules.sources.digits import Digits
 from datamodules.sources.source import Source, Split
 from experiments.pipeline.files import read_json
 from experiments.pipeline.store import Context, Store
-from experiments.scores.judge import Judging, Wrong
+from experiments.scores.judge import FeatureRows, Judge, Reading, SetReading, Wrong
 from experiments.stages.experts import load_trained
 from experiments.stages.samples import Images, Pictures
 from experiments.tables.columns import Column
@@ -25,16 +26,20 @@ from modules.weights.checkpoint import save_weights
 
 COMPARED = 1_000
 """Held-out pictures whose nearest training picture is looked for."""
+BATCH = 500
+"""Pictures read at once."""
+NETWORK = "classifier"
 
 
 @dataclass(frozen=True)
-class Judge(Judging):
+class ClassifierJudge(Judge):
     """weights.safetensors of the classifier, and judge.json: how far it can be trusted.
 
     lpips: what diversity is measured by; none for the classifier's own features.
     """
 
     classifies: ClassVar[bool] = True
+    batch: ClassVar[int | None] = BATCH
     source: Source
     steps: int
     seed: int = 0
@@ -50,10 +55,11 @@ class Judge(Judging):
         save_weights(judge, folder / "weights.safetensors")
         heldout = self.source.read(Split.HELDOUT)
         _, classes = classify(judge, heldout.images)
-        found = {"accuracy": agreement(classes, heldout.labels)}
-        (folder / "judge.json").write_text(json.dumps(found) + "\n")
+        accuracy = {"accuracy": agreement(classes, heldout.labels)}
+        (folder / "judge.json").write_text(json.dumps(accuracy) + "\n")
 
-    def read(self, store: Store) -> dict[str, float]:
+    def trust(self, store: Store) -> dict[str, float]:
+        """How far it can be trusted: its accuracy on held-out pictures."""
         return read_json(store.file(self, "judge.json"))
 
     def load(self, store: Store) -> ClassJudge:
@@ -75,35 +81,39 @@ class Judge(Judging):
     def wrong(self, store: Store, images: Images, labels: NDArray[np.int64]) -> Wrong:
         return classify(self.load(store), images)[1] != labels
 
-    def measure(
-        self, pictures: Pictures, several: Pictures, context: Context
-    ) -> tuple[dict[str, float], dict[str, float]]:
-        store, judge = context.store, self.load(context.store)
+    def read(
+        self, samples: Images, captions: Sequence[str], labels: NDArray[np.int64], context: Context
+    ) -> Reading:
+        features, classes = classify(self.load(context.store), samples, BATCH)
+        return Reading({NETWORK: features}, {"accuracy": (classes == labels).astype(np.float64)})
+
+    def read_set(
+        self, features: FeatureRows, drawn: Pictures, several: Pictures, context: Context
+    ) -> SetReading:
         heldout, train = self.source.read(Split.HELDOUT), self.source.read(Split.TRAIN)
+        judge, own = self.load(context.store), features[NETWORK]
         reference, _ = classify(judge, heldout.images)
-        images = pictures.images(store, device=(device := context.torch_device))
-        features, classes = classify(judge, images)
-        again = images if several is pictures else several.images(store, device=device)
-        captions = np.array(several.prompts(store)[0])
+        images = drawn.images(context.store, device=context.torch_device)
+        again = several.images(context.store, device=context.torch_device)
+        captions = np.array(several.prompts(context.store)[0])
         if self.lpips is None:
-            recognised = features if several is pictures else classify(judge, again)[0]
-            within, among = within_groups(recognised, captions), spread(features)
+            recognised = own if several is drawn else classify(judge, again)[0]
+            within, among = within_groups(recognised, captions), spread(own)
         else:
+            device = context.torch_device
             within = self.lpips.group_diversity(_colour(again), captions, device)
             among = self.lpips.diversity(_colour(images), device)
-        found = {
-            "fid": frechet_distance(features, reference),
-            "kid": kernel_distance(features, reference),
-            "accuracy": agreement(classes, pictures.prompts(store)[1]),
-            **({"diversity": float(np.mean(list(within.values())))} if within else {}),
+        numbers = {
+            "fid": frechet_distance(own, reference),
+            "kid": kernel_distance(own, reference),
             "spread": among,
             "nearest": nearest(images, train.images)
             / nearest(heldout.images[:COMPARED], train.images),
         }
-        return found, within
+        return SetReading(numbers, within)
 
     def remarks(self, store: Store) -> tuple[str, ...]:
-        accuracy = self.read(store)["accuracy"]
+        accuracy = self.trust(store)["accuracy"]
         return (f"The judge reads {accuracy:.1%} of the held-out pictures rightly.",)
 
 

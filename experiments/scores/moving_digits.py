@@ -15,9 +15,10 @@ from datamodules.sources.moving_digits import MOTIONS, MovingDigits
 from datamodules.sources.source import Split, record_shape
 from experiments.pipeline.files import read_json
 from experiments.pipeline.store import Context, Store
-from experiments.scores.clips import ClipJudging, Each
+from experiments.scores.clips import video_distance
+from experiments.scores.judge import FeatureRows, Judge, Reading, SetReading
 from experiments.stages.experts import load_trained
-from experiments.stages.samples import Images
+from experiments.stages.samples import Images, Pictures
 from experiments.tables.columns import Column
 from metrics.clip_judge import MovingJudge, train_judge
 from metrics.networks.flow import Flow
@@ -26,6 +27,7 @@ from modules.weights.checkpoint import save_weights
 
 BATCH = 64
 """Clips in a batch that the judge learns from."""
+NETWORK = "moving digits"
 SCENES = len({motion.scene for motion in MOTIONS})
 
 PROMPT = Column("prompt", "Prompt accuracy, %", 1, factor=100)
@@ -39,7 +41,7 @@ CONFIDENCE = Column("confidence", "Prompt confidence, %", 1, factor=100)
 
 
 @dataclass(frozen=True)
-class MovingDigitsJudge(ClipJudging):
+class MovingDigitsJudge(Judge):
     """weights.safetensors of the judge, judge.json: how far it can be trusted, and heldout.npy: its
     features of the held-out clips. It learns from digits that no other stage reads."""
 
@@ -65,11 +67,11 @@ class MovingDigitsJudge(ClipJudging):
         read = judge.read(heldout.images)
         np.save(folder / "heldout.npy", read.features)
         digit, motion = np.divmod(heldout.labels, len(MOTIONS))
-        found = {
+        trust = {
             "digit": float((read.object.argmax(1) == digit).mean()),
             "motion": float((read.motion.argmax(1) == motion).mean()),
         }
-        (folder / "judge.json").write_text(json.dumps(found) + "\n")
+        (folder / "judge.json").write_text(json.dumps(trust) + "\n")
 
     def _batch(self, g: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         drawn = self.source.draw(Split.JUDGE, range(SCENES), BATCH, g)
@@ -91,31 +93,35 @@ class MovingDigitsJudge(ClipJudging):
         return others.get(column.key, (column,))
 
     def read(
-        self, clips: Images, captions: Sequence[str], labels: NDArray[np.int64], context: Context
-    ) -> tuple[NDArray[np.floating], Each]:
-        found = self.load(context.store).read(clips)
+        self, samples: Images, captions: Sequence[str], labels: NDArray[np.int64], context: Context
+    ) -> Reading:
+        answers = self.load(context.store).read(samples)
         digit, motion = np.divmod(labels, len(MOTIONS))
         rows = np.arange(len(labels))
-        shown, moves = found.object.argmax(1) == digit, found.motion.argmax(1) == motion
-        moved = self.flow.scores(to_uint8(clips))
-        each = {
+        shown, moves = answers.object.argmax(1) == digit, answers.motion.argmax(1) == motion
+        moved = self.flow.scores(to_uint8(samples))
+        numbers = {
             "prompt": shown & moves,
             "digit": shown,
             "moves": moves,
-            "legible": found.object.max(axis=1),
-            "confidence": found.object[rows, digit] * found.motion[rows, motion],
+            "legible": answers.object.max(axis=1),
+            "confidence": answers.object[rows, digit] * answers.motion[rows, motion],
             "motion": moved.speed,
             "warping": moved.warping_error,
             "visible": moved.visible,
         }
-        return found.features, {key: x.astype(np.float64) for key, x in each.items()}
+        each = {key: x.astype(np.float64) for key, x in numbers.items()}
+        return Reading({NETWORK: answers.features}, each)
 
-    def reference(self, context: Context) -> NDArray[np.floating]:
-        return np.load(context.store.file(self, "heldout.npy"))
+    def read_set(
+        self, features: FeatureRows, drawn: Pictures, several: Pictures, context: Context
+    ) -> SetReading:
+        heldout = np.load(context.store.file(self, "heldout.npy"))
+        return SetReading(video_distance(features[NETWORK], heldout), {})
 
     def remarks(self, store: Store) -> tuple[str, ...]:
-        found = read_json(store.file(self, "judge.json"))
+        trust = read_json(store.file(self, "judge.json"))
         return (
-            f"The judge reads the digit of {found['digit']:.1%} and the motion of "
-            f"{found['motion']:.1%} of the held-out clips rightly.",
+            f"The judge reads the digit of {trust['digit']:.1%} and the motion of "
+            f"{trust['motion']:.1%} of the held-out clips rightly.",
         )

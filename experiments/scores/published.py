@@ -4,9 +4,8 @@ FID, KID, FD-DINOv2, precision, recall, density, coverage against the held-out s
 similarity of picture and caption, LPIPS within a prompt: of pictures rounded to eight bits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,9 @@ from numpy.typing import NDArray
 
 from datamodules.sources.source import RecordCounts, Source, Split
 from experiments.pipeline.store import Context, Store
-from experiments.scores.judge import Judging
+from experiments.scores.judge import FeatureRows, Judge, Reading, SetReading
 from experiments.stages.encode import BATCH
-from experiments.stages.samples import Pictures
+from experiments.stages.samples import Images, Pictures
 from experiments.tables.columns import Column
 from metrics.frechet import Moments, moments_distance, subset_kernel_distance
 from metrics.manifold import coverage, density, precision, recall
@@ -51,7 +50,7 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class PublishedMetrics(Judging):
+class PublishedMetrics(Judge):
     """Features of the first n held-out pictures, <network>.npy, and their moments, each in a file
     whose name says data, split, n, resizing and network."""
 
@@ -116,36 +115,32 @@ class PublishedMetrics(Judging):
         published = InceptionFeatures()
         return "FID" if self.networks.inception == published else self.networks.inception.name
 
-    def measure(
-        self, pictures: Pictures, several: Pictures, context: Context
-    ) -> tuple[dict[str, float], dict[str, float]]:
-        store, device, networks = context.store, context.torch_device, self.networks
-        captions = iter(pictures.prompts(store)[0])
-        shown = (to_uint8(x) for x in pictures.pictures(store, device))
-        scores: list[NDArray[np.float64]] = []
+    def read(
+        self, samples: Images, captions: Sequence[str], labels: NDArray[np.int64], context: Context
+    ) -> Reading:
+        shown, device = to_uint8(samples), context.torch_device
+        features = {n.name: n.encode(shown, device) for n in self.networks.features}
+        cosine = self.networks.clip.scores(shown, list(captions), device).cosine
+        return Reading(features, {"clip": cosine})
 
-        def scored() -> Iterator[NDArray[np.uint8]]:
-            for x in shown:
-                said = list(islice(captions, len(x)))
-                scores.append(networks.clip.scores(x, said, device).cosine)
-                yield x
-
-        inception, dinov2 = _features(scored(), networks.features, device)
+    def read_set(
+        self, features: FeatureRows, drawn: Pictures, several: Pictures, context: Context
+    ) -> SetReading:
+        store, networks = context.store, self.networks
+        inception, dinov2 = (features[network.name] for network in networks.features)
         real, moments = self._moments(networks.inception, store)
-        seen, seen_moments = self._moments(networks.dinov2, store)
-        within, spread = self._lpips(pictures, several, context)
-        near = seen[:NEIGHBOURHOOD], dinov2[:NEIGHBOURHOOD]
+        real_dinov2, dinov2_moments = self._moments(networks.dinov2, store)
+        within, among = self._lpips(drawn, several, context)
+        near = real_dinov2[:NEIGHBOURHOOD], dinov2[:NEIGHBOURHOOD]
         size = min(SUBSET, len(real), len(inception))
-        found = {
+        numbers = {
             "fid": moments_distance(Moments.of(inception), moments),
-            "fd_dinov2": moments_distance(Moments.of(dinov2), seen_moments),
+            "fd_dinov2": moments_distance(Moments.of(dinov2), dinov2_moments),
             "kid": subset_kernel_distance(inception, real, SUBSETS, size)[0],
             **{name: overlap(*near) for name, overlap in OVERLAP.items()},
-            "clip": float(np.concatenate(scores).mean()),
-            **({"diversity": float(np.mean(list(within.values())))} if within else {}),
-            "spread": spread,
+            "spread": among,
         }
-        return found, within
+        return SetReading(numbers, within)
 
     def _lpips(
         self, pictures: Pictures, several: Pictures, context: Context

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.encoders.encoder import CPU
-from datamodules.sources.moving_digits import CAPTIONS, MovingDigits
 from datamodules.sources.source import RecordCounts, Split
+from datamodules.streams import DrawingSource
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 from experiments.stages.corpus import Shards
@@ -96,10 +96,10 @@ class Real(Pictures):
 
 @dataclass(frozen=True)
 class RealClips(Pictures):
-    """n clips of training digits, drawn by seed, with their own captions: what a perfect copy of
+    """n clips of the training split, drawn by seed, with their own captions: what a perfect copy of
     the data would get."""
 
-    source: MovingDigits
+    source: DrawingSource
     n: int
     seed: int
 
@@ -114,7 +114,7 @@ class RealClips(Pictures):
 
     def prompts(self, store: Store) -> Asked:
         labels = self._read(store, "labels")
-        return [CAPTIONS[label] for label in labels], labels
+        return [self.source.captions[label] for label in labels], labels
 
     def pictures(self, store: Store, device: torch.device = CPU) -> Iterator[Images]:
         clips = self._read(store, "clips")

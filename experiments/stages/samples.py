@@ -191,8 +191,8 @@ class Sample(Pictures):
         return GivenFrame(x0[:, :, :1], feature, torch.ones(self.n, dtype=torch.bool))
 
     def beginnings(self, store: Store, device: torch.device = CPU) -> Images | None:
-        if not isinstance(self.asked, Heldout):
-            return None
+        if len(self.shards.latent_shape) != 4 or not isinstance(self.asked, Heldout):
+            return None  # a picture [C, H, W] has no first frame
         x0 = self.shards.heldout.array(store, "latents")
         rows = np.arange(self.n) % len(x0)
         return self.shards.latents.decode(x0[rows, :, :1], device)[:, :, 0]

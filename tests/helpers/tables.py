@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from experiments.pipeline.stage import Measurement
 from experiments.recipes.images import SCALES
-from experiments.scores.judge import Judging
+from experiments.scores.judge import Judge
 from experiments.tables import report
 from experiments.tables.columns import Column
 from experiments.tables.results import Results, Table
@@ -18,7 +18,7 @@ HITS = ((0.5, 0.5, 0.5), (0.25, 0.5, 0.75), (1.0, 1.0, 1.0))
 
 
 @dataclass(frozen=True)
-class Judge(Judging):
+class BrightJudge(Judge):
     """Reads a one where the first pixel is bright, else a zero."""
 
     classifies = True
@@ -26,10 +26,7 @@ class Judge(Judging):
     def make(self, folder, context):
         (folder / "judge").touch()
 
-    def columns_for(self, column):
-        return (column,)
-
-    def read(self, store):
+    def trust(self):
         return {"accuracy": 0.975}
 
     def wrong(self, store, images, labels):
@@ -42,13 +39,13 @@ class Given(Measurement):
 
     fid: float
     hits: float
-    judge: Judge = Judge()
+    judge: BrightJudge = BrightJudge()
 
     def measure(self, folder, context):
         return {"fid": self.fid, **({} if self.hits < 0 else {"hits": self.hits})}
 
     def remarks(self, store):
-        return (f"The judge is right {self.judge.read(store)['accuracy']:.1%} of the time.",)
+        return (f"The judge is right {self.judge.trust()['accuracy']:.1%} of the time.",)
 
 
 def rows(scale, seed):
@@ -58,7 +55,7 @@ def rows(scale, seed):
 
 COLUMNS = [Column("fid", "FID", 2), Column("hits", "Hits, %", 1, factor=100)]
 TABLE = Table(
-    "table9", "Table 9. By hand", COLUMNS, rows, SCALES, lambda scale: Judge(),
+    "table9", "Table 9. By hand", COLUMNS, rows, SCALES, lambda scale: BrightJudge(),
     paper=["Paper"], notes=["A note."],
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 from experiments.drawing import pictures
 from experiments.scores.score import Score
 from experiments.tables.rows import Row
-from tests.helpers.tables import Given, Judge
+from tests.helpers.tables import BrightJudge, Given
 
 
 def test_the_picture_shows_one_sample_a_class_and_row(store):
@@ -26,7 +26,7 @@ def test_the_picture_shows_one_sample_a_class_and_row(store):
                 if which == i:
                     images[j, 0, pixel, pixel] = 1 - images[j, 0, pixel, pixel]
             sample = SimpleNamespace(prompts=lambda _: (captions, labels), images=lambda *_: images)
-            return Row({"Strategy": f"row {i}", "Router": ""}, Score(sample, Judge()))
+            return Row({"Strategy": f"row {i}", "Router": ""}, Score(sample, BrightJudge()))
 
         others = [Row({"Strategy": "no samples", "Router": ""}, m) for m in (None, Given(1.0, 1.0))]
         rows = [row(0), others[0], row(1), others[1]]

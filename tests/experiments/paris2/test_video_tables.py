@@ -20,7 +20,7 @@ from experiments.pipeline.files import read_json
 from experiments.recipes import experts, scores
 from experiments.recipes.scale import turned
 from experiments.recipes.video import VIDEO_SCALES
-from experiments.scores.clips import ClipScore
+from experiments.scores.score import Score
 from experiments.stages.clusters import Clusters
 from experiments.stages.encode import Encode
 from experiments.stages.prompts import Heldout, InClusters
@@ -36,9 +36,7 @@ every_scale = pytest.mark.parametrize("scale", VIDEO_SCALES.values(), ids=list(V
 
 def samples(table):
     found = [row.measured for row in table.rows(SMALL, 0)]
-    return [
-        m.pictures for m in found if isinstance(m, ClipScore) and isinstance(m.pictures, Sample)
-    ]
+    return [m.pictures for m in found if isinstance(m, Score) and isinstance(m.pictures, Sample)]
 
 
 @every_scale

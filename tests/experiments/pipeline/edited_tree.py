@@ -14,13 +14,13 @@ from experiments.pipeline import key
 from experiments.pipeline.build import behind
 from experiments.pipeline.launch import local
 from experiments.recipes.images import SCALES
-from experiments.scores.classifier import Judge
+from experiments.scores.classifier import ClassifierJudge
 from modules.objectives import Velocity
 from modules.selection import Top
 from tests.helpers.packages import forget
 from tests.helpers.stages import serial
 
-KINDS = (Velocity, Top, Digits, Judge)
+KINDS = (Velocity, Top, Digits, ClassifierJudge)
 EDIT = "_ = 0"
 NO_EDITS = ("# a comment", '"""A docstring."""', "annotated: int")
 

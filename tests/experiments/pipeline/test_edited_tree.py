@@ -40,7 +40,7 @@ def tree(tmp_path_factory):
     return root, run
 
 
-@pytest.mark.parametrize("name", ["Velocity", "Top", "Digits", "Judge"])
+@pytest.mark.parametrize("name", ["Velocity", "Top", "Digits", "ClassifierJudge"])
 def test_an_edit_of_a_class_changes_the_keys_of_what_names_it_and_no_other(tree, name):
     """kills: an objective, a selection, a source or a judge outside the key, or in the key of what
     does not name it."""

@@ -14,8 +14,8 @@ from experiments.pipeline.store import Store
 from experiments.recipes import experts, scores
 from experiments.recipes.scale import turned
 from experiments.recipes.video import VIDEO_SCALES
-from experiments.scores.clips import ClipScore
 from experiments.scores.real import RealClips
+from experiments.scores.score import Score
 from experiments.stages.prompts import InClusters
 from experiments.stages.samples import Pictures
 from metrics.frechet import frechet_distance
@@ -72,7 +72,7 @@ class Copies(Pictures):
 def judged(tmp_path_factory):
     """A store with the judge, samples of an ensemble given first frames, and the score of each."""
     store = Store(tmp_path_factory.mktemp("judged"))
-    for stage in (score(first=True), ClipScore(Copies(), JUDGE), ClipScore(Copies(True), JUDGE)):
+    for stage in (score(first=True), Score(Copies(), JUDGE), Score(Copies(True), JUDGE)):
         make(store, stage)
     return store
 
@@ -84,7 +84,7 @@ def score(first=False, selection=Full()):
 
 def test_means_are_of_each_clip(judged):
     """kills: a mean of batches' means, numbers of other columns, an order that is not the rows'."""
-    for stage in (score(first=True), ClipScore(Copies(), JUDGE)):
+    for stage in (score(first=True), Score(Copies(), JUDGE)):
         found, each = stage.read(judged), stage.each(judged)
         n = len(stage.pictures.prompts(judged)[0])
         assert {len(x) for x in each.values()} == {n}
@@ -98,7 +98,7 @@ def test_means_are_of_each_clip(judged):
 def test_each_clips_numbers_are_its_own(judged):
     """kills: captions of the first batch for the second, a digit asked for by its motion, prompts
     met by either, confidence in the digit alone, pixels past eight bits."""
-    stage = ClipScore(Copies(), JUDGE)
+    stage = Score(Copies(), JUDGE)
     each, read = stage.each(judged), SCALE.data.source.read(Split.HELDOUT)
     judge = JUDGE.load(judged)
     with torch.no_grad():
@@ -122,8 +122,8 @@ def test_each_clips_numbers_are_its_own(judged):
 
 def test_perfect_copies_are_at_no_distance(judged):
     """kills: a reference of another split, order or judge, or features of one batch."""
-    found = ClipScore(Copies(), JUDGE).read(judged)
-    turned = ClipScore(Copies(True), JUDGE).read(judged)
+    found = Score(Copies(), JUDGE).read(judged)
+    turned = Score(Copies(True), JUDGE).read(judged)
     assert found["fvd"] == pytest.approx(0, abs=1e-3)
     assert turned["fvd"] > 10 * abs(found["fvd"])
     assert found["fvd low"] <= found["fvd"] <= found["fvd high"]
@@ -186,7 +186,7 @@ def test_evaluations_are_counted(judged):
 
 def test_the_judge_says_how_far_it_can_be_trusted(judged):
     """kills: accuracies of the digits it learned from, or of the other answer."""
-    each = ClipScore(Copies(), JUDGE).each(judged)
+    each = Score(Copies(), JUDGE).each(judged)
     (line,) = JUDGE.remarks(judged)
     assert f"digit of {each['digit'].mean():.1%}" in line
     assert f"motion of {each['moves'].mean():.1%}" in line

@@ -13,7 +13,7 @@ from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
-from experiments.scores.classifier import Judge
+from experiments.scores.classifier import ClassifierJudge
 from experiments.scores.published import PublishedMetrics
 from experiments.scores.real import Real
 from experiments.tables.columns import ACCURACY, DIVERSITY, FID, SPREAD
@@ -65,8 +65,8 @@ def test_names_say_who_judged():
 
 def test_lpips_is_in_the_key_where_it_measures():
     """kills: digits' scores with another key, or medium's without what measured diversity."""
-    plain = Judge(FashionMNIST(), 10)
-    assert plain.key == Judge(FashionMNIST(), 10, lpips=None).key
+    plain = ClassifierJudge(FashionMNIST(), 10)
+    assert plain.key == ClassifierJudge(FashionMNIST(), 10, lpips=None).key
     other = replace(plain, lpips=Lpips(Backbone.SQUEEZE))
     assert len({plain.key, other.key, replace(plain, lpips=Lpips()).key}) == 3
 

@@ -1,5 +1,6 @@
 """The judge of paper, on waves of colour and small networks of the real classes."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import torchvision
 from datamodules.sources.source import Records, Split
 from experiments.pipeline.store import Context, Store
 from experiments.scores.published import Networks, PublishedMetrics
+from experiments.scores.score import Score
 from experiments.stages.samples import Pictures
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
 from metrics.frechet import frechet_distance, subset_kernel_distance
@@ -67,6 +69,9 @@ class Shown(Pictures):
         for start, stop in ((0, 5), (5, 6), (6, len(chosen))):
             yield chosen[start:stop]
 
+    def evaluations(self, store):
+        return {}
+
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
@@ -96,12 +101,13 @@ def judge(networks, tmp_path_factory):
     return judge, context
 
 
-def test_every_number_is_that_of_its_metric(judge, networks):
+def test_every_number_is_that_of_its_metric(judge, networks, tmp_path):
     """kills: batches out of step with captions, more or fewer held-out pictures than n, recall for
     precision, diversity of the pictures in place of the repeated ones."""
     judge, context = judge
     several = Shown(tuple(range(12)))
-    found, within = judge.measure(Shown(), several, context)
+    found = Score(Shown(), judge, several).measure(tmp_path, context)
+    within = json.loads((tmp_path / "within.json").read_text())
     inception, dinov2 = (
         [network.encode(images, CPU) for images in (SHOWN, HELD[:26])]
         for network in networks.features

@@ -20,8 +20,8 @@ from tests.helpers.tables import (
     HITS,
     NAMES,
     TABLE,
+    BrightJudge,
     Given,
-    Judge,
     fill,
     rows,
     write,
@@ -144,7 +144,7 @@ def test_the_footer_says_what_made_the_table(filled, tmp_path):
     without a warning."""
     folders = [write(filled, tmp_path, scale=scale) for scale in ("small", "smoke")]
     text, smoke = [(folder / "table9.md").read_text() for folder in folders]
-    commit = filled.provenance(Judge())["commit"]
+    commit = filled.provenance(BrightJudge())["commit"]
     assert all(part in text for part in ("`small`", "0, 1, 2", "A note.", "97.5%", commit))
     detail = json.loads((folders[0] / "table9.json").read_text())
     assert "table9.json" in text
@@ -167,7 +167,7 @@ def test_wall_times_are_in_the_json_alone(filled, tmp_path):
         assert "seconds" not in (one / name).read_text()
     stages = {f"given/{row.measured.key}" for seed in range(3) for row in rows(None, seed)}
     seconds = json.loads((two / "table9.json").read_text())["seconds"]
-    assert seconds == dict.fromkeys({f"judge/{Judge().key}", *stages}, 1234.5)
+    assert seconds == dict.fromkeys({f"judge/{BrightJudge().key}", *stages}, 1234.5)
 
 
 @pytest.mark.parametrize("how", ["refused", "full"])

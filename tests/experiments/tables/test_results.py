@@ -11,7 +11,7 @@ from experiments.recipes.images import SCALES
 from experiments.tables.columns import Column
 from experiments.tables.results import Results
 from experiments.tables.rows import Row
-from tests.helpers.tables import COLUMNS, TABLE, Given, Judge, fill, rows, write
+from tests.helpers.tables import COLUMNS, TABLE, BrightJudge, Given, fill, rows, write
 
 PARTS = {"0.1": {"fid": 3.0, "hits": 0.25}, "0.5": {"fid": 4.0, "hits": 0.75}}
 
@@ -21,7 +21,7 @@ class Sweep(Measurement):
     """One run that gives a number for every part, moved by its seed."""
 
     seed: int
-    judge: Judge = Judge()
+    judge: BrightJudge = BrightJudge()
 
     def measure(self, folder, context):
         return {

@@ -18,7 +18,7 @@ from experiments.pipeline.store import Store
 from experiments.recipes import experts
 from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
-from experiments.scores.classifier import Judge
+from experiments.scores.classifier import ClassifierJudge
 from experiments.training import fit as loop
 from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert
@@ -205,7 +205,7 @@ def test_no_training_stage_reads_the_heldout_split(tmp_path, monkeypatch):
         records = real(self, split)
         return records if split is not Split.HELDOUT else replace(records, images=-records.images)
 
-    judge = Judge(SMOKE.data.source, 3)
+    judge = ClassifierJudge(SMOKE.data.source, 3)
     expected = weights(Store(tmp_path / "clean"), judge)
     monkeypatch.setattr(Digits, "read", watched)
     for stage in (expert(), router()):
