@@ -167,7 +167,7 @@ def test_wall_times_are_in_the_json_alone(filled, tmp_path):
         assert "seconds" not in (one / name).read_text()
     stages = {f"given/{row.measured.key}" for seed in range(3) for row in rows(None, seed)}
     seconds = json.loads((two / "table9.json").read_text())["seconds"]
-    assert seconds == dict.fromkeys({f"judge/{BrightJudge().key}", *stages}, 1234.5)
+    assert seconds == dict.fromkeys({f"brightjudge/{BrightJudge().key}", *stages}, 1234.5)
 
 
 @pytest.mark.parametrize("how", ["refused", "full"])
