@@ -79,8 +79,8 @@ class Classed:
         folder = Path(self.data_root) / self.folder
         if not self.download and not folder.is_dir():
             raise SourceError(
-                f"no {self.title} in {folder}: --scale.source.download true fetches it, "
-                "--scale.source.data_root says where else it lies"
+                f"no {self.title} in {folder}: --scale.data.source.download true fetches it, "
+                "--scale.data.source.data_root says where else it lies"
             )
 
     def expected(self, split: Split) -> int:

@@ -85,8 +85,8 @@ class ImageText:
         first = self.address(self.names()[0])
         if "://" not in first and not first.startswith(PIPE) and not Path(first).is_file():
             raise SourceError(
-                f"no {first}: --scale.source.root and --scale.matched.source.root say where the "
-                f"shards of {self.name} lie"
+                f"no {first}: --scale.data.source.root and --scale.study.matched.source.root say "
+                f"where the shards of {self.name} lie"
             )
 
     @property

@@ -126,11 +126,9 @@ def expert_flops(shape: DiT | MMDiT) -> int:
 
 
 @functools.cache
-def router_flops(
-    shape: DiT, experts: int, pooled: int | None, frame_feature: int | None = None
-) -> int:
-    """FLOPs of one training sample of a router, forward and backward."""
-    return _flops(lambda: RouterNetwork(shape, experts, pooled, frame_feature), shape, pooled)
+def router_flops(shape: DiT, experts: int, pooled: int | None, frame: int | None = None) -> int:
+    """FLOPs of one training sample, both ways; frame: width of a first frame's feature."""
+    return _flops(lambda: RouterNetwork(shape, experts, pooled, frame), shape, pooled)
 
 
 @functools.cache
