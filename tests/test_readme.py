@@ -10,6 +10,7 @@ import torch
 
 from experiments import publish
 from experiments.cli import options
+from experiments.hddm.__main__ import TABLES
 from experiments.recipes.images import SCALES
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.tables.readme import filled
@@ -21,6 +22,7 @@ PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in FILES}
 MAKEFILE = (ROOT / "Makefile").read_text()
 AROUND = [(ROOT / name).read_text() for name in ("environment.yml", ".github/workflows/test.yml")]
 ROOMS = ("modules", "datamodules", "metrics", "experiments")
+SWEEPS = {table.name: table.sweep for table in TABLES if table.sweep is not None}
 PATH = rf"(?:{'|'.join(ROOMS)}|results|tests|docs|\.ci)/[\w./-]*"
 
 
@@ -128,7 +130,7 @@ def test_every_dial_in_a_command_is_one_of_its_scale():
         scales = VIDEO_SCALES if words[1].startswith("paris2") else SCALES
         line = ["--scale", given.get("SCALE", "small"), *shlex.split(given["ARGS"])]
         if "my_package" not in given["ARGS"]:
-            options.parse(words[1], "", line, scales)
+            options.parse(words[1], "", line, scales, SWEEPS.get(words[1]))
             seen += 1
     assert seen >= 3
 
@@ -142,6 +144,7 @@ def test_every_dial_in_a_sentence_is_an_option_of_a_scale(capsys):
                 options.parse("table", "", ["--scale", name, "--help"], scales)
             known += capsys.readouterr().out
     known = set(re.findall(r"--[\w.]+", known))
+    known |= {f"--{name}" for sweep in SWEEPS.values() for name in vars(sweep)}
     named = {dial for text in PAGES.values() for dial in re.findall(r"`(--[\w.]+)[^`\n]*`", text)}
     assert "--scale.data.source.image" in named
     assert named <= known

@@ -30,11 +30,9 @@ def _markdown(results: Results) -> str:
         lines.append(_line([*row.names.values(), *paper, *cells]))
     if table.baseline is not None:
         lines += _differences(results, table.baseline)
-    if table.tests is not None:
-        lines += [
-            "",
-            *(f"- {line}" for line in table.tests(results.complete()) if line is not None),
-        ]
+    tests = [] if table.tests is None else table.tests(results.complete())
+    if said := [f"- {line}" for line in tests if line is not None]:
+        lines += ["", *said]
     return "\n".join([*lines, "", *_footer(results)]) + "\n"
 
 

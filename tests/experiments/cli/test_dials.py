@@ -20,6 +20,8 @@ from experiments.tables.dials import changed
 from metrics.networks.perceptual import Backbone, Lpips
 from modules.blocks import Size
 from modules.training import Precision
+from tests.helpers.files import ROOT
+from tests.helpers.house import Tree
 
 PAPER = SCALES["paper"]
 
@@ -102,20 +104,29 @@ def test_where_data_lie_is_no_change():
     assert changed(SCALES["small"], fewer) == {"data.source.train": 700}
 
 
+def dials(held, prefix=""):
+    """The dotted names of all fields below a dataclass."""
+    for field in dataclasses.fields(held) if dataclasses.is_dataclass(held) else ():
+        yield f"{prefix}{field.name}"
+        yield from dials(getattr(held, field.name), f"{prefix}{field.name}.")
+
+
+EVERY = {name for scales in (SCALES, VIDEO_SCALES) for x in scales.values() for name in dials(x)}
+
+
 def test_every_old_name_leads_to_a_dial():
     """kills: an old dial sent to a name that no scale has."""
-    dials = set()
-    for scale in (*SCALES.values(), *VIDEO_SCALES.values()):
-        for group in dataclasses.fields(scale):
-            part = getattr(scale, group.name)
-            for field in dataclasses.fields(part):
-                dials.add(f"{group.name}.{field.name}")
-                held = getattr(part, field.name)
-                if dataclasses.is_dataclass(held):
-                    dials |= {
-                        f"{group.name}.{field.name}.{f.name}" for f in dataclasses.fields(held)
-                    }
-    assert {*RENAMED.values()} <= dials
+    assert {*RENAMED.values()} <= EVERY
+
+
+def test_hints_of_the_source_name_dials_that_are_there():
+    """kills: a message or docstring that tells a reader to turn a dial by its old name."""
+    tree = Tree(ROOT)
+    sources = {*tree.source} - {"experiments.cli.dials"}  # which names an old one
+    text = "\n".join(tree.places[name].read_text() for name in sorted(sources))
+    named = set(re.findall(r"--scale\.([a-z0-9_]+(?:\.[a-z0-9_]+)*)", text))
+    assert "data.source.download" in named
+    assert named <= EVERY
 
 
 def test_help_documents_the_dials_with_the_scales_defaults(capsys):
