@@ -18,12 +18,12 @@ from datamodules.sources.digits import Digits
 from datamodules.sources.imagetext import ImageText
 from datamodules.sources.source import Source
 from experiments.recipes.judges import OwnClassifier, Published
-from experiments.recipes.scale import Data, Draw, RouterRecipe, Scale, at_least, column
+from experiments.recipes.scale import Scale, at_least, scale_of
 from experiments.stages.starts import PretrainedDiT
 from metrics.networks.perceptual import Backbone, Lpips
 from modules.blocks import Size
 from modules.dit import XL, XS, B, DiT, TextShape
-from modules.training import Optim, Precision, Times, UniformTimes
+from modules.training import Precision, Times, UniformTimes
 
 
 @dataclass(frozen=True)
@@ -186,18 +186,6 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "study.diversity_each": (2,              10,              10,         10,              10),
 }  # fmt: skip
 
-
-def _scale(number: int) -> ImageScale:
-    dials = column(_TABLE, number)
-    return Scale(
-        Data(**dials["data"]),
-        ImageExpert(**dials["expert"]),
-        Optim(**dials["train"]),
-        RouterRecipe(train=Optim(**dials["router.train"]), **dials["router"]),
-        dials[""]["judge"],
-        Draw(**dials["draw"]),
-        HDDM(**dials["study"]),
-    )
-
-
-SCALES: dict[str, ImageScale] = {name: _scale(i) for i, name in enumerate(_NAMES)}
+SCALES: dict[str, ImageScale] = {
+    name: scale_of(_TABLE, i, ImageExpert, HDDM) for i, name in enumerate(_NAMES)
+}

@@ -6,7 +6,7 @@
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -218,10 +218,26 @@ def _turned(value: Any, dials: Mapping[tuple[str, ...], object]) -> Any:
     return dataclasses.replace(value, **own, **inner)
 
 
-def column(table: Mapping[str, tuple[Any, ...]], number: int) -> dict[str, dict[str, Any]]:
-    """One column of an aligned table: {"train": {"steps": ...}, "router.train": {...}, ...}."""
+def scale_of(
+    table: Mapping[str, tuple[Any, ...]],
+    number: int,
+    expert: Callable[..., ExpertRecipe],
+    study: Callable[..., StudyT],
+) -> Scale[StudyT]:
+    """The scale in one column of an aligned table, whose rows are named by group and dial.
+
+    expert, study: what makes these groups of their dials.
+    """
     groups: dict[str, dict[str, Any]] = {}
     for dial, values in table.items():
         group, _, name = dial.rpartition(".")
         groups.setdefault(group, {})[name] = values[number]
-    return groups
+    return Scale(
+        Data(**groups["data"]),
+        expert(**groups["expert"]),
+        Optim(**groups["train"]),
+        RouterRecipe(train=Optim(**groups["router.train"]), **groups["router"]),
+        groups[""]["judge"],
+        Draw(**groups["draw"]),
+        study(**groups["study"]),
+    )

@@ -19,13 +19,13 @@ from datamodules.sources.moving_digits import MovingDigits
 from datamodules.sources.source import Source
 from datamodules.sources.videotext import VideoShards
 from experiments.recipes.judges import OwnClipReader, PublishedOfClips
-from experiments.recipes.scale import Data, Draw, RouterRecipe, Scale, at_least, column
+from experiments.recipes.scale import Scale, at_least, scale_of
 from experiments.stages.starts import PretrainedFlux
 from metrics.networks.flow import Flow
 from modules.blocks import Size
 from modules.dit import B, TextShape
 from modules.mmdit import FLUX, MMDiT, MMSize
-from modules.training import LogitNormal, Optim, Precision, Times
+from modules.training import LogitNormal, Precision, Times
 
 
 @dataclass(frozen=True)
@@ -172,18 +172,6 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "study.probe":     (6,                    120,                512),
 }  # fmt: skip
 
-
-def _scale(number: int) -> VideoScale:
-    dials = column(_TABLE, number)
-    return Scale(
-        Data(**dials["data"]),
-        VideoExpert(**dials["expert"]),
-        Optim(**dials["train"]),
-        RouterRecipe(train=Optim(**dials["router.train"]), **dials["router"]),
-        dials[""]["judge"],
-        Draw(**dials["draw"]),
-        Paris2(**dials["study"]),
-    )
-
-
-VIDEO_SCALES: dict[str, VideoScale] = {name: _scale(i) for i, name in enumerate(_NAMES)}
+VIDEO_SCALES: dict[str, VideoScale] = {
+    name: scale_of(_TABLE, i, VideoExpert, Paris2) for i, name in enumerate(_NAMES)
+}
