@@ -117,18 +117,12 @@ def positions(shape: DiT) -> Tensor:
 
 
 class Trunk(nn.Module):
-    """Patch embedding, positions, time embedding and blocks: what experts and routers share.
-
-    checkpointing: keep only each block's input and recompute the block in the backward pass. The
-    gradients have the same bits.
-    """
-
-    checkpointing = False
+    """Patch embedding, positions, time embedding and blocks: what experts and routers share."""
 
     def __init__(self, shape: DiT) -> None:
         super().__init__()
         d = shape.size.width
-        self.shape = shape
+        self.shape, self.checkpointing = shape, False
         self.patches = nn.Conv2d(shape.channels, d, shape.patch, shape.patch)
         nn.init.constant_(cast(Tensor, self.patches.bias), 0.0)
         nn.init.xavier_uniform_(self.patches.weight.flatten(1))
@@ -143,6 +137,13 @@ class Trunk(nn.Module):
             Block(shape.size, shape.adaln, with_text, shape.cross_norm)
             for _ in range(shape.size.depth)
         )
+
+    def checkpoint(self, on: bool) -> None:
+        """Turn activation checkpointing on or off: recompute each block in the backward pass.
+
+        The gradients have the same bits.
+        """
+        self.checkpointing = on
 
     def embed(self, x: Tensor) -> Tensor:
         """Patch tokens [B, N, d] of x [B, C, H, W], or [B, T N, d] of x [B, C, T, H, W]."""

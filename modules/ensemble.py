@@ -20,7 +20,7 @@ Posterior = Callable[[Tensor, Tensor, Text | None], Tensor]
 
 
 class Uniform(nn.Module):
-    """p = 1 / K whatever is asked: the posterior where a selection needs no router."""
+    """p = 1 / K everywhere: the posterior where a selection needs no router."""
 
     def __init__(self, experts: int) -> None:
         super().__init__()

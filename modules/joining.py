@@ -112,8 +112,8 @@ class DenoisingError(nn.Module):
     bound of Kingma et al. 2021 (VDM, Eq. 14), with SNR = a^2 / b^2 in place of theirs, becomes
     -log p(x_t | k) ~ 1/2 sum_i (SNR_{i-1} - SNR_i) |x_t - mean_k(x_{s_i})|^2 + const, approximate
     for one draw of z, finite levels and a trained expert. (Li et al. 2023 classify so.) Cells
-    divide (t, 1] evenly but for the first of m + 1, whose SNR is unbounded, and each is asked at
-    its middle. The noise of a level is one fixed draw for every row, expert and time: the answer
+    divide (t, 1] evenly but for the first of m + 1, whose SNR is unbounded, and each is evaluated
+    at its middle. The noise of a level is one fixed draw for every row, expert and time: the answer
     depends on the row alone.
     """
 

@@ -135,7 +135,7 @@ class Oracle(nn.Module):
         self.register_buffer("p", F.one_hot(cluster, experts).float())
 
     def at(self, rows: range) -> Posterior:
-        """The posterior of the given rows of the set, whatever is asked of them."""
+        """The posterior of the given rows of the set, the same at every (x_t, t, c)."""
         p = self.p[rows.start : rows.stop]
 
         def posterior(x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:

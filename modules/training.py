@@ -71,7 +71,7 @@ class Optim:
         ema: decay of the averaged weights; None for the last ones.
         ema_start: index of the step after which the average starts as a copy of the weights.
         accumulate: batches in an optimiser step.
-        precision: of networks, trained or asked; weights and their average are float32.
+        precision: of networks, in training and evaluation; weights and their average are float32.
 
     Raises ValueError for fewer than one step or sample, or an average that never starts.
     """

@@ -64,9 +64,9 @@ def _rules(scale: ImageScale, clusters: tuple[int, ...], seed: int) -> dict[str,
     cards = tuple(Card(expert) for expert in trained)
     rules = (
         Rule(cards, heads=_heads(scale, clusters, seed)),
-        Rule(cards, asked=trained, levels=LEVELS),
+        Rule(cards, experts=trained, levels=LEVELS),
         Rule(cards, captions=True),
-        Rule(cards, captions=True, asked=trained, levels=LEVELS),
+        Rule(cards, captions=True, experts=trained, levels=LEVELS),
     )
     return dict(zip(RULES, rules, strict=True))
 

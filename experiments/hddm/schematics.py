@@ -62,7 +62,7 @@ def half_way(sample: Sample, store: Store) -> Moment:
     """The moment at half the steps of the row that experts of two kinds share most evenly."""
     loaded = sample.load(store, torch.device("cpu"))
     rows = range(min(LOOKED_AT, sample.n))
-    c, setting = loaded.asked(rows), sample.setting
+    c, setting = loaded.condition(rows), sample.setting
     ensemble, grid = sample.ensemble(loaded, rows), uniform(setting.steps)
     middle = setting.steps // 2
     guided = Guided(ensemble, setting.guidance)

@@ -75,7 +75,7 @@ class Aligned(Measurement):
             noise = self.sample.noise(rows).to(device)
             walks = {
                 HELDOUT: self._heldout(data),
-                SAMPLING: self._met(ensemble, noise, loaded.asked(range(n)), ends),
+                SAMPLING: self._met(ensemble, noise, loaded.condition(range(n)), ends),
             }
             for place, walk in walks.items():
                 parts = {t: self._one(ensemble, states, centroids) for t, states in walk}

@@ -16,7 +16,7 @@ from experiments.pipeline.store import Context
 
 def make(stage: Stage, context: Context) -> Path:
     """Make one stage in this process, on the GPUs that are its own; bars go to its own row."""
-    if context.hardware.gpus and local.worker is not None:  # before CUDA is first asked anything
+    if context.hardware.gpus and local.worker is not None:  # before CUDA starts
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(context.hardware.share(local.worker))
     return context.store.make(stage, replace(context, bar=local.slot))
 
@@ -43,17 +43,17 @@ class StagesFailed(Exception):  # noqa: N818 -- read as the sentence that it is
 
 def behind(targets: Sequence[Stage]) -> list[Stage]:
     """The targets and all that they are made from, each once, inputs first."""
-    found: dict[str, Stage] = {}
+    stages: dict[str, Stage] = {}
 
     def visit(stage: Stage) -> None:
-        if stage.key not in found:
+        if stage.key not in stages:
             for item in stage.inputs():
                 visit(item)
-            found[stage.key] = stage
+            stages[stage.key] = stage
 
     for target in targets:
         visit(target)
-    return list(found.values())
+    return list(stages.values())
 
 
 def ensure(targets: Sequence[Stage], context: Context, workers: int) -> None:

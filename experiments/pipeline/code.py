@@ -2,8 +2,8 @@
 
 To a class belong its project's bases and, on and on, the functions, constants and classes that it
 refers to by name. Comments, docstrings, annotations and layout count for nothing, nor does the
-file in which a definition stands. A dataclass's fields are told by its values, and other stages
-are told where a config names them.
+file in which a definition stands. A dataclass's fields count by their values. Another stage counts
+where a config names it.
 """
 
 import ast
@@ -53,42 +53,44 @@ def digest(kind: type) -> str | None:
 
 def _closure(classes: list[Definition]) -> set[str]:
     """The forms of all code that belongs to these classes."""
-    forms, seen = set[str](), set[tuple[ast.stmt, bool, bool]]()
-    ahead = [(each, True, False) for each in classes]
-    while ahead:
-        found, own, default = ahead.pop()
-        if (found.node, own, default) in seen or (not own and _elsewhere(found, default)):
+    forms, visited = set[str](), set[tuple[ast.stmt, bool, bool]]()
+    pending = [(each, True, False) for each in classes]
+    while pending:
+        definition, own, default = pending.pop()
+        node = definition.node
+        if (node, own, default) in visited or (not own and _elsewhere(definition, default)):
             continue
-        seen.add((found.node, own, default))
-        part = _own_part(found.node) if own and isinstance(found.node, ast.ClassDef) else found.node
+        visited.add((node, own, default))
+        part = _own_part(node) if own and isinstance(node, ast.ClassDef) else node
         if (form := _form(part)) not in ([], None):
             forms.add(json.dumps(form))
-        bases = set(_bases(found)) if own else set()
-        ahead += [(base, True, False) for base in bases if base.module != SHARED]
+        bases = set(_bases(definition)) if own else set()
+        pending += [(base, True, False) for base in bases if base.module != SHARED]
         for reference in _references(part):
-            reached = resolve(found, reference.names)
-            ahead += [(x, False, default or reference.default) for x in reached]
+            reached = resolve(definition, reference.names)
+            pending += [(x, False, default or reference.default) for x in reached]
     return forms
 
 
-def _elsewhere(found: Definition, default: bool) -> bool:
-    """Whether a definition's code is told elsewhere: a stage's, or that of a default value."""
-    if not isinstance(found.node, ast.ClassDef):
+def _elsewhere(definition: Definition, default: bool) -> bool:
+    """Whether other digests cover a definition: a stage's, or that of a default value."""
+    if not isinstance(definition.node, ast.ClassDef):
         return False
-    frozen = any("frozen=True" in ast.unparse(x) for x in found.node.decorator_list)
-    return (default and frozen) or _is_stage(found)
+    frozen = any("frozen=True" in ast.unparse(x) for x in definition.node.decorator_list)
+    return (default and frozen) or _is_stage(definition)
 
 
 @functools.cache
-def _is_stage(found: Definition) -> bool:
-    return found.module == SHARED or any(map(_is_stage, _bases(found)))
+def _is_stage(definition: Definition) -> bool:
+    return definition.module == SHARED or any(map(_is_stage, _bases(definition)))
 
 
-def _bases(found: Definition) -> list[Definition]:
-    if not isinstance(found.node, ast.ClassDef):
+def _bases(definition: Definition) -> list[Definition]:
+    if not isinstance(definition.node, ast.ClassDef):
         return []
-    names = [r.names for base in found.node.bases for r in _references(base)]
-    return [x for name in names for x in resolve(found, name) if isinstance(x.node, ast.ClassDef)]
+    names = [r.names for base in definition.node.bases for r in _references(base)]
+    bases = [x for name in names for x in resolve(definition, name)]
+    return [base for base in bases if isinstance(base.node, ast.ClassDef)]
 
 
 def _own_part(node: ast.ClassDef) -> list[ast.AST]:
@@ -125,7 +127,7 @@ def _is_idle(node: Any) -> bool:
 
 
 def _references(node: Any, default: bool = False) -> Iterator[NameRead]:
-    """The names that code reads. What is merely asked about, as by isinstance, does not run."""
+    """The names that code reads. The classes that isinstance tests for do not run."""
     if isinstance(node, list):
         for item in node:
             yield from _references(item, default)

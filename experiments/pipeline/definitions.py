@@ -22,20 +22,20 @@ class Definition:
     node: ast.stmt
 
 
-def resolve(found: Definition, names: tuple[str, ...]) -> list[Definition]:
+def resolve(reader: Definition, names: tuple[str, ...]) -> list[Definition]:
     """What a dotted name means where it is read; nothing for what is not of the project."""
-    inside = _imported_inside(found)
+    inside = _imported_inside(reader)
     if names[0] in inside:
         return _follow(inside[names[0]], names[1:])
-    known = names[0] in _table(found.module)
-    return _follow((found.module, names[0]), names[1:]) if known else []
+    known = names[0] in _table(reader.module)
+    return _follow((reader.module, names[0]), names[1:]) if known else []
 
 
 @functools.cache
-def _imported_inside(found: Definition) -> "dict[str, Target]":
+def _imported_inside(reader: Definition) -> "dict[str, Target]":
     """What a function or class imports in its body."""
-    imports = [x for x in ast.walk(found.node) if isinstance(x, ast.Import | ast.ImportFrom)]
-    return {n: target for x in imports for n, target in _imported(x, found.module).items()}
+    imports = [x for x in ast.walk(reader.node) if isinstance(x, ast.Import | ast.ImportFrom)]
+    return {n: target for x in imports for n, target in _imported(x, reader.module).items()}
 
 
 def _follow(target: Target, rest: tuple[str, ...]) -> list[Definition]:

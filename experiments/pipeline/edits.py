@@ -15,7 +15,7 @@ from experiments.pipeline.store import Store
 
 def made_anew(missing: Sequence[Stage], store: Store) -> str | None:
     """Which of these stages the store has of the same config but of other code, in one line."""
-    changed = {stage: found for stage in missing if (found := _edited(stage, store))}
+    changed = {stage: classes for stage in missing if (classes := _edited(stage, store))}
     if not changed:
         return None
     names = sorted(set().union(*changed.values()))
@@ -41,12 +41,12 @@ def _code(stage: Stage) -> str | None:
 def _edited(stage: Stage, store: Store) -> set[str]:
     """The classes whose code alone sets an artifact that is there apart from this stage."""
     uncoded, now = key.key(stage, coded=False), key.codes(stage.config)
-    found = []
+    edits = list[set[str]]()
     for path in store.path(stage).parent.glob("*/provenance.json"):
         if read_json(path).get("uncoded") == uncoded:
             was = key.codes(read_json(path.with_name("config.json")))
-            found.append({name for name in was.keys() & now.keys() if was[name] != now[name]})
-    return min(found, key=len, default=set())
+            edits.append({name for name in was.keys() & now.keys() if was[name] != now[name]})
+    return min(edits, key=len, default=set())
 
 
 def _counted(stages: Sequence[Stage]) -> str:

@@ -36,9 +36,9 @@ def sha256(path: Path) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. StoreError, naming it, if it is damaged."""
     try:
-        found = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise StoreError(f"cannot read {path}: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise StoreError(f"{path} is damaged: delete {path.parent} and run again")
-    return found
+    return content

@@ -39,7 +39,7 @@ class Hardware:
 
     def share(self, worker: int) -> tuple[str, ...]:
         """The GPUs of a worker, counted from 0. ValueError where there are none left for it."""
-        mine = self.gpus[worker * self.devices :][: self.devices]
-        if len(mine) < self.devices:
+        gpus = self.gpus[worker * self.devices :][: self.devices]
+        if len(gpus) < self.devices:
             raise ValueError(f"no {self.devices} of {len(self.gpus)} GPUs for worker {worker + 1}")
-        return mine
+        return gpus

@@ -44,10 +44,10 @@ def key(value: Any, coded: bool = True) -> str:
 def codes(form: Any) -> dict[str, str]:
     """The code of every class that a config names, by the class's name."""
     inside = form if isinstance(form, list) else form.values() if isinstance(form, dict) else ()
-    found = {name: digest for item in inside for name, digest in codes(item).items()}
+    digests = {name: digest for item in inside for name, digest in codes(item).items()}
     if isinstance(form, dict) and "code" in form:
-        found[form.get("is") or form["class"]] = form["code"]
-    return found
+        digests[form.get("is") or form["class"]] = form["code"]
+    return digests
 
 
 def difference(was: Any, now: Any, where: str = "") -> str | None:
@@ -59,13 +59,13 @@ def difference(was: Any, now: Any, where: str = "") -> str | None:
     if not isinstance(was, dict) or not isinstance(now, dict):
         if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
             each = (difference(one, other, where) for one, other in zip(was, now, strict=True))
-            return next((found for found in each if found is not None), None)
+            return next((line for line in each if line is not None), None)
         return None if same(was, now) else f"{where} was {_short(was)} and is {_short(now)}"
     if was.get("is") != now.get("is"):
         return f"{where} was {_short(was)} and is {_short(now)}"
     inside = (f"{now.get('is', where)}.{name}" for name in was.keys() & now.keys())
     each = (difference(was[at.split(".")[-1]], now[at.split(".")[-1]], at) for at in inside)
-    return next((found for found in each if found is not None), None)
+    return next((line for line in each if line is not None), None)
 
 
 def _short(form: Any) -> str:

@@ -68,8 +68,8 @@ class Measurement(Stage):
         raise NotImplementedError
 
     def make(self, folder: Path, context: Context) -> None:
-        found = self.measure(folder, context)
-        (folder / "measured.json").write_text(json.dumps(found, indent=1) + "\n")
+        numbers = self.measure(folder, context)
+        (folder / "measured.json").write_text(json.dumps(numbers, indent=1) + "\n")
 
     def read(self, store: Store) -> dict[str, Any]:
         return read_json(store.file(self, "measured.json"))

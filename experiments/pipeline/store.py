@@ -88,11 +88,11 @@ class Store:
             return False
         except OSError as error:
             raise StoreError(f"cannot read the store {self.root}: {error}") from error
-        found = key.difference(read_json(self.path(stage) / "config.json"), stage.config)
-        if found is not None:
+        difference = key.difference(read_json(self.path(stage) / "config.json"), stage.config)
+        if difference is not None:
             raise StoreError(
-                f"{found}, the default having changed since {self.path(stage)} was made: raise the "
-                "version of that class, or delete the folder"
+                f"{difference}, the default having changed since {self.path(stage)} was made: "
+                "raise the version of that class, or delete the folder"
             )
         return True
 

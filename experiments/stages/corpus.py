@@ -29,7 +29,7 @@ WINDOW_BYTES = 16_000_000_000
 
 
 class Corpus(Stage):
-    """A stage whose clusters can be trained on, each without a look at another.
+    """A stage whose clusters can be trained on, each without reading another.
 
     k: how many clusters.  heldout: the split that none is trained on.
     """

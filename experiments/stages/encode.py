@@ -119,7 +119,7 @@ class Part:
 
     @property
     def about(self) -> dict[str, Any]:
-        """Keys, captions, labels: read when asked for, as all parts' are as long as the data."""
+        """Keys, captions and labels, read each time: those of all parts may not fit into memory."""
         return read_json(self.store.file(self.encode, f"{self.name}.json"))
 
     def __len__(self) -> int:
@@ -138,7 +138,7 @@ class Part:
             yield {"__key__": key, "caption.txt": about["captions"][i], **row}
 
 
-def _read_refused(told: dict[str, Any]) -> RecordCounts:
+def _read_refused(counts: dict[str, Any]) -> RecordCounts:
     """What became of a part's records, from JSON."""
-    bad = [(key, reason) for key, reason in told["bad"]]
-    return RecordCounts(told["kept"], bad, Counter(told["left_out"]))
+    bad = [(key, reason) for key, reason in counts["bad"]]
+    return RecordCounts(counts["kept"], bad, Counter(counts["left_out"]))

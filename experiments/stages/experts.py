@@ -34,7 +34,7 @@ from modules.weights.pretrained import Transfer, transfer
 
 @dataclass(frozen=True)
 class Start:
-    """The trained expert, or the checkpoint, whose weights another begins with, and which of them.
+    """The trained expert or checkpoint whose weights another begins with, and which of them.
 
     The rest is drawn as the beginner's network says: `DiT.text_std`, `DiT.head_std`.  (Eq. 20)
     """
@@ -152,7 +152,7 @@ class TrainExpert(Stage):
         (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
 
     def load(self, store: Store) -> DenoisingExpert:
-        """The trained module, ready to be asked. CheckpointError if its weights do not fit."""
+        """The trained module, in evaluation mode. CheckpointError if its weights do not fit."""
         module = self.build()
         load_trained(module.network, self, store)
         return module.eval()
@@ -214,14 +214,14 @@ class TrainRouter(Stage):
             )
 
     def begun(self, store: Store, rows: slice = EVERY_ROW) -> Router:
-        """The untrained module."""
+        """The untrained module: no router starts from another's weights."""
         return self.build(rows)
 
     def make(self, folder: Path, context: Context) -> None:
         train(self, folder, context)
 
     def load(self, store: Store) -> Router:
-        """The trained module, ready to be asked. CheckpointError if its weights do not fit."""
+        """The trained module, in evaluation mode. CheckpointError if its weights do not fit."""
         module = self.build()
         load_trained(module.network, self, store)
         return module.eval()

@@ -40,7 +40,7 @@ from modules.training import EVERY_ROW, Optim
 
 @dataclass(frozen=True)
 class Card(Stage):
-    """captions.npz: an expert's card, longer: its distinct pooled captions [M, P], counts [M]."""
+    """captions.npz: an expert's distinct pooled captions [M, P] and how often each occurs [M]."""
 
     expert: TrainExpert
 
@@ -52,6 +52,7 @@ class Card(Stage):
         np.savez(folder / "captions.npz", pooled=distinct, counts=counts)
 
     def load(self, store: Store) -> tuple[torch.Tensor, torch.Tensor]:
+        """The pooled captions [M, P] and their counts [M]."""
         with np.load(store.file(self, "captions.npz")) as arrays:
             return torch.from_numpy(arrays["pooled"]), torch.from_numpy(arrays["counts"])
 
@@ -106,7 +107,7 @@ class TrainHead(Stage):
         train(self, folder, context)
 
     def load(self, store: Store) -> nn.Module:
-        """The trained network, ready to be asked. CheckpointError if its weights do not fit."""
+        """The trained network, in evaluation mode. CheckpointError if its weights do not fit."""
         module = self.build(store)
         load_trained(module.network, self, store)
         return module.network.eval()
@@ -119,14 +120,14 @@ class Rule(Stage):
     cards: one for each expert that is there, which gives n_k; others get no weight.
     captions: whether the cards' captions count as evidence of c.
     heads: one for each card, or none.
-    asked: the experts, one for each card, whose denoising error counts, or none. They are asked
-    under c where captions count: p(c | k) p(x_t | k, c), else p(x_t | k).
+    experts: one for each card, whose denoising errors count, or none. They read c where captions
+    count: p(c | k) p(x_t | k, c), else p(x_t | k).
     """
 
     cards: tuple[Card, ...]
     captions: bool = False
     heads: tuple[TrainHead, ...] = ()
-    asked: tuple[TrainExpert, ...] = ()
+    experts: tuple[TrainExpert, ...] = ()
     levels: int = 2
     path: Schedule = Linear()
 
@@ -136,7 +137,7 @@ class Rule(Stage):
 
     @property
     def places(self) -> list[int]:
-        """The clusters, as the cards say."""
+        """The clusters of the cards, in order."""
         return [k for card in self.cards for k in card.expert.clusters]
 
     def load(self, store: Store) -> Placed:
@@ -145,8 +146,8 @@ class Rule(Stage):
             evidence.append(Captions([card.load(store) for card in self.cards]))
         if self.heads:
             evidence.append(Odds([head.load(store) for head in self.heads]))
-        if self.asked:
-            experts = [stage.load(store).expert() for stage in self.asked]
+        if self.experts:
+            experts = [stage.load(store).expert() for stage in self.experts]
             evidence.append(DenoisingError(experts, self.levels, self.captions, self.path))
         rule = Bayes(read_json(store.file(self, "sizes.json"))["sizes"], *evidence)
         return Placed(rule, self.places, self.cards[0].expert.shards.k).eval()

@@ -50,10 +50,10 @@ class InClusters:
 
     def rows(self, cluster: NDArray[np.int64]) -> NDArray[np.int64]:
         """Which of the held-out pictures, by the cluster of each, [n]."""
-        mine = [np.flatnonzero(cluster == k) for k in self.clusters]
-        if not all(len(rows) for rows in mine):
+        rows_of = [np.flatnonzero(cluster == k) for k in self.clusters]
+        if not all(len(rows) for rows in rows_of):
             raise ValueError(f"no held-out picture in one of clusters {self.clusters}")
-        turns = [(mine[i % len(mine)], i // len(mine)) for i in range(self.n)]
+        turns = [(rows_of[i % len(rows_of)], i // len(rows_of)) for i in range(self.n)]
         return np.array([rows[turn % len(rows)] for rows, turn in turns])
 
     def chosen(self, heldout: Asked, cluster: NDArray[np.int64]) -> Asked:
@@ -87,8 +87,8 @@ class Repeated:
             raise ValueError(
                 f"{self.captions} captions asked for, but {len(distinct)} are held out"
             )
-        asked = [pair for pair in distinct[: self.captions] for _ in range(self.each)]
-        return [caption for caption, _ in asked], np.array([label for _, label in asked])
+        pairs = [pair for pair in distinct[: self.captions] for _ in range(self.each)]
+        return [caption for caption, _ in pairs], np.array([label for _, label in pairs])
 
 
 @dataclass(frozen=True)

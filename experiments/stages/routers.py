@@ -22,7 +22,7 @@ from modules.routing import Oracle, RouterNetwork, Tempered
 from modules.schedules import Linear
 
 BATCH = 1024
-"""States that a router is asked about at once."""
+"""Noised pictures that a router is evaluated on at once."""
 
 
 class Routing(Protocol):
@@ -32,7 +32,7 @@ class Routing(Protocol):
 
 
 def networks(router: nn.Module) -> list[nn.Module]:
-    """The networks that a posterior asks, its evaluations being theirs."""
+    """The networks that a posterior evaluates, whose evaluations are counted as its own."""
     return [part for part in router.modules() if isinstance(part, RouterNetwork | DiTNetwork)]
 
 
@@ -43,13 +43,13 @@ def at_rows(router: nn.Module, rows: range) -> Posterior:
 
 @torch.inference_mode()
 def answers(router: nn.Module, states: Noised, device: torch.device) -> Tensor:
-    """p [N, K] of noised pictures, asked on a device a batch at a time."""
+    """p [N, K] of N noised pictures, on the CPU, evaluated on `device` a batch at a time."""
     x, t, _, c = states
-    found = []
+    batches = []
     for start in range(0, len(x), BATCH):
         rows = slice(start, start + BATCH)
-        found.append(router(x[rows].to(device), t[rows].to(device), c[rows].to(device)).cpu())
-    return torch.cat(found)
+        batches.append(router(x[rows].to(device), t[rows].to(device), c[rows].to(device)).cpu())
+    return torch.cat(batches)
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class Calibrated(Stage):
         router = self.router.load(context.store).to(device)
         seeds = [run_seed(self.router.seed, MEASURING, i) for i in range(self.draws)]
         p = [answers(router, noised(data, Linear(), s), device) for s in seeds]
-        found = temperature(torch.cat(p).numpy(), data["cluster"].repeat(self.draws).numpy())
-        (folder / "temperature.json").write_text(json.dumps({"temperature": found}) + "\n")
+        best = temperature(torch.cat(p).numpy(), data["cluster"].repeat(self.draws).numpy())
+        (folder / "temperature.json").write_text(json.dumps({"temperature": best}) + "\n")
 
     def temperature(self, store: Store) -> float:
         return float(read_json(store.file(self, "temperature.json"))["temperature"])

@@ -57,7 +57,9 @@ class Trained(Protocol):
     @property
     def optim(self) -> Optim: ...
 
-    def begun(self, store: Store, rows: slice) -> DiffusionModule: ...
+    def begun(self, store: Store, rows: slice) -> DiffusionModule:
+        """The module to train on these rows of every batch, with the weights it starts from."""
+        ...
 
 
 def train(

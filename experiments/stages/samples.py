@@ -64,13 +64,13 @@ class Loaded:
     captions: Text
     first: GivenFrame | None = None
 
-    def asked(self, rows: range) -> Text:
-        """The captions of these rows, on the networks' device, in float32 as they were trained."""
+    def condition(self, rows: range) -> Text:
+        """The captions and first frames of these rows, on the networks' device, in float32."""
         chosen = self.captions[rows.start : rows.stop]
         device = next(self.experts[0].parameters()).device
         first = None if self.first is None else self.first[rows.start : rows.stop]
-        said = Text.of(chosen.tokens.float(), chosen.pooled.float())
-        return replace(said, first=first).to(device)
+        text = Text.of(chosen.tokens.float(), chosen.pooled.float())
+        return replace(text, first=first).to(device)
 
     def counted(self) -> dict[str, list[nn.Module]]:
         """The networks whose evaluations are counted, by who pays for them."""
@@ -97,12 +97,12 @@ class Pictures(Stage):
 
     def images(self, store: Store, first: int | None = None, device: torch.device = CPU) -> Images:
         """The first pictures, or all of them if they fit into memory."""
-        found = list[Images]()
+        batches = list[Images]()
         for batch in self.pictures(store, device):
-            found.append(batch)
-            if first is not None and sum(map(len, found)) >= first:
+            batches.append(batch)
+            if first is not None and sum(map(len, batches)) >= first:
                 break
-        return np.concatenate(found)[:first]
+        return np.concatenate(batches)[:first]
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,8 @@ class Sample(Pictures):
     router None: every expert is as probable as another, for selections that ask no router.
     Row i starts from noise of its own seed, the same under every strategy, for paired comparisons.
     first: a clip begins with the first frame of the held-out clip whose caption it is asked for.
-    ValueError if an expert cannot be inverted when it is asked, or if the oracle or first frames,
-    of held-out rows, are to go with other prompts.
+    ValueError if an expert cannot be inverted at one of its times, or if the oracle or first frames
+    of held-out rows are to go with other prompts.
     """
 
     resumes: ClassVar[bool] = True
@@ -176,8 +176,8 @@ class Sample(Pictures):
                 write_whole(path, content.getbuffer(), part=Path(f"{path}.part"))
 
     def load(self, store: Store, device: torch.device) -> Loaded:
-        said = self.shards.text.encode(self.prompts(store)[0], device)
-        tokens, pooled = map(torch.from_numpy, said)
+        arrays = self.shards.text.encode(self.prompts(store)[0], device)
+        tokens, pooled = map(torch.from_numpy, arrays)
         router = Uniform(len(self.experts)) if self.router is None else self.router.load(store)
         experts = [stage.load(store).to(device) for stage in self.experts]
         return Loaded(experts, router.to(device), Text.of(tokens, pooled), self._firsts(store))
@@ -213,7 +213,7 @@ class Sample(Pictures):
 
     def _draw(self, loaded: Loaded, rows: range) -> Arrays:
         """latents [len(rows), C, H, W] and, for each kind of network, its evaluations."""
-        c, ensemble = loaded.asked(rows), self.ensemble(loaded, rows)
+        c, ensemble = loaded.condition(rows), self.ensemble(loaded, rows)
         device = c.pooled.device
         mixed = self.setting.precision is Precision.BF16
         with (

@@ -57,15 +57,18 @@ class PretrainedDiT(Stage):
 
     def make(self, folder: Path, context: Context) -> None:
         """WeightsFileError, with the command to download the file, if it is absent or another."""
-        told = {"url": self.url, "sha256": self._found(self.sha256)[1]}
-        (folder / "file.json").write_text(json.dumps(told, indent=1) + "\n")
+        file = {"url": self.url, "sha256": self._checked(self.sha256)[1]}
+        (folder / "file.json").write_text(json.dumps(file, indent=1) + "\n")
 
-    def _found(self, digest: str | None) -> tuple[Path, str]:
+    def _checked(self, expected: str | None) -> tuple[Path, str]:
+        """The file and its SHA-256. WeightsFileError if another was expected."""
         path = self.locate()
-        found = sha256(path)
-        if digest not in (None, found):
-            raise WeightsFileError(f"{path} has SHA-256 {found}, not {digest}: download it again")
-        return path, found
+        digest = sha256(path)
+        if expected not in (None, digest):
+            raise WeightsFileError(
+                f"{path} has SHA-256 {digest}, not {expected}: download it again"
+            )
+        return path, digest
 
     def shape(self, shape: DiT, objective: Objective) -> DiT:
         """`shape` as one begun with this has it: of this size, with the time map of Eq. 21."""
@@ -92,9 +95,9 @@ class PretrainedDiT(Stage):
         of another network.
         """
         assert isinstance(network, DiTNetwork)
-        path, found = self._found(read_json(store.file(self, "file.json"))["sha256"])
+        path, digest = self._checked(read_json(store.file(self, "file.json"))["sha256"])
         report = convert(read_checkpoint(path), network, what)
-        return f"file           {self.url}\nSHA-256        {found}\n{report}\n"
+        return f"file           {self.url}\nSHA-256        {digest}\n{report}\n"
 
 
 @dataclass(frozen=True)
@@ -133,21 +136,22 @@ class PretrainedFlux(Stage):
             fetch = f"hf download {self.weights} --include 'transformer/*'"
             raise hub.HubWeightsError(f"no {self.name} at {self.weights}: {fetch}") from error
 
-    def _found(self, digest: str | None) -> tuple[Path, str]:
+    def _checked(self, expected: str | None) -> tuple[Path, str]:
+        """The file or folder and its SHA-256. hub.HubWeightsError if another was expected."""
         place = self.locate()
         lines = [f"{sha256(path)}  {path.name}\n" for path in checkpoint_files(place)]
         whole = hashlib.sha256("".join(lines).encode()).hexdigest()
-        found = whole if len(lines) > 1 else lines[0].split()[0]
-        if digest not in (None, found):
+        digest = whole if len(lines) > 1 else lines[0].split()[0]
+        if expected not in (None, digest):
             raise hub.HubWeightsError(
-                f"{place} has SHA-256 {found}, not {digest}: download it again"
+                f"{place} has SHA-256 {digest}, not {expected}: download it again"
             )
-        return place, found
+        return place, digest
 
     def make(self, folder: Path, context: Context) -> None:
         """hub.HubWeightsError if the weights are absent or others, CheckpointError if in part."""
-        told = {"name": self.name, "sha256": self._found(self.sha256)[1]}
-        (folder / "file.json").write_text(json.dumps(told, indent=1) + "\n")
+        file = {"name": self.name, "sha256": self._checked(self.sha256)[1]}
+        (folder / "file.json").write_text(json.dumps(file, indent=1) + "\n")
 
     def begun(self, shape: DiT | MMDiT, objective: Objective) -> DiT | MMDiT:
         """`shape` as it is: every layer of a FLUX has a place in it."""
@@ -165,8 +169,8 @@ class PretrainedFlux(Stage):
         another network.
         """
         assert isinstance(network, MMDiTNetwork)
-        place, found = self._found(read_json(store.file(self, "file.json"))["sha256"])
-        mine = network.transformer.state_dict()
-        given = bfl.renamed(open_tensors(place), network.shape.size, mine, str(place))
-        report = flux.initialise(given, network, str(place))
-        return f"file      {self.name}\nSHA-256   {found}\n{report}\n"
+        place, digest = self._checked(read_json(store.file(self, "file.json"))["sha256"])
+        wanted = network.transformer.state_dict()
+        tensors = bfl.renamed(open_tensors(place), network.shape.size, wanted, str(place))
+        report = flux.initialise(tensors, network, str(place))
+        return f"file      {self.name}\nSHA-256   {digest}\n{report}\n"

@@ -24,7 +24,7 @@ from experiments.pipeline.launch import local
 
 HOST = "127.0.0.1"
 AFTERMATH = 0.5
-"""Seconds for the process that failed first to be told from those that failed with it."""
+"""Seconds in which others that failed may report, lest the first is taken for another."""
 
 
 def run(work: Callable[..., None], arguments: Sequence[Any], count: int) -> None:
@@ -46,17 +46,17 @@ def run(work: Callable[..., None], arguments: Sequence[Any], count: int) -> None
     try:
         for rank in range(count):
             ours, theirs = multiprocessing.Pipe(duplex=False)
-            mine = {**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-            process = Process(target=_rank, args=(theirs, mine, lock, work, rank, arguments))
+            own = {**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            process = Process(target=_rank, args=(theirs, own, lock, work, rank, arguments))
             with local.block_sigint():
                 process.start()
                 ranks.append((process, ours))
             theirs.close()
         _wait(ranks)
     finally:
-        for begun, _ in ranks:  # not asked to: Lightning would wait for a step that cannot end
-            begun.kill()
-            begun.join()
+        for started, _ in ranks:  # SIGTERM would not do: Lightning waits for its step to end
+            started.kill()
+            started.join()
 
 
 def _rank(
@@ -102,6 +102,6 @@ def _wait(ranks: list[tuple[BaseProcess, Connection]]) -> None:
         raise BrokenProcessPool("a training process was killed")
     errors = [pipe.recv() for process, pipe in ranks if process.exitcode and pipe.poll()]
     if errors:
-        raise min(errors, key=lambda told: told[0])[1]
+        raise min(errors, key=lambda timed: timed[0])[1]
     if left:
         raise BrokenProcessPool("a training process ended abruptly")

@@ -83,7 +83,7 @@ class Averaging(EMAWeightAveraging):
 
 
 class Curve(Callback):
-    """validation.csv: a line `step,loss` for every validation; one made again is told once."""
+    """validation.csv: a line `step,loss` for every validation, once if it is made again."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "validation.csv"
@@ -215,12 +215,13 @@ def fit(
     context: Context,
     every: int | None = None,
 ) -> None:
-    """Train `module` and leave weights.safetensors (averaged, if so asked) and log.csv in `folder`.
+    """Train `module` and leave log.csv and weights.safetensors, averaged or not, in `folder`.
 
-    On several devices each process calls it, and the first one writes. A checkpoint found in
-    `folder` is gone on from, bit for bit; CheckpointError if it is damaged. every: optimiser steps
-    between validations on `data.heldout`, written to validation.csv; None for none. They leave the
-    training as it was.
+    On several devices each process calls it, and the first one writes. Training goes on from a
+    checkpoint in `folder`, bit for bit.
+    label: of the progress bar.  every: optimiser steps between validations on `data.heldout`, which
+    validation.csv records and training does not notice; None for none.
+    Raises CheckpointError if the checkpoint is damaged.
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -230,9 +231,7 @@ def fit(
     if last.exists() and _damaged(last):
         raise CheckpointError(f"{last} is damaged; delete it to train from the start")
     for part in module.network.modules():
-        if isinstance(part, Trunk):
-            part.checkpointing = context.hardware.checkpointing
-        elif isinstance(part, MMDiTNetwork):
+        if isinstance(part, Trunk | MMDiTNetwork):
             part.checkpoint(context.hardware.checkpointing)
     if context.hardware.compile:
         module.network.compile()  # in place: the weights keep their names

@@ -147,11 +147,11 @@ def test_row_i_is_given_its_own_held_out_frame(judged):
     captions, labels = sample.prompts(judged)
     assert captions == held.captions[:9]
     assert labels.tolist() == held.labels[:9].tolist()
-    asked = loaded.asked(range(4, 8)).first
+    first = loaded.condition(range(4, 8)).first
     expected = SCALE.data.latents.encode(held.images[4:8])[:, :, :1]
-    assert np.array_equal(asked.latent.numpy(), expected)
-    assert np.array_equal(asked.feature.numpy(), SCALE.data.features.encode(held.images[4:8]))
-    assert asked.keep.all()
+    assert np.array_equal(first.latent.numpy(), expected)
+    assert np.array_equal(first.feature.numpy(), SCALE.data.features.encode(held.images[4:8]))
+    assert first.keep.all()
     beginnings = sample.beginnings(judged)
     np.testing.assert_allclose(beginnings, held.images[:9, :, 0], atol=1e-6)
     found = score(first=True).each(judged)["begins"]

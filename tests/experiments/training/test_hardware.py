@@ -168,7 +168,7 @@ def test_a_block_keeps_what_is_counted(checkpointing):
     for depth in (2, 7):
         shape = replace(SHAPE, size=replace(SHAPE.size, depth=depth))
         network, blank = DiTNetwork(shape), resources._blank(shape, 6, None)
-        network.trunk.checkpointing = checkpointing
+        network.trunk.checkpoint(checkpointing)
         with Alive(network) as alive:
             loss = network(*blank).square().mean()
         held.append((alive.bytes(), shape))
