@@ -140,7 +140,7 @@ def test_who_left_takes_along_all_it_gave():
     cases = ablation_join._cases(SCALE, 0)
     for name in ablation_join.RULES:
         left = cases[ablation_join.LEFT][name]
-        owners = [card.expert for card in left.cards] + list(left.asked)
+        owners = [card.expert for card in left.cards] + list(left.experts)
         assert all(0 not in owner.clusters for owner in owners if isinstance(owner, TrainExpert))
         assert all(head.cluster != 0 for head in left.heads)
         assert cases[ablation_join.CAME][f"trained before, {name}"].router.clusters[0] == 1
