@@ -62,7 +62,7 @@ def _readings(lines: Sequence[Line]) -> list[list[str]]:
     numbers = {id(claim): str(i + 1) for i, claim in enumerate(CLAIMS)}
     found = []
     for line in lines:
-        claim, test, estimate = line.claim, line.test, line.judged.found
+        claim, test, estimate = line.claim, line.test, line.judged.estimate
         ours = MISSING
         if estimate.mean is not None and estimate.half_width is not None:
             ours = f"{estimate.mean:.3g} ± {estimate.half_width:.2g}"

@@ -25,8 +25,8 @@ def bars(results: Results, columns: Sequence[Column]) -> bytes:
         1, len(shown), figsize=(PANEL * len(shown) + 0.6, 2.8), squeeze=False
     )
     for axes, column in zip(panels[0], shown, strict=True):
-        found = [results.mean(i, column) for i in range(len(names))]
-        _bars(axes, list(range(len(names))), found, [COLOURS[i] for i in range(len(names))])
+        means = [results.mean(i, column) for i in range(len(names))]
+        _bars(axes, list(range(len(names))), means, [COLOURS[i] for i in range(len(names))])
         axes.set_xticks(range(len(names)), names, rotation=35, ha="right", fontsize=8)
         axes.set_title(column.title, fontsize=9, color=INK)
     figure.tight_layout()
@@ -47,9 +47,9 @@ def gains(
     figure, axes = plt.subplots(figsize=(6.6, 3.0))
     for n, row in enumerate(rows):
         places = [i + (n - (len(rows) - 1) / 2) * width for i in range(len(columns))]
-        found = [gain(results, row, base, column, sign) for column, sign in columns]
+        percents = [gain(results, row, base, column, sign) for column, sign in columns]
         colours = [COLOURS[n] if sign else f"{0.55 + 0.12 * n:.2f}" for _, sign in columns]
-        _bars(axes, places, found, colours, width, results.rows[0][row].name)
+        _bars(axes, places, percents, colours, width, results.rows[0][row].name)
     titles = [results.shown(column).title.replace(", ", ",\n") for column, _ in columns]
     axes.set_xticks(range(len(columns)), titles, fontsize=8)
     axes.axhline(0, color=INK, linewidth=0.8)
@@ -70,13 +70,13 @@ def gain(results: Results, row: int, base: int, column: Column, sign: float) -> 
 def _bars(
     axes: Axes,
     places: Sequence[float],
-    found: Sequence[Estimate],
+    estimates: Sequence[Estimate],
     colours: Sequence[str],
     width: float = 0.7,
     label: str | None = None,
 ) -> None:
     there = [
-        (x, e, c) for x, e, c in zip(places, found, colours, strict=True) if e.mean is not None
+        (x, e, c) for x, e, c in zip(places, estimates, colours, strict=True) if e.mean is not None
     ]
     heights = [e.mean or 0.0 for _, e, _ in there]
     ends = [e.half_width or 0.0 for _, e, _ in there]

@@ -114,10 +114,10 @@ def _points(
 
 def _number(text: str) -> float | None:
     try:
-        found = float(text)
+        number = float(text)
     except ValueError:
         return None
-    return found if math.isfinite(found) else None
+    return number if math.isfinite(number) else None
 
 
 def _names(by: By) -> tuple[str, ...]:
@@ -157,10 +157,10 @@ def _array(values: Sequence[float | None]) -> np.ndarray:
 
 
 def _line(
-    axes: Axes, x: Sequence[float], found: Sequence[Estimate], name: str, style: Style
+    axes: Axes, x: Sequence[float], estimates: Sequence[Estimate], name: str, style: Style
 ) -> None:
     """Points, the line through them, their intervals as bars and a band; NaN parts all of it."""
-    mean, half = _array([e.mean for e in found]), _array([e.half_width for e in found])
+    mean, half = _array([e.mean for e in estimates]), _array([e.half_width for e in estimates])
     c, joined = style.colour, len(set(x)) == len(x)
     width = 1.5 if joined else 0.0
     axes.plot(x, mean, color=c, marker=style.marker, ms=4.5, lw=width, label=name or "_line")
@@ -169,14 +169,14 @@ def _line(
     axes.errorbar(x, mean, yerr=half, fmt="none", ecolor=c, elinewidth=0.9, capsize=2, alpha=0.7)
 
 
-def _level(axes: Axes, found: Estimate, name: str, n: int) -> None:
+def _level(axes: Axes, estimate: Estimate, name: str, n: int) -> None:
     """A horizontal line with its interval."""
-    if found.mean is None:
+    if estimate.mean is None:
         return
     shade = INK if n % 2 == 0 else FAINT
-    axes.axhline(found.mean, color=shade, linestyle=DASHES[n % len(DASHES)], lw=1.2, label=name)
-    if found.low is not None and found.high is not None:
-        axes.axhspan(found.low, found.high, color=shade, alpha=0.07, linewidth=0)
+    axes.axhline(estimate.mean, color=shade, linestyle=DASHES[n % len(DASHES)], lw=1.2, label=name)
+    if estimate.low is not None and estimate.high is not None:
+        axes.axhspan(estimate.low, estimate.high, color=shade, alpha=0.07, linewidth=0)
 
 
 def _point(axes: Axes, at: tuple[float, float], half: tuple[float, float], style: Style) -> None:

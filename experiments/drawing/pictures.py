@@ -104,24 +104,24 @@ def grid(scores: Mapping[str, Score], store: Store) -> bytes:
     """The PNG of `sample_grid` for any scores, by the name to stand before their line."""
     lines, judged = [], False
     for name, score in scores.items():
-        found = album(score, store)
-        classes = np.unique(found.labels)
-        rows = found.by_class()[: ACROSS if len(classes) == 1 else len(classes)]
-        lines.append(PictureRow(name, [found[rows]]))
-        judged |= found.judged
+        drawn = album(score, store)
+        classes = np.unique(drawn.labels)
+        rows = drawn.by_class()[: ACROSS if len(classes) == 1 else len(classes)]
+        lines.append(PictureRow(name, [drawn[rows]]))
+        judged |= drawn.judged
     return sheet(lines, side=0.68, note=FRAMED if judged else "")
 
 
-def mosaic(found: Album, rows: Sequence[int], across: int) -> bytes:
+def mosaic(pictures: Album, rows: Sequence[int], across: int) -> bytes:
     """A PNG of the given rows of an album without their captions."""
-    lines = [PictureRow("", [found[rows[i : i + across]]]) for i in range(0, len(rows), across)]
-    return sheet(lines, (), CaptionPlace.NONE, note=FRAMED if found.judged else "")
+    lines = [PictureRow("", [pictures[rows[i : i + across]]]) for i in range(0, len(rows), across)]
+    return sheet(lines, (), CaptionPlace.NONE, note=FRAMED if pictures.judged else "")
 
 
-def gallery(found: Album, rows: Sequence[int], across: int, title: str = "") -> bytes:
+def gallery(pictures: Album, rows: Sequence[int], across: int, title: str = "") -> bytes:
     """A PNG of the given rows of an album, each over its caption."""
-    lines = [PictureRow("", [found[rows[i : i + across]]]) for i in range(0, len(rows), across)]
-    note = FRAMED if found.judged else ""
+    lines = [PictureRow("", [pictures[rows[i : i + across]]]) for i in range(0, len(rows), across)]
+    note = FRAMED if pictures.judged else ""
     return sheet(lines, [title], CaptionPlace.BELOW, side=1.3, note=note)
 
 
@@ -129,7 +129,7 @@ def beside(sides: Mapping[str, Album], rows: Sequence[int], across: int, side: f
     """A PNG of the same rows of several albums, side by side under the albums' names."""
     albums = list(sides.values())
     lines = [
-        PictureRow("", [found[rows[i : i + across]] for found in albums])
+        PictureRow("", [pictures[rows[i : i + across]] for pictures in albums])
         for i in range(0, len(rows), across)
     ]
     note = FRAMED if albums[0].judged else ""

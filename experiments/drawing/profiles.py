@@ -15,9 +15,9 @@ def profiles(
     """A PNG: each row's numbers in `columns` at x, with the 95 % intervals of their means."""
     figure, axes = plt.subplots(figsize=(5.2, 3.2))
     for i, row in enumerate(results.rows[0]):
-        found = [results.mean(i, column) for column in columns]
-        means = [float("nan") if e.mean is None else e.mean for e in found]
-        ends = [e.half_width or 0.0 for e in found]
+        estimates = [results.mean(i, column) for column in columns]
+        means = [float("nan") if e.mean is None else e.mean for e in estimates]
+        ends = [e.half_width or 0.0 for e in estimates]
         axes.errorbar(
             x,
             means,

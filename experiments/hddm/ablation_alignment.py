@@ -115,9 +115,11 @@ def _curve(axis: plt.Axes, results: Results, i: int, place: str, column: Column)
     """One row's curve with its intervals, where the measure exists."""
     rows = [rows[i] for rows in results.rows]
     names, times = rows[0].names, _times(results)
-    read = [row.measured.read(results.store) for row in rows if row.measured is not None]
-    points = [estimate([f[column.key] for f in parts if f[column.key] is not None])
-              for t in times for parts in [[found[f"{place} {t}"] for found in read]]]  # fmt: skip
+    by_seed = [row.measured.read(results.store) for row in rows if row.measured is not None]
+    points = [
+        estimate([x for seed in by_seed if (x := seed[f"{place} {t}"][column.key]) is not None])
+        for t in times
+    ]
     if any(point.mean is None for point in points):
         return
     axis.errorbar(

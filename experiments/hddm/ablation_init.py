@@ -123,10 +123,10 @@ def tests(results: Results) -> list[str]:
             row = index(results, str(target), name)
             for column in (HALF, FINAL, LOWEST):
                 values = [x for x in results.values(row, column) if x is not None]
-                found, beyond = estimate(values), estimate([x - 1 for x in values])
+                factor, gain = estimate(values), estimate([x - 1 for x in values])
                 lines.append(
-                    f"Cluster {target}, {name}, {column.title}: {column.show(found)} "
-                    f"(n = {found.n}); against 1: {verdict(beyond)}."
+                    f"Cluster {target}, {name}, {column.title}: {column.show(factor)} "
+                    f"(n = {factor.n}); against 1: {verdict(gain)}."
                 )
     return lines
 
@@ -149,7 +149,7 @@ def figure(results: Results) -> bytes:
 
 def _curve(axes: Axes, results: Results, row: int, colour: str) -> None:
     """One row's losses, from a twentieth of the steps on: the fall before hides all else."""
-    stages = [found[row].measured for found in results.rows]
+    stages = [seed_rows[row].measured for seed_rows in results.rows]
     curves = [x.run.validated(results.store) for x in stages if isinstance(x, Convergence)]
     late = curves[0]["step"] >= results.scale.study.init_steps / 20
     points = [estimate(list(at)) for at in zip(*(c["loss"][late] for c in curves), strict=True)]

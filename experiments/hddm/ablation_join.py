@@ -22,6 +22,7 @@ from experiments.stages.routers import Routing
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, ROUTER, Column
 from experiments.tables.results import Results, Table
 from experiments.tables.rows import Row
+from experiments.tables.statistics import Estimate
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Top
 
@@ -89,14 +90,14 @@ def _cases(scale: ImageScale, seed: int) -> dict[str, dict[str, Routing]]:
 def rows(scale: ImageScale, seed: int) -> list[Row]:
     scale = settings.matched(scale)
     trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
-    heldout, found = experts.encoded(scale, Split.HELDOUT), []
+    heldout, table_rows = experts.encoded(scale, Split.HELDOUT), []
     for case, routers in _cases(scale, seed).items():
         for name, router in routers.items():
             score = scores.score(scale, trained, router, SELECTION, seed)
             removed = (MOVED,) if case == LEFT else ()
             served = Served(score, Routed(router, heldout, seed, draws=1, removed=removed), MOVED)
-            found.append(Row({"Experts": case, "Router": name}, served))
-    return found
+            table_rows.append(Row({"Experts": case, "Router": name}, served))
+    return table_rows
 
 
 def tests(results: Results) -> list[str]:
@@ -106,17 +107,18 @@ def tests(results: Results) -> list[str]:
         if row.names["Router"] == TRAINED:
             first = i
             continue
-        said = [
-            f"{results.shown(column).title} {column.show(found)}{_mark(found.low, found.high)}"
+        cells = [
+            f"{results.shown(column).title} {column.show(difference)}{_mark(difference)}"
             for column in (FID, ACCURACY, LOSS)
-            for found in [results.difference(i, first, column)]
+            for difference in [results.difference(i, first, column)]
         ]
         names = f"{row.names['Experts']}: {row.names['Router']}"
-        lines.append(f"{names}, less the router trained for it: {'; '.join(said)}.")
+        lines.append(f"{names}, less the router trained for it: {'; '.join(cells)}.")
     return [*lines, "\\* The 95 % interval leaves 0 out."]
 
 
-def _mark(low: float | None, high: float | None) -> str:
+def _mark(difference: Estimate) -> str:
+    low, high = difference.low, difference.high
     return "\\*" if low is not None and high is not None and (low > 0 or high < 0) else ""
 
 

@@ -35,31 +35,31 @@ LINEAR_FM, COSINE_FM = "FM, linear", "FM, cosine"
 
 def pool(scale: ImageScale, seed: int) -> dict[str, TrainExpert]:
     """An expert of each objective, FM on both schedules, all trained on one cluster."""
-    found = {
+    flow_matching = {
         LINEAR_FM: settings.paired(scale, FlowMatchingExpert, seed, Linear()),
         COSINE_FM: settings.paired(scale, FlowMatchingExpert, seed, Cosine()),
     }
     others = {f"{name}, cosine": module for name, module in KINDS.items() if name != "FM"}
-    return found | {name: settings.paired(scale, m, seed) for name, m in others.items()}
+    return flow_matching | {name: settings.paired(scale, m, seed) for name, m in others.items()}
 
 
 def rows(scale: ImageScale, seed: int) -> list[Row]:
     scale = settings.conversions(scale)
     setting = readings.corrected(settings.conversion(scale))
     trained = pool(scale, seed)
-    found = [
+    table_rows = [
         _row("alone", name, "", scores.alone(scale, stage, seed, setting))
         for name, stage in trained.items()
     ]
     for a, b in itertools.combinations(trained, 2):
         pair = [trained[a], trained[b]]
         score = scores.score(scale, pair, None, Full(), seed, setting)
-        found.append(_row("average", a, b, score))
+        table_rows.append(_row("average", a, b, score))
     for a, b in itertools.permutations(trained, 2):
         if LINEAR_FM in (a, b):
             switch = Switch(0.5, early=Only(0), late=Only(1))
             score = scores.score(scale, [trained[a], trained[b]], None, switch, seed, setting)
-            found.append(_row("high noise, then low", a, b, score))
+            table_rows.append(_row("high noise, then low", a, b, score))
     for name, module in KINDS.items():
         mix = dict.fromkeys(DDPM_CLUSTERS, module)
         eight = experts.mixed(scale, FlowMatchingExpert, mix, seed)
@@ -68,8 +68,8 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
             readings.corrected(settings.aligned(scale)),
         )
         score = scores.score(scale, eight, router, Top(2), seed, at)
-        found.append(_row("among eight", f"{len(DDPM_CLUSTERS)} {name}", "6 FM", score))
-    return found
+        table_rows.append(_row("among eight", f"{len(DDPM_CLUSTERS)} {name}", "6 FM", score))
+    return table_rows
 
 
 def _row(how: str, first: str, second: str, score: Score) -> Row:

@@ -36,27 +36,27 @@ PATHS: dict[str, Schedule] = {"linear": Linear(), "cosine": Cosine()}
 
 def rows(scale: ImageScale, seed: int) -> list[Row]:
     scale = settings.conversions(scale)
-    found = _alone(scale, "FM", FlowMatchingExpert, seed)
-    found += _alone(scale, "DDPM", DDPMExpert, seed)
+    table_rows = _alone(scale, "FM", FlowMatchingExpert, seed)
+    table_rows += _alone(scale, "DDPM", DDPMExpert, seed)
     ddpm = settings.paired(scale, DDPMExpert, seed)
     for trained_on, schedule in PATHS.items():
         fm = settings.paired(scale, FlowMatchingExpert, seed, schedule)
         setting = replace(settings.conversion(scale), path=schedule)
         for how, each in readings.primary(scale, setting).items():
-            found += _mixtures(scale, [fm, ddpm], trained_on, how, each, seed)
-    return found
+            table_rows += _mixtures(scale, [fm, ddpm], trained_on, how, each, seed)
+    return table_rows
 
 
 def _alone(scale: ImageScale, name: str, module: type[DenoisingExpert], seed: int) -> list[Row]:
     """An expert trained on either schedule, sampled on its own path and on the other."""
-    found = []
+    table_rows = []
     for trained_on, schedule in PATHS.items():
         expert = settings.paired(scale, module, seed, schedule)
         for path_name, path in PATHS.items():
             setting = readings.corrected(replace(settings.conversion(scale), path=path))
             score = scores.alone(scale, expert, seed, setting)
-            found.append(_row(f"{name} alone", trained_on, path_name, CORRECTED, score))
-    return found
+            table_rows.append(_row(f"{name} alone", trained_on, path_name, CORRECTED, score))
+    return table_rows
 
 
 def _mixtures(

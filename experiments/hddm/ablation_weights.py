@@ -94,8 +94,8 @@ def _gap(results: Results) -> float:
     """The largest relative difference of any measured weight from its closed form."""
     return max(
         abs(part[key] / part["weight"] - 1)
-        for found in results.found
-        for part in found
+        for rows_of_seed in results.numbers
+        for part in rows_of_seed
         if "weight" in part
         for key in ("weight_by_loss", "weight_by_gradient")
     )
@@ -108,8 +108,8 @@ def weights(results: Results) -> bytes:
     for (name, (module, schedule)), colour in zip(EXPERTS.items(), COLOURS, strict=False):
         where = module.default_schedule if schedule is None else schedule
         axes.plot(t, x0_weight(module.objective, where, t), color=colour, lw=1.4, label=name)
-        for found in results.found:
-            parts = [found[index(results, name, f"{level:g}")] for level in _levels(results)]
+        for rows_of_seed in results.numbers:
+            parts = [rows_of_seed[index(results, name, f"{level:g}")] for level in _levels(results)]
             at = [part["t"] for part in parts]
             for key, marker in (("weight_by_loss", "o"), ("weight_by_gradient", "x")):
                 y = [part[key] for part in parts]
@@ -142,7 +142,7 @@ def x0_errors(results: Results) -> bytes:
 
 def _by_seed(results: Results, name: str) -> np.ndarray:
     at = [index(results, name, f"{level:g}") for level in _levels(results)]
-    return np.array([[found[i]["x0_error"] for i in at] for found in results.found])
+    return np.array([[rows_of_seed[i]["x0_error"] for i in at] for rows_of_seed in results.numbers])
 
 
 def _band(axes: Axes, levels: tuple[float, ...], values: np.ndarray, i: int, name: str) -> None:

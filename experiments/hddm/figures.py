@@ -66,7 +66,7 @@ def _ensembles(scale: ImageScale, seed: int) -> list[Row]:
     mixes = {
         mix: experts.mixed(scale, FlowMatchingExpert, others, seed) for mix, others in MIXES.items()
     }
-    found = [
+    table_rows = [
         _row(scale, (mix, "Top-2", "text-aware"), trained, aware, Top(2), seed, setting)
         for mix, trained in mixes.items()
     ]
@@ -75,14 +75,14 @@ def _ensembles(scale: ImageScale, seed: int) -> list[Row]:
         for name, selection in STRATEGIES.items():
             if (name, form) != ("Top-2", "text-aware"):  # it is one of the three above
                 names, trained = (HETEROGENEOUS, name, form), mixes[HETEROGENEOUS]
-                found.append(_row(scale, names, trained, router, selection, seed, setting))
-    return found
+                table_rows.append(_row(scale, names, trained, router, selection, seed, setting))
+    return table_rows
 
 
 def _pairs(scale: ImageScale, seed: int) -> list[Row]:
     """An FM and a DDPM expert of the same data, in both orders, at every threshold."""
     ddpm = settings.paired(scale, DDPMExpert, seed)
-    found = []
+    table_rows = []
     for schedules, reading in (*ORDERINGS, (ONE, CORRECTED)):
         path = Cosine() if schedules == ONE else Linear()
         fm = settings.paired(scale, FlowMatchingExpert, seed, path)
@@ -93,8 +93,10 @@ def _pairs(scale: ImageScale, seed: int) -> list[Row]:
                 if (schedules, reading) in ORDERINGS or (order, tau) == SWITCH:
                     names = (f"{order} at {tau}", schedules, reading)
                     selection = Switch(float(tau), early, late)
-                    found.append(_row(scale, names, [fm, ddpm], None, selection, seed, setting))
-    return found
+                    table_rows.append(
+                        _row(scale, names, [fm, ddpm], None, selection, seed, setting)
+                    )
+    return table_rows
 
 
 def _row(
@@ -127,20 +129,20 @@ def _mix(results: Results, mix: str) -> Album:
     return _album(results, mix, "Top-2", "text-aware")
 
 
-def _own(found: Album, figure: int) -> list[int]:
+def _own(pictures: Album, figure: int) -> list[int]:
     """The rows of an album that a figure shows; no two figures share one."""
-    order = found.by_class()
+    order = pictures.by_class()
     return [order[i % len(order)] for i in places(figure)]
 
 
 def _mosaic(figure: int, mix: str, results: Results) -> bytes:
-    found = _mix(results, mix)
-    return mosaic(found, _own(found, figure), across=10)
+    pictures = _mix(results, mix)
+    return mosaic(pictures, _own(pictures, figure), across=10)
 
 
 def _gallery(figure: int, mix: str, results: Results) -> bytes:
-    found = _mix(results, mix)
-    return gallery(found, _own(found, figure), across=4, title=mix)
+    pictures = _mix(results, mix)
+    return gallery(pictures, _own(pictures, figure), across=4, title=mix)
 
 
 def _beside(figure: int, mixes: tuple[str, str], across: int, results: Results) -> bytes:
@@ -153,33 +155,35 @@ def _orderings(results: Results) -> bytes:
     lines = []
     for schedules, reading in ORDERINGS:
         for order in ORDERS:
-            sets = [_album(results, f"{order} at {tau}", schedules, reading) for tau in THRESHOLDS]
-            groups = [found[_own(found, 13)] for found in sets]
+            albums = [
+                _album(results, f"{order} at {tau}", schedules, reading) for tau in THRESHOLDS
+            ]
+            groups = [pictures[_own(pictures, 13)] for pictures in albums]
             lines.append(PictureRow(f"{order}, {schedules}, {reading}", groups))
     heads = [f"switched at t = {tau}" for tau in THRESHOLDS]
-    return sheet(lines, heads, CaptionPlace.NONE, side=0.5, note=_note(sets[0]))
+    return sheet(lines, heads, CaptionPlace.NONE, side=0.5, note=_note(albums[0]))
 
 
 def _schedules(results: Results) -> bytes:
     lines = []
     for reading in (LATE, CORRECTED):
-        sets = [_album(results, " at ".join(SWITCH), which, reading) for which in (OWN, ONE)]
-        lines.append(PictureRow(reading, [found[_own(found, 14)] for found in sets]))
+        albums = [_album(results, " at ".join(SWITCH), which, reading) for which in (OWN, ONE)]
+        lines.append(PictureRow(reading, [pictures[_own(pictures, 14)] for pictures in albums]))
     heads = ["Different schedules: FM linear, DDPM cosine", "Same schedule: both cosine"]
-    return sheet(lines, heads, CaptionPlace.ABOVE, side=0.66, note=_note(sets[0]))
+    return sheet(lines, heads, CaptionPlace.ABOVE, side=0.66, note=_note(albums[0]))
 
 
 def _strategies(results: Results) -> bytes:
     lines = []
     for form in ROUTERS:
         for strategy in STRATEGIES:
-            found = _album(results, HETEROGENEOUS, strategy, form)
-            lines.append(PictureRow(f"{strategy}, {form} router", [found[_own(found, 15)]]))
-    return sheet(lines, note=_note(found))
+            pictures = _album(results, HETEROGENEOUS, strategy, form)
+            lines.append(PictureRow(f"{strategy}, {form} router", [pictures[_own(pictures, 15)]]))
+    return sheet(lines, note=_note(pictures))
 
 
-def _note(found: Album) -> str:
-    return FRAMED if found.judged else ""
+def _note(pictures: Album) -> str:
+    return FRAMED if pictures.judged else ""
 
 
 def _inference(results: Results) -> bytes:

@@ -68,8 +68,8 @@ def halves(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
 
 def primary(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
     """The two literal readings that follow the sampling path, and the corrected one."""
-    found = literal(scale, setting)
-    return {EARLY: found[EARLY], LATE: found[LATE], CORRECTED: corrected(setting)}
+    printed = literal(scale, setting)
+    return {EARLY: printed[EARLY], LATE: printed[LATE], CORRECTED: corrected(setting)}
 
 
 def crossed(scale: ImageScale, same: str) -> dict[str, Setting]:

@@ -27,7 +27,7 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
     scale = settings.matched(scale)
     trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
     monolith = experts.monolith(scale, FlowMatchingExpert, seed)
-    found = [
+    table_rows = [
         _row("Monolithic", "", scores.alone(scale, monolith, seed)),
         _row("Real pictures", "", scores.real(scale, seed)),
     ]
@@ -35,8 +35,8 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
         router = experts.router(scale, reads_text, seed)
         for name, selection in STRATEGIES.items():
             score = scores.score(scale, trained, router, selection, seed)
-            found.append(_row(name, form, score))
-    return found
+            table_rows.append(_row(name, form, score))
+    return table_rows
 
 
 def _row(strategy: str, form: str, score: Score) -> Row:

@@ -57,15 +57,15 @@ HERE = "this scale"
 
 
 def rows(scale: ImageScale, seed: int) -> list[Row]:
-    found = [_row("DDM", "printed", None, DDM)]
-    found += [_row(name, "§6.2, XL/2", Computed(HDDM_XL), PAPER[name]) for name in OTHERS]
+    table_rows = [_row("DDM", "printed", None, DDM)]
+    table_rows += [_row(name, "§6.2, XL/2", Computed(HDDM_XL), PAPER[name]) for name in OTHERS]
     setting = readings.corrected(settings.aligned(scale))
     router = experts.router(scale, True, seed)
     for name, others in OTHERS.items():
         trained = experts.mixed(scale, FlowMatchingExpert, others, seed)
         score = scores.score(scale, trained, router, Top(2), seed, setting)
-        found.append(_row(name, HERE, Spent(tuple(trained), router, score), {}))
-    return found
+        table_rows.append(_row(name, HERE, Spent(tuple(trained), router, score), {}))
+    return table_rows
 
 
 def _row(method: str, recipe: str, measured: Measurement | None, paper: Mapping[str, float]) -> Row:
@@ -76,8 +76,10 @@ def _row(method: str, recipe: str, measured: Measurement | None, paper: Mapping[
 class Significant(Column):
     """A counted number of any size, to `digits` significant digits."""
 
-    def show(self, found: Estimate) -> str:
-        return super().show(found) if found.mean is None else f"{found.mean:.{self.digits}g}"
+    def show(self, estimate: Estimate) -> str:
+        if estimate.mean is None:
+            return super().show(estimate)
+        return f"{estimate.mean:.{self.digits}g}"
 
 
 SPENT = Column("core_seconds", "Core-seconds, all experts", 0)
@@ -138,7 +140,7 @@ def tests(results: Results) -> list[str]:
     """The arithmetic behind the printed numbers, and our own two rows compared."""
     homo, hetero = (index(results, name, HERE) for name in OTHERS)
     fid, spent = (results.difference(hetero, homo, column) for column in (COLUMNS[0], SPENT))
-    cost = results.found[0][homo]
+    cost = results.numbers[0][homo]
     seconds = results.mean(homo, SPENT).mean
     speed = [] if not seconds else [f"{cost['expert_flops'] / seconds / 1e9:.2f} GFLOP/s a core"]
     return [

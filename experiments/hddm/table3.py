@@ -46,7 +46,7 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
     fm_cosine = settings.paired(scale, FlowMatchingExpert, seed, Cosine())
     setting = settings.conversion(scale)
     native = readings.corrected(setting)
-    found = [
+    table_rows = [
         _alone("FM", "", scale, fm, seed, setting),
         _alone("Native DDPM", "DDIM", scale, ddpm, seed, replace(native, solver=DDIM())),
         _alone("Native DDPM", "ancestral", scale, ddpm, seed, replace(native, solver=Ancestral())),
@@ -56,15 +56,15 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
         CORRECTED: readings.corrected(setting),
         **readings.halves(scale, setting),
     }
-    found += [_alone("DDPM→FM", how, scale, ddpm, seed, each) for how, each in linear.items()]
+    table_rows += [_alone("DDPM→FM", how, scale, ddpm, seed, each) for how, each in linear.items()]
     for name, early, path in (
         ("Combined, same schedule", fm_cosine, replace(setting, path=Cosine())),
         ("Combined, different schedules", fm, setting),
     ):
         for how, each in readings.primary(scale, path).items():
             score = scores.score(scale, [early, ddpm], None, EARLY_FM, seed, each)
-            found.append(_row(name, how, score))
-    return found
+            table_rows.append(_row(name, how, score))
+    return table_rows
 
 
 def _alone(

@@ -38,7 +38,7 @@ FORMS = dict(reversed(ROUTERS.items()))
 
 
 def rows(scale: ImageScale, seed: int) -> list[Row]:
-    found = []
+    table_rows = []
     for form, reads_text in FORMS.items():
         router = experts.router(scale, reads_text, seed)
         for setting_name, setting in _settings(scale).items():
@@ -54,8 +54,8 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
                     }
                     known = (mix, setting_name) in PAPER
                     paper = {COLUMN: PAPER[mix, setting_name]} if known else {}
-                    found.append(Row(names, score, paper))
-    return found
+                    table_rows.append(Row(names, score, paper))
+    return table_rows
 
 
 def _readings(
@@ -90,16 +90,16 @@ def tests(results: Results) -> list[str | None]:
 def _over_classes(results: Results, a: tuple[str, ...], b: tuple[str, ...]) -> str:
     """Diversity within a prompt, averaged over the prompts of a class and over seeds, of row a less
     row b, paired by class: phrasings of one class are no independent prompts."""
-    found = []
+    by_class = []
     for row in (index(results, *a), index(results, *b)):
         scores = [rows[row].measured for rows in results.rows]
         each = [_by_class(score, results.store) for score in scores if isinstance(score, Score)]
-        found.append(np.mean(each, axis=0))
-    test = ttest_rel(found[0], found[1])
+        by_class.append(np.mean(each, axis=0))
+    test = ttest_rel(by_class[0], by_class[1])
     low, high = test.confidence_interval()
     return (
         f"Diversity within a prompt, {a[1]} less {b[1]}, {a[0]}, {a[2]} setting, paired over "
-        f"{len(found[0])} classes: {np.mean(found[0] - found[1]):.3f}, 95 % interval "
+        f"{len(by_class[0])} classes: {np.mean(by_class[0] - by_class[1]):.3f}, 95 % interval "
         f"[{low:.3f}, {high:.3f}], p = {test.pvalue:.2g}."
     )
 

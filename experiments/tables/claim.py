@@ -74,7 +74,7 @@ class Claim:
 @dataclass(frozen=True)
 class Judged:
     verdict: Verdict
-    found: Estimate
+    estimate: Estimate
     why: str
 
 
@@ -93,18 +93,18 @@ def judge(values: Sequence[float] | None, expected: Expected) -> Judged:
     """The verdict of a contrast's 95 % interval over training seeds."""
     if values is None:
         return Judged(Verdict.MISSING, estimate([]), "the table was not run")
-    found = estimate(values)
-    if found.n < SEEDS:
-        return Judged(Verdict.UNDECIDED, found, f"n = {found.n} seeds decide nothing")
-    assert found.low is not None
-    assert found.high is not None
-    sides = {Expected.BELOW: found.high < 0, Expected.ABOVE: found.low > 0}
+    contrast = estimate(values)
+    if contrast.n < SEEDS:
+        return Judged(Verdict.UNDECIDED, contrast, f"n = {contrast.n} seeds decide nothing")
+    assert contrast.low is not None
+    assert contrast.high is not None
+    sides = {Expected.BELOW: contrast.high < 0, Expected.ABOVE: contrast.low > 0}
     other = Expected.ABOVE if expected is Expected.BELOW else Expected.BELOW
     if sides[expected]:
-        return Judged(Verdict.HOLDS, found, f"the interval lies {expected.value}")
+        return Judged(Verdict.HOLDS, contrast, f"the interval lies {expected.value}")
     if sides[other]:
-        return Judged(Verdict.FAILS, found, f"the interval lies {other.value}")
-    return Judged(Verdict.UNDECIDED, found, "the interval contains 0")
+        return Judged(Verdict.FAILS, contrast, f"the interval lies {other.value}")
+    return Judged(Verdict.UNDECIDED, contrast, "the interval contains 0")
 
 
 def judged(claims: Sequence[Claim], published: PublishedTables) -> list[Line]:
@@ -123,7 +123,7 @@ def judged(claims: Sequence[Claim], published: PublishedTables) -> list[Line]:
 
 def detail(lines: Sequence[Line]) -> str:
     """The lines as JSON."""
-    found: list[Mapping[str, object]] = [
+    records: list[Mapping[str, object]] = [
         {
             "section": line.claim.section,
             "claim": line.claim.statement,
@@ -131,12 +131,12 @@ def detail(lines: Sequence[Line]) -> str:
             "table": line.test.table if line.test else "",
             "metric": line.metric,
             "paper": line.claim.effect,
-            "mean": line.judged.found.mean,
-            "half_width": line.judged.found.half_width,
-            "n": line.judged.found.n,
+            "mean": line.judged.estimate.mean,
+            "half_width": line.judged.estimate.half_width,
+            "n": line.judged.estimate.n,
             "verdict": line.judged.verdict.value,
             "why": line.judged.why,
         }
         for line in lines
     ]
-    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(records, indent=1, ensure_ascii=False) + "\n"

@@ -21,14 +21,16 @@ class Column:
     factor: float = 1.0
     counted: bool = False
 
-    def show(self, found: Estimate) -> str:
+    def show(self, estimate: Estimate) -> str:
         """mean ± half-width of the 95 % interval, where there is one."""
-        if found.mean is None:
+        if estimate.mean is None:
             return MISSING
-        mean = f"{found.mean:.{self.digits}f}"
-        if found.half_width is None or (self.counted and not round(found.half_width, self.digits)):
+        mean = f"{estimate.mean:.{self.digits}f}"
+        if estimate.half_width is None or (
+            self.counted and not round(estimate.half_width, self.digits)
+        ):
             return mean
-        return f"{mean} ± {found.half_width:.{self.digits}f}"
+        return f"{mean} ± {estimate.half_width:.{self.digits}f}"
 
 
 FID = Column("fid", "FID (digit features)", 2)

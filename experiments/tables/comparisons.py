@@ -19,17 +19,17 @@ def index(results: Results, *names: str) -> int:
     fitting = [i for i, row in enumerate(rows) if row[: len(names)] == names]
     if len(fitting) == 1:
         return fitting[0]
-    said = f"{results.table.name} has {len(fitting)} rows {names} among {rows}"
-    raise RowAbsentError(said) if not fitting and results.partial else ValueError(said)
+    message = f"{results.table.name} has {len(fitting)} rows {names} among {rows}"
+    raise RowAbsentError(message) if not fitting and results.partial else ValueError(message)
 
 
-def verdict(found: Estimate) -> str:
+def verdict(difference: Estimate) -> str:
     """below, above, or neither, as the 95 % interval of a difference says."""
-    if found.low is None or found.high is None:
+    if difference.low is None or difference.high is None:
         return "no interval"
-    if found.high < 0:
+    if difference.high < 0:
         return "below"
-    return "above" if found.low > 0 else "no difference found"
+    return "above" if difference.low > 0 else "no difference found"
 
 
 def compared(
@@ -42,9 +42,9 @@ def compared(
     except RowAbsentError:
         return None
     column = results.shown(column)
-    found = results.difference(*rows, column)
+    difference = results.difference(*rows, column)
     named = [", ".join(filter(None, names)) for names in (a, b)]
     return (
-        f"{column.title}, {named[0]} less {named[1]}: {column.show(found)} "
-        f"(n = {found.n}): {verdict(found)}."
+        f"{column.title}, {named[0]} less {named[1]}: {column.show(difference)} "
+        f"(n = {difference.n}): {verdict(difference)}."
     )

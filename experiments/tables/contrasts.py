@@ -32,18 +32,18 @@ class PublishedTables:
 
         Raises StoreError if the table has no such row or number: the claim is then miswritten.
         """
-        found = self.table(table)
-        if found is None:
+        content = self.table(table)
+        if content is None:
             return None
-        rows = [r for r in found["rows"] if tuple(r["names"].values())[: len(row)] == row]
+        rows = [r for r in content["rows"] if tuple(r["names"].values())[: len(row)] == row]
         if len(rows) != 1 or not {*key.split("|")} & {*rows[0]["values"]}:
             raise StoreError(f"{table}.json has {len(rows)} rows {row} with {key}: run it again")
         return list(rows[0]["values"][self.measured(table, key)])
 
     def measured(self, table: str, key: str) -> str:
         """Which of the keys `a|b` the table has: b stands in for a where nothing measures a."""
-        found = self.table(table)
-        there = found["rows"][-1]["values"] if found else {}
+        content = self.table(table)
+        there = content["rows"][-1]["values"] if content else {}
         return next((name for name in key.split("|") if name in there), key.split("|")[0])
 
 
@@ -60,8 +60,8 @@ def _columns(
     columns = [published.values(table, row, key) for row in rows]
     if any(column is None for column in columns):
         return None
-    found = [column for column in columns if column is not None]
-    together = zip(*found, strict=True)
+    complete = [column for column in columns if column is not None]
+    together = zip(*complete, strict=True)
     return [tuple(x for x in seed if x is not None) for seed in together if None not in seed]
 
 
@@ -73,8 +73,8 @@ class Value:
     less: float = 0.0
 
     def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
-        found = _columns(published, table, key, [self.row])
-        return None if found is None else [x - self.less for (x,) in found]
+        columns = _columns(published, table, key, [self.row])
+        return None if columns is None else [x - self.less for (x,) in columns]
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ class Less:
     b: Names
 
     def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
-        found = _columns(published, table, key, [self.a, self.b])
-        return None if found is None else [a - b for a, b in found]
+        columns = _columns(published, table, key, [self.a, self.b])
+        return None if columns is None else [a - b for a, b in columns]
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ class NoWorse:
     margin: float
 
     def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
-        found = _columns(published, table, key, [self.a, self.b])
-        return None if found is None else [a - b + self.margin for a, b in found]
+        columns = _columns(published, table, key, [self.a, self.b])
+        return None if columns is None else [a - b + self.margin for a, b in columns]
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,8 @@ class Swing:
     d: Names
 
     def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
-        found = _columns(published, table, key, [self.a, self.b, self.c, self.d])
-        return None if found is None else [abs(a - b) - abs(c - d) for a, b, c, d in found]
+        columns = _columns(published, table, key, [self.a, self.b, self.c, self.d])
+        return None if columns is None else [abs(a - b) - abs(c - d) for a, b, c, d in columns]
 
 
 @dataclass(frozen=True)
@@ -126,5 +126,5 @@ class Gap:
     d: Names
 
     def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
-        found = _columns(published, table, key, [self.a, self.b, self.c, self.d])
-        return None if found is None else [(a - b) - (c - d) for a, b, c, d in found]
+        columns = _columns(published, table, key, [self.a, self.b, self.c, self.d])
+        return None if columns is None else [(a - b) - (c - d) for a, b, c, d in columns]

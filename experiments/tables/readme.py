@@ -17,9 +17,9 @@ def table_lines(markdown: str) -> str:
 def filled(readme: str, results: Path) -> str:
     """`readme` with the table of results/NAME.md in each block <!-- results NAME --> … end."""
 
-    def block(found: re.Match[str]) -> str:
-        table = table_lines((results / f"{found[1]}.md").read_text())
-        return f"<!-- results {found[1]} -->\n{table}\n<!-- end -->"
+    def block(match: re.Match[str]) -> str:
+        table = table_lines((results / f"{match[1]}.md").read_text())
+        return f"<!-- results {match[1]} -->\n{table}\n<!-- end -->"
 
     return re.sub(r"<!-- results (\S+) -->.*?<!-- end -->", block, readme, flags=re.DOTALL)
 

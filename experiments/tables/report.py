@@ -31,8 +31,8 @@ def _markdown(results: Results) -> str:
     if table.baseline is not None:
         lines += _differences(results, table.baseline)
     tests = [] if table.tests is None else table.tests(results.complete())
-    if said := [f"- {line}" for line in tests if line is not None]:
-        lines += ["", *said]
+    if lines_of_tests := [f"- {line}" for line in tests if line is not None]:
+        lines += ["", *lines_of_tests]
     return "\n".join([*lines, "", *_footer(results)]) + "\n"
 
 
@@ -106,7 +106,7 @@ def _detail(results: Results) -> dict[str, object]:
             "paper": dict(row.paper),
             "keys": [m.key for rows in results.rows if (m := rows[i].measured) is not None],
             "values": {
-                column.key: [found[i].get(column.key) for found in results.found]
+                column.key: [numbers[i].get(column.key) for numbers in results.numbers]
                 for column in results.columns
             },
         }

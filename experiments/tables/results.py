@@ -78,7 +78,7 @@ class Results(Generic[ScaleT]):
             shown for column in table.columns for shown in self.judge.columns_for(column)
         ]
         self.rows = [table.rows(scale, seed) for seed in range(seeds)]  # [seeds][rows]
-        self.found = [[row.read(store) for row in rows] for rows in self.rows]
+        self.numbers = [[row.read(store) for row in rows] for rows in self.rows]
 
     @property
     def partial(self) -> bool:
@@ -104,7 +104,7 @@ class Results(Generic[ScaleT]):
         partial, part = self.lacking, copy.copy(self)
         part.lacking = partial  # what is absent from the whole is absent from each part
         part.rows = [[rows[i] for i in kept] for rows in self.rows]
-        part.found = [[found[i] for i in kept] for found in self.found]
+        part.numbers = [[numbers[i] for i in kept] for numbers in self.numbers]
         return part
 
     def shown(self, column: Column) -> Column:
@@ -113,8 +113,8 @@ class Results(Generic[ScaleT]):
 
     def values(self, row: int, column: Column) -> list[float | None]:
         """The row's number in a column's unit, by seed; None where the measurement lacks it."""
-        found = [rows[row].get(column.key) for rows in self.found]
-        return [None if value is None else column.factor * value for value in found]
+        numbers = [rows[row].get(column.key) for rows in self.numbers]
+        return [None if value is None else column.factor * value for value in numbers]
 
     def mean(self, row: int, column: Column) -> Estimate:
         return estimate([value for value in self.values(row, column) if value is not None])
@@ -128,20 +128,20 @@ class Results(Generic[ScaleT]):
     @functools.cached_property
     def provenance(self) -> dict[str, dict[str, Any]]:
         """What made each stage behind the table, inputs first, by its name in the store."""
-        found: dict[str, dict[str, Any]] = {}
+        provenance: dict[str, dict[str, Any]] = {}
 
         def visit(stage: Stage) -> None:
             name = f"{stage.kind}/{stage.key}"
-            if name not in found and self.store.has(stage):
+            if name not in provenance and self.store.has(stage):
                 for item in stage.inputs():
                     visit(item)
-                found[name] = self.store.provenance(stage)
+                provenance[name] = self.store.provenance(stage)
 
         for rows in self.rows:
             for row in rows:
                 if row.measured is not None:
                     visit(row.measured)
-        return found
+        return provenance
 
     @functools.cached_property
     def commits(self) -> list[str]:
@@ -160,13 +160,13 @@ class Results(Generic[ScaleT]):
             line: dict[str, object] = {**row.names}
             line.update({title: row.paper.get(title) for title in self.table.paper})
             for column in self.columns:
-                found = self.mean(i, column)
-                line[column.title] = found.mean
-                line[f"{column.title} low"] = found.low
-                line[f"{column.title} high"] = found.high
+                mean = self.mean(i, column)
+                line[column.title] = mean.mean
+                line[f"{column.title} low"] = mean.low
+                line[f"{column.title} high"] = mean.high
                 if base is not None:
-                    against = self.difference(i, base, column)
-                    line[f"{column.title} difference"] = against.mean
-                    line[f"{column.title} difference half-width"] = against.half_width
+                    difference = self.difference(i, base, column)
+                    line[f"{column.title} difference"] = difference.mean
+                    line[f"{column.title} difference half-width"] = difference.half_width
             lines.append({**line, "n seeds": self.seeds})
         return pd.DataFrame(lines)

@@ -32,5 +32,5 @@ class Row:
         """The row's numbers by key; none where there is no measurement."""
         if self.measured is None or self.lacks(store):
             return {}
-        found = self.measured.read(store)
-        return found if self.at is None else found[self.at]
+        numbers = self.measured.read(store)
+        return numbers if self.at is None else numbers[self.at]

@@ -136,8 +136,8 @@ def path_through_the_point() -> Check:
     errors = []
     for schedule in (SAME, OTHER):
         x_t = schedule.noise(x0, eps, t)
-        found, _ = Epsilon().recover(schedule, wrong, x_t, t)
-        errors.append(apart(schedule.noise(found, wrong, t), x_t))
+        x0_hat, _ = Epsilon().recover(schedule, wrong, x_t, t)
+        errors.append(apart(schedule.noise(x0_hat, wrong, t), x_t))
     return Check(
         "Eq. 6: the deterministic path",
         "§2.3",

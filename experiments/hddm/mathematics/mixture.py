@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from modules.expert import Expert, Network
+from modules.expert import Expert
 from modules.objectives import Objective
 from modules.schedules import Schedule
 from modules.text import Text
@@ -47,8 +47,7 @@ def expert(k: int, objective: Objective, schedule: Schedule) -> Expert:
         x0 = CENTRE[k] + alpha * SPREAD[k] ** 2 * white
         return objective.target(schedule, x0, sigma * white, t)
 
-    found: Network = network
-    return Expert(found, objective, schedule)
+    return Expert(network, objective, schedule)
 
 
 def marginal_velocity(path: Schedule, x: Tensor, t: Tensor) -> Tensor:
@@ -76,6 +75,6 @@ def points(n: int = 512, first: float = 0.02, last: float = 0.98) -> tuple[Tenso
     return (1 - t)[:, None] * x0 + t[:, None] * eps, t
 
 
-def apart(found: Tensor, exact: Tensor) -> float:
-    """|found - exact| / |exact| of whole tensors."""
-    return float((found - exact).norm() / exact.norm())
+def apart(value: Tensor, exact: Tensor) -> float:
+    """|value - exact| / |exact| of whole tensors."""
+    return float((value - exact).norm() / exact.norm())

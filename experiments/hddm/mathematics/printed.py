@@ -21,41 +21,41 @@ LPIPS = ((0.631, 0.078), (0.617, 0.074))
 
 
 def days() -> Check:
-    found = DDM_DAYS / OUR_DAYS
+    ratio = DDM_DAYS / OUR_DAYS
     return Check(
         "Compute, 1176 to 72 GPU-days",
         "abstract, §3.2.1",
         "16x less compute",
         "16×",
-        f"{found:.1f}×",
-        agrees("16×", found),
+        f"{ratio:.1f}×",
+        agrees("16×", ratio),
         f"A ratio of days on unlike hardware: if the 72 are A40-days (§6.4), peak FLOPs differ by "
-        f"{found * A100 / A40:.0f}×.",
+        f"{ratio * A100 / A40:.0f}×.",
     )
 
 
 def data() -> Check:
-    found = DDM_DATA / OUR_DATA
+    ratio = DDM_DATA / OUR_DATA
     return Check(
         "Data, 158M to 11M",
         "abstract, §3.2.1",
         "14x less data",
         "14×",
-        f"{found:.1f}×",
-        agrees("14×", found),
+        f"{ratio:.1f}×",
+        agrees("14×", ratio),
         f"DDM itself says 153.6M, which gives {153.6 / OUR_DATA:.1f}×.",
     )
 
 
 def device_days() -> Check:
-    found = 9 * HDDM_XL.experts
+    total = 9 * HDDM_XL.experts
     return Check(
         "GPU-days",
         "§6.4",
         "8 experts of 9 GPU-days are 72",
         "72",
-        str(found),
-        found == OUR_DAYS,
+        str(total),
+        total == OUR_DAYS,
         "Without the router, the encoding of data and the pretraining of the checkpoint.",
     )
 
@@ -90,42 +90,42 @@ def nine_days() -> Check:
 
 
 def improvement() -> Check:
-    found = MONOLITH - TOP_2
+    points = MONOLITH - TOP_2
     return Check(
         "Top-2 against the monolith, points",
         "§3.2, Table 1",
         "7.04 points of FID",
         "7.04",
-        f"{found:.2f}",
-        agrees("7.04", found),
+        f"{points:.2f}",
+        agrees("7.04", points),
         f"{MONOLITH} - {TOP_2:.2f}.",
     )
 
 
 def improvement_share() -> Check:
-    found = 100 * (MONOLITH - TOP_2) / MONOLITH
+    percent = 100 * (MONOLITH - TOP_2) / MONOLITH
     return Check(
         "Top-2 against the monolith, per cent",
         "§1, §3.2",
         "23.7 % better FID",
         "23.7%",
-        f"{found:.2f}%",
-        agrees("23.7%", found),
+        f"{percent:.2f}%",
+        agrees("23.7%", percent),
         "Truncated; rounded it is 23.8.",
     )
 
 
 def images_each() -> Check:
-    found = 3.9e6 / 8
+    images = 3.9e6 / 8
     return Check(
         "Images per expert",
         "§3.2",
         "Fewer than 500K images per expert, of 3.9M in 8 clusters",
         "<500K",
-        f"{found / 1e3:.1f}K on average",
+        f"{images / 1e3:.1f}K on average",
         None,
         f"On average. For every expert the largest cluster must stay within "
-        f"{500e3 / found - 1:.1%} of it, and semantic k-means seldom gives that.",
+        f"{500e3 / images - 1:.1%} of it, and semantic k-means seldom gives that.",
     )
 
 

@@ -22,18 +22,18 @@ def clamp() -> Check:
     x_t, eps = (30 * torch.randn(4096, 1, generator=g, dtype=torch.float64) for _ in range(2))
     t = torch.rand(4096, generator=g, dtype=torch.float64)
     expert, guard = Expert(lambda x, t, c: eps, Epsilon(), Cosine()), Guard.paper_8_3_4()
-    found, _ = expert.denoise(x_t, t, guard=guard)
+    clamped, _ = expert.denoise(x_t, t, guard=guard)
     free, _ = expert.denoise(x_t, t, guard=Guard(alpha_floor=guard.alpha_floor))
     inside = free.abs() <= 20
-    holds = float(found.abs().max()) <= 20 and torch.equal(found[inside], free[inside])
+    holds = float(clamped.abs().max()) <= 20 and torch.equal(clamped[inside], free[inside])
     guided = (2 * free - free.flip(0)).clamp(-20, 20)
-    apart = (guided - (2 * found - found.flip(0))).abs().max()
+    apart = (guided - (2 * clamped - clamped.flip(0))).abs().max()
     return Check(
         "Eq. 28: the clamp",
         "§2.3, §8.3.1",
         "x0^ is kept within [-20, 20]",
         "20",
-        f"{float(found.abs().max()):g}",
+        f"{float(clamped.abs().max()):g}",
         holds,
         f"What lies inside is not touched. It does not commute with guidance (off by up to "
         f"{float(apart):.0f} here), and the paper leaves open which comes first.",
@@ -61,9 +61,9 @@ def floor() -> Check:
 def _difference_error(dtype: torch.dtype) -> tuple[float, float]:
     """(largest error of sigma' against pi / 2, share of times at which it is exactly 0)."""
     t = torch.linspace(0.01, 0.99, 981, dtype=torch.float64)
-    found = derivatives(Cosine(), t.to(dtype), STEP)[1].double()
-    error = (found - Cosine().dsigma(t)).abs().max() / (math.pi / 2)
-    return float(error), float((found == 0).double().mean())
+    derivative = derivatives(Cosine(), t.to(dtype), STEP)[1].double()
+    error = (derivative - Cosine().dsigma(t)).abs().max() / (math.pi / 2)
+    return float(error), float((derivative == 0).double().mean())
 
 
 def difference() -> Check:

@@ -18,18 +18,18 @@ def _measured(objective: Objective, schedule: Schedule) -> Tensor:
     x0, wrong, eps = (torch.randn(len(T), 4, generator=g, dtype=torch.float64) for _ in range(3))
     x_t = schedule.noise(x0, eps, T)
     implied = (x_t - schedule.alpha(T)[:, None] * wrong) / schedule.sigma(T)[:, None]
-    y, found = (objective.target(schedule, *p, T) for p in ((x0, eps), (wrong, implied)))
-    return (found - y).square().sum(1) / (wrong - x0).square().sum(1)
+    y, predicted = (objective.target(schedule, *p, T) for p in ((x0, eps), (wrong, implied)))
+    return (predicted - y).square().sum(1) / (wrong - x0).square().sum(1)
 
 
-def _error(found: Tensor, exact: Tensor) -> float:
-    return float((found / exact - 1).abs().max())
+def _error(value: Tensor, exact: Tensor) -> float:
+    return float((value / exact - 1).abs().max())
 
 
 def _both(objective: Objective, exact: Tensor) -> float:
     """The larger error of the measured weight and of this suite's closed form, on the cosine."""
-    found = (_measured(objective, Cosine()), x0_weight(objective, Cosine(), T))
-    return max(_error(weight, exact) for weight in found)
+    weights = (_measured(objective, Cosine()), x0_weight(objective, Cosine(), T))
+    return max(_error(weight, exact) for weight in weights)
 
 
 def epsilon_weight() -> Check:
@@ -61,8 +61,8 @@ def v_weight() -> Check:
 
 
 def ratio() -> Check:
-    found = _measured(V(), Cosine()) / _measured(Epsilon(), Cosine())
-    error = _error(found, 1 / Cosine().alpha(T) ** 2)
+    measured = _measured(V(), Cosine()) / _measured(Epsilon(), Cosine())
+    error = _error(measured, 1 / Cosine().alpha(T) ** 2)
     return Check(
         "Eq. 11: the ratio",
         "§2.4",
@@ -93,8 +93,8 @@ def bounds() -> Check:
 
 
 def linear_path() -> Check:
-    found = _measured(Velocity(), Linear()) / _measured(Epsilon(), Linear())
-    error = _error(found, 1 / (1 - T) ** 2)
+    measured = _measured(Velocity(), Linear()) / _measured(Epsilon(), Linear())
+    error = _error(measured, 1 / (1 - T) ** 2)
     return Check(
         "Remark: linear interpolation",
         "§2.4",
@@ -112,8 +112,8 @@ def any_schedule() -> Check:
     cases: tuple[tuple[Objective, Schedule], ...] = ((Velocity(), Cosine()), (V(), Linear()))
     factors = []
     for objective, schedule in cases:
-        found = _measured(objective, schedule) / _measured(Epsilon(), schedule)
-        factors.append(float((found * schedule.alpha(T) ** 2)[middle]))
+        measured = _measured(objective, schedule) / _measured(Epsilon(), schedule)
+        factors.append(float((measured * schedule.alpha(T) ** 2)[middle]))
     return Check(
         "Remark: any schedule",
         "§2.4",
