@@ -135,7 +135,7 @@ def test_equation_1_can_fail(monkeypatch):
     """kills: a router or an expert that the identity does not depend on."""
     assert conversion.full_is_the_monolith().holds
     half = torch.full((512, 2), 0.5, dtype=torch.float64)
-    monkeypatch.setattr(conversion, "Router", lambda schedule: lambda x, t, c: half)
+    monkeypatch.setattr(conversion, "ExactRouter", lambda schedule: lambda x, t, c: half)
     assert not conversion.full_is_the_monolith().holds
 
 
@@ -188,7 +188,7 @@ def test_the_mixture_is_what_its_samples_say(schedule):
     x0 = mixture.CENTRE[k] + mixture.SPREAD[k, None] * x0
     t = torch.full((n,), 0.4, dtype=torch.float64)
     x = schedule.noise(x0, eps, t)
-    p = mixture.Router(schedule)(x, t)
+    p = mixture.ExactRouter(schedule)(x, t)
     u = mixture.marginal_velocity(schedule, x, t)
     y = slope(schedule.alpha, t)[:, None] * x0 + slope(schedule.sigma, t)[:, None] * eps
     near = torch.linalg.norm(x - torch.tensor([0.3, -0.4]), dim=1)
