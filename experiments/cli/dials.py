@@ -17,9 +17,9 @@ def form(scale: Any, source: type[Source] | None = None) -> type:
     return _kind(scale, {} if source is None else {"data.source": source})
 
 
-def filled(found: Any, scale: ScaleT) -> ScaleT:
+def filled(parsed: Any, scale: ScaleT) -> ScaleT:
     """The scale that was read: of `scale` what has no options. ValueError for unfit values."""
-    read: ScaleT = _back(found, scale)
+    read: ScaleT = _back(parsed, scale)
     study = read.study.with_source(scale.data.source, read.data.source)
     return dataclasses.replace(read, study=study)
 
@@ -71,13 +71,13 @@ def source_class(path: str) -> type[Source]:
             f"{path!r}: package.module.Class is wanted, as datamodules.sources.folder.Folder"
         )
     try:
-        found = getattr(importlib.import_module(module), name)
+        source = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"no class {path}: {error}") from error
-    lacking = [part for part in ("parts", "batches", "read") if not hasattr(found, part)]
-    if not isinstance(found, type) or not dataclasses.is_dataclass(found) or lacking:
+    lacking = [part for part in ("parts", "batches", "read") if not hasattr(source, part)]
+    if not isinstance(source, type) or not dataclasses.is_dataclass(source) or lacking:
         raise ValueError(f"{path} is no source: a frozen dataclass with parts, batches and read")
-    return cast(type[Source], found)
+    return cast(type[Source], source)
 
 
 def _kind(value: Any, others: dict[str, type], path: str = "") -> type:
@@ -102,9 +102,9 @@ def _kind(value: Any, others: dict[str, type], path: str = "") -> type:
     return dataclasses.make_dataclass(name, fields, namespace=doc, frozen=True, kw_only=True)
 
 
-def _back(found: Any, value: Any) -> Any:
+def _back(parsed: Any, value: Any) -> Any:
     """What was read, in the types of `value`; what is of a class of its own stays."""
-    if not dataclasses.is_dataclass(found) or type(found).__module__ != "types":
-        return found
-    read = {f.name: getattr(found, f.name) for f in dataclasses.fields(found)}
+    if not dataclasses.is_dataclass(parsed) or type(parsed).__module__ != "types":
+        return parsed
+    read = {f.name: getattr(parsed, f.name) for f in dataclasses.fields(parsed)}
     return dataclasses.replace(value, **{n: _back(x, getattr(value, n)) for n, x in read.items()})

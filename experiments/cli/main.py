@@ -101,8 +101,8 @@ def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
     except RowsMissingError as error:
         if options.debug or is_bug(error.failed):
             raise error.failed from error
-        said = f"{error}{reason(error.failed, options.store)}"
-        return say(prog, " ".join(said.split()), 1)
+        message = f"{error}{reason(error.failed, options.store)}"
+        return say(prog, " ".join(message.split()), 1)
     except BAD_INPUT as error:
         if options.debug or is_bug(error):
             raise
@@ -135,11 +135,11 @@ def reason(error: Exception, store: Path) -> str:
         return "; ".join(lines) + error.consequence
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    said = str(error)
-    about = re.search(rf"{re.escape(str(store))}/(?!making/)[a-z]+/[0-9a-f]+", said)
-    if about is None or "delete " in said:
-        return said
-    return f"{said}; delete {about.group()} and run again"
+    message = str(error)
+    about = re.search(rf"{re.escape(str(store))}/(?!making/)[a-z]+/[0-9a-f]+", message)
+    if about is None or "delete " in message:
+        return message
+    return f"{message}; delete {about.group()} and run again"
 
 
 def say(prog: str, message: str, status: int) -> int:

@@ -51,27 +51,31 @@ def _gpus() -> tuple[str, ...]:
     return tuple(every[: torch.cuda.device_count()])
 
 
-def _hardware(found: dict[str, Any]) -> Hardware:
-    """The dials of the hardware, taken out of `found`; and as many workers as there is room for.
+def _hardware(options: dict[str, Any]) -> Hardware:
+    """The dials of the hardware, taken out of `options`; and as many workers as fit.
 
     UsageError for what does not fit together, or is not there.
     """
     cuda = torch.cuda.is_available()
-    if found["device"] == "cuda" and not cuda:
+    if options["device"] == "cuda" and not cuda:
         raise UsageError("--device cuda: no CUDA device is available here")
-    gpus = _gpus() if cuda and found["device"] != "cpu" else ()
-    strategy = Strategy(found.pop("strategy"))
+    gpus = _gpus() if cuda and options["device"] != "cpu" else ()
+    strategy = Strategy(options.pop("strategy"))
     try:
         hardware = Hardware(
-            found.pop("devices"), strategy, found.pop("compile"), found.pop("checkpointing"), gpus
+            options.pop("devices"),
+            strategy,
+            options.pop("compile"),
+            options.pop("checkpointing"),
+            gpus,
         )
         room = max(1, (len(gpus) or cores()) // hardware.devices)
-        if found["workers"] is None:
-            found["workers"] = room
-        if found["workers"] < 1:
-            raise ValueError(f"--workers must be at least 1, not {found['workers']}")
+        if options["workers"] is None:
+            options["workers"] = room
+        if options["workers"] < 1:
+            raise ValueError(f"--workers must be at least 1, not {options['workers']}")
         if gpus:
-            hardware.share(found["workers"] - 1)
+            hardware.share(options["workers"] - 1)
     except ValueError as error:
         raise UsageError(str(error)) from error
     return hardware
@@ -79,10 +83,10 @@ def _hardware(found: dict[str, Any]) -> Hardware:
 
 def _take(option: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     """The value of an option, and the other arguments. UsageError if it is given twice."""
-    values, rest, ahead = [], [], iter(arguments)
-    for argument in ahead:
+    values, rest, remaining = [], [], iter(arguments)
+    for argument in remaining:
         if argument == option:
-            values.append(next(ahead, ""))
+            values.append(next(remaining, ""))
         elif argument.startswith(f"{option}="):
             values.append(argument.partition("=")[2])
         else:
@@ -121,8 +125,8 @@ def read(
 ) -> dict[str, Any]:
     """The options by name, `scale` among them made of the named one. UsageError for bad ones."""
     try:
-        found = vars(parser.instantiate(parser.parse_args(arguments)))
-        return {**found, "scale": dials.filled(found["scale"], scales[name])}
+        options = vars(parser.instantiate(parser.parse_args(arguments)))
+        return {**options, "scale": dials.filled(options["scale"], scales[name])}
     except (ArgumentError, TypeError, ValueError) as error:
         raise UsageError(" ".join(str(error).split())) from error
 
@@ -134,8 +138,8 @@ def _add_sweep(parser: ArgumentParser, sweep: Any) -> None:
         hint, values = hints[field.name], getattr(sweep, field.name)
         number = get_args(hint if values else get_args(hint)[0])[0]  # tuple[float, ...], or None
         default = None if values is None else list(values)
-        name, said = f"--{field.name}", "what the table goes through"
-        parser.add_argument(name, type=number, nargs="+", default=default, help=said)
+        name, about = f"--{field.name}", "what the table goes through"
+        parser.add_argument(name, type=number, nargs="+", default=default, help=about)
 
 
 def _take_sweep(read: dict[str, Any], sweep: Any) -> Any:
@@ -182,9 +186,9 @@ def parse(
     parser.add_argument("--debug", type=bool, default=False, help="show tracebacks")
     if sweep is not None:
         _add_sweep(parser, sweep)
-    found = read(parser, rest, name, scales)
+    options = read(parser, rest, name, scales)
     if sweep is not None:
-        found["sweep"] = _take_sweep(found, sweep)
-    if not 1 <= found["seeds"] <= 1000:
-        raise UsageError(f"--seeds must lie between 1 and 1000, not be {found['seeds']}")
-    return Options(scale_name=name, hardware=_hardware(found), **found)
+        options["sweep"] = _take_sweep(options, sweep)
+    if not 1 <= options["seeds"] <= 1000:
+        raise UsageError(f"--seeds must lie between 1 and 1000, not be {options['seeds']}")
+    return Options(scale_name=name, hardware=_hardware(options), **options)

@@ -17,8 +17,8 @@ SHARE = 0.4
 HEADER = "| # | stage | from | GPU-days | disk, GB | memory, GB | |"
 
 
-def days(found: Cost) -> float:
-    return found.flops / (A100 * SHARE * DAY)
+def days(needed: Cost) -> float:
+    return needed.flops / (A100 * SHARE * DAY)
 
 
 def plan(targets: Sequence[Stage], store: Store, checkpointing: bool = False) -> str:
@@ -27,21 +27,21 @@ def plan(targets: Sequence[Stage], store: Store, checkpointing: bool = False) ->
     number = {stage.key: i for i, stage in enumerate(stages, 1)}
     lines, total, left = [HEADER, "| --- " * 7 + "|"], Cost(), 0
     for stage in stages:
-        made, found = store.has(stage), cost(stage, checkpointing)
-        if found is not None and not made:
-            total = total + found
+        made, needed = store.has(stage), cost(stage, checkpointing)
+        if needed is not None and not made:
+            total = total + needed
         left += not made
         inputs = ", ".join(str(number[item.key]) for item in stage.inputs())
-        cells = [str(number[stage.key]), stage.label, inputs, *_cells(found)]
+        cells = [str(number[stage.key]), stage.label, inputs, *_cells(needed)]
         lines.append(f"| {' | '.join(cells)} | {'made' if made else ''} |")
     lines += ["", *_sum(total, left, len(stages), checkpointing), *_missing(stages)]
     return "\n".join(lines) + "\n"
 
 
-def _cells(found: Cost | None) -> list[str]:
-    if found is None:
+def _cells(needed: Cost | None) -> list[str]:
+    if needed is None:
         return ["—"] * 3
-    return [f"{days(found):.2g}", f"{found.disk / GB:.2g}", f"{found.memory / GB:.2g}"]
+    return [f"{days(needed):.2g}", f"{needed.disk / GB:.2g}", f"{needed.memory / GB:.2g}"]
 
 
 def _sum(total: Cost, left: int, count: int, checkpointing: bool) -> list[str]:
@@ -58,5 +58,5 @@ def _sum(total: Cost, left: int, count: int, checkpointing: bool) -> list[str]:
 
 
 def _missing(stages: Sequence[Stage]) -> list[str]:
-    found = missing(stages)
-    return ["", "Not here yet:", *(f"- {line}" for line in found)] if found else []
+    downloads = missing(stages)
+    return ["", "Not here yet:", *(f"- {line}" for line in downloads)] if downloads else []

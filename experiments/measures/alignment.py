@@ -70,7 +70,7 @@ class Aligned(Measurement):
         clusters = Shards.of(self.sample.shards).clusters
         centroids = np.load(store.file(clusters, "centroids.npy"))
         ends = self._ends(store, n, device)
-        found: dict[str, Any] = {}
+        measures: dict[str, Any] = {}
         with torch.inference_mode():
             noise = self.sample.noise(rows).to(device)
             walks = {
@@ -79,9 +79,9 @@ class Aligned(Measurement):
             }
             for place, walk in walks.items():
                 parts = {t: self._one(ensemble, states, centroids) for t, states in walk}
-                found.update({f"{place} {t}": part for t, part in parts.items()})
-                found[f"{place} {MEAN}"] = averaged({str(t): p for t, p in parts.items()})
-        return found
+                measures.update({f"{place} {t}": part for t, part in parts.items()})
+                measures[f"{place} {MEAN}"] = averaged({str(t): p for t, p in parts.items()})
+        return measures
 
     def _ends(self, store: Store, n: int, device: torch.device) -> Tensor:
         """What the samples ended as, encoded like the data: latents of pictures within range."""
@@ -128,11 +128,11 @@ class Aligned(Measurement):
         half = min(half, float(t[0]) / 2)
         middle = x - half * u
         fine = middle - half * field(middle, t - half, c)
-        found: dict[str, float | None] = {
+        measures: dict[str, float | None] = {
             "sensitivity": alignment.sensitivity(_numpy(u), _numpy(moved), _numpy(shift)),
             "refinement": alignment.refinement(_numpy(x), _numpy(x - 2 * half * u), _numpy(fine)),
         }
-        return {**found, **self._by_expert(ensemble, states, centroids)}
+        return {**measures, **self._by_expert(ensemble, states, centroids)}
 
     def _by_expert(
         self, ensemble: Ensemble, states: States, centroids: np.ndarray
@@ -142,7 +142,7 @@ class Aligned(Measurement):
         w = _numpy(ensemble.weights(x, t, c))
         how = (ensemble.path, ensemble.alignment, ensemble.guard)
         each = np.stack([_numpy(e.velocity(x, t, c, *how)) for e in ensemble.experts], axis=1)
-        found: dict[str, float | None] = {
+        measures: dict[str, float | None] = {
             "angle": alignment.angular_disagreement(w, each),
             "cluster_distance": None,
             "selected_error": None,
@@ -152,12 +152,12 @@ class Aligned(Measurement):
             pictures = self.sample.shards.latents.decode(_numpy(states.picture))
             encoder = Shards.of(self.sample.shards).clusters.encoded.features
             features = encoder.encode(pictures)
-            found["cluster_distance"] = alignment.cluster_distance(w, features, centroids)
+            measures["cluster_distance"] = alignment.cluster_distance(w, features, centroids)
         if states.target is not None:
             errors = alignment.expert_errors(each, _numpy(states.target))
-            found["selected_error"] = alignment.selected_error(w, errors)
-            found["unselected_error"] = alignment.unselected_error(w, errors)
-        return found
+            measures["selected_error"] = alignment.selected_error(w, errors)
+            measures["unselected_error"] = alignment.unselected_error(w, errors)
+        return measures
 
     def _shift(self, x: Tensor) -> Tensor:
         """A small isotropic shift, the same for every selection."""

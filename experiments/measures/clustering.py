@@ -67,7 +67,7 @@ class Planted(Stage):
 
 @dataclass(frozen=True)
 class Clustered(Measurement):
-    """measured.json: core-seconds and bytes of clustering the first `parts`, and what is found.
+    """measured.json: core-seconds and bytes of clustering the first `parts`, and how well it did.
 
     fine, coarse: mean cosine distance of a feature to the nearest of its `fine` and `k` centroids;
     fine_ratio, coarse_ratio: over those of `full`, a clustering of the same features.
@@ -89,19 +89,19 @@ class Clustered(Measurement):
     def measure(self, folder: Path, context: Context) -> dict[str, Any]:
         paths = self.planted.paths(context.store, self.parts)
         task = (paths, self.fine, self.k, self.seed, self.method, folder)
-        found, held = watched(task)
+        clusters, held = watched(task)
         parts = mapped(paths)
-        told = {
-            "seconds": found.seconds,
-            "fine": distance(parts, found.fine),
-            "coarse": distance(parts, found.coarse),
-            "balance": max(found.sizes) / min(found.sizes),
+        numbers = {
+            "seconds": clusters.seconds,
+            "fine": distance(parts, clusters.fine),
+            "coarse": distance(parts, clusters.coarse),
+            "balance": max(clusters.sizes) / min(clusters.sizes),
             **({} if held is None else {"bytes": held}),
         }
         if self.full is not None:
             full = self.full.read(context.store)
-            told |= {f"{name}_ratio": told[name] / full[name] for name in ("fine", "coarse")}
-        return told
+            numbers |= {f"{name}_ratio": numbers[name] / full[name] for name in ("fine", "coarse")}
+        return numbers
 
 
 Task = tuple[list[Path], int, int, int, FineMethod, Path]
@@ -109,7 +109,7 @@ Task = tuple[list[Path], int, int, int, FineMethod, Path]
 
 
 @dataclass(frozen=True)
-class Found:
+class ClusteringResult:
     """What the process that clusters sends back: nothing as long as the data."""
 
     seconds: float
@@ -130,7 +130,7 @@ def distance(parts: Sequence[Array], centroids: Array) -> float:
     return float(1 - near / sum(map(len, parts)))
 
 
-def watched(task: Task) -> tuple[Found, int | None]:
+def watched(task: Task) -> tuple[ClusteringResult, int | None]:
     """What a process of its own finds, and the most bytes it held above those at its start."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn, local.follow_parent) as pool:
@@ -140,8 +140,8 @@ def watched(task: Task) -> tuple[Found, int | None]:
         while not running.done():
             most = max(most, anonymous(pid))
             wait([running], timeout=WATCH)
-        found = running.result()
-    return found, most - start if most else None
+        clusters = running.result()
+    return clusters, most - start if most else None
 
 
 def anonymous(pid: int) -> int:
@@ -160,10 +160,10 @@ def _begun(task: Task) -> int:
     return os.getpid()
 
 
-def _clustered(task: Task) -> Found:
+def _clustered(task: Task) -> ClusteringResult:
     paths, fine, k, seed, method, folder = task
     parts, started = mapped(paths), time.process_time()  # a busy machine adds nothing
     assigned = assignment_file(folder, sum(map(len, parts)))
-    found = partition(parts, fine, k, seed, method, assigned)
+    clusters = partition(parts, fine, k, seed, method, assigned)
     seconds = time.process_time() - started
-    return Found(seconds, found.fine, found.centroids, found.sizes)
+    return ClusteringResult(seconds, clusters.fine, clusters.centroids, clusters.sizes)

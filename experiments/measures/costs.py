@@ -67,10 +67,10 @@ def _sizes(stage: Encode) -> dict[str, float]:
     """Bytes of what is stored of a picture, by name."""
     two = 2 if encoding.encode_flops(stage.latents, stage.source.image) else 4
     text = stage.text
-    said = {"tokens": 2 * text.length * text.width, "pooled": 2 * text.pooled}
+    embeddings = {"tokens": 2 * text.length * text.width, "pooled": 2 * text.pooled}
     return {
         "latent": two * math.prod(stage.latents.shape(record_shape(stage.source))),
-        **(said if text.cached else {"ids": 8 * text.length}),
+        **(embeddings if text.cached else {"ids": 8 * text.length}),
     }
 
 
@@ -123,9 +123,9 @@ def _training(
     precision = NumberFormat.SINGLE if optim.precision is Trained.SINGLE else NumberFormat.MIXED
     kept = checkpointed_bytes if checkpointing else saved_bytes
     again = 1 + FORWARD if checkpointing else 1.0
-    seen = optim.steps * optim.batch * optim.accumulate
+    samples = optim.steps * optim.batch * optim.accumulate
     memory = static_bytes(shape, optim.ema is not None) + kept(shape, optim.batch, precision)
-    return Cost(seen * (again * each + beside), 4 * parameters(shape), memory)
+    return Cost(samples * (again * each + beside), 4 * parameters(shape), memory)
 
 
 @cost.register
@@ -139,9 +139,11 @@ def _(stage: Sample, checkpointing: bool = False) -> Cost:
         each = router_flops(router.network, router.shards.k, pooled)
         flops += evaluations * each * FORWARD
     flops += encoding.text_flops(text)
-    said = stage.n * 2 * (text.length * text.width + text.pooled)
+    embeddings = stage.n * 2 * (text.length * text.width + text.pooled)
     weights = 4 * sum(parameters(expert.network) for expert in stage.experts)
-    return Cost(stage.n * flops, stage.n * 4 * math.prod(stage.shards.latent_shape), said + weights)
+    return Cost(
+        stage.n * flops, stage.n * 4 * math.prod(stage.shards.latent_shape), embeddings + weights
+    )
 
 
 def asked(stage: Sample) -> float:

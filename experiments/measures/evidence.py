@@ -73,7 +73,7 @@ class Evidence(Measurement):
         router = self.router.load(store).to(device)
         g = torch.Generator().manual_seed(run_seed(self.seed, MEASURING, 0))
         other = torch.randperm(len(x0), generator=g)
-        found: dict[str, dict[str, float]] = {}
+        by_shown: dict[str, dict[str, float]] = {}
         for shown in Shown:
             each = {}
             for i, t in enumerate(TIMES):
@@ -83,19 +83,19 @@ class Evidence(Measurement):
                 each[f"entropy {t:g}"] = float(F.nll_loss(p.clamp(min=1e-12).log(), cluster))
             for kind in ("accuracy", "entropy"):
                 each[kind] = float(np.mean([each[f"{kind} {t:g}"] for t in TIMES]))
-            found[shown.value] = each
-        return found
+            by_shown[shown.value] = each
+        return by_shown
 
     def _states(
         self, data: dict[str, Tensor], shown: Shown, other: Tensor, seed: int, t: float
     ) -> Any:
         """x_t, t, eps and c as the router shall see them."""
-        mine = dict(data)
+        changed = dict(data)
         if shown in (Shown.CAPTION, Shown.NOTHING):
-            mine["x0"] = data["x0"][other]
+            changed["x0"] = data["x0"][other]
         if shown in (Shown.STATE, Shown.NOTHING):
-            mine["pooled"] = data["pooled"][other]
-        x, times, eps, c = noised(mine, Linear(), seed, t)
+            changed["pooled"] = data["pooled"][other]
+        x, times, eps, c = noised(changed, Linear(), seed, t)
         if shown is Shown.SILENT:
             c = c.null()
         if shown is Shown.FIRST:

@@ -63,20 +63,20 @@ class Convergence(Measurement):
     def measure(self, folder: Path, context: Context) -> dict[str, Any]:
         ours, theirs = (stage.validated(context.store) for stage in (self.run, self.scratch))
         steps = self.scratch.optim.steps
-        found = {f"loss_{part:g}": loss_at(ours, part * steps) for part in self.fractions}
-        found["loss_lowest"] = float(ours["loss"].min())
+        numbers = {f"loss_{part:g}": loss_at(ours, part * steps) for part in self.fractions}
+        numbers["loss_lowest"] = float(ours["loss"].min())
         marks = {
             "half": loss_at(theirs, steps / 2),
             "final": loss_at(theirs, steps),
             "lowest": float(theirs["loss"].min()),
         }
         for name, loss in marks.items():
-            mine, its = reached(ours, loss), reached(theirs, loss)
+            our_step, their_step = reached(ours, loss), reached(theirs, loss)
             if name == "final":
-                found["reached_final"] = float(mine is not None)
-            if its is not None:  # a line between validations may pass below each of them
-                found[f"speedup_{name}"] = its / (steps if mine is None else mine)
-        return found
+                numbers["reached_final"] = float(our_step is not None)
+            if their_step is not None:  # a line between validations may pass below each of them
+                numbers[f"speedup_{name}"] = their_step / (steps if our_step is None else our_step)
+        return numbers
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,10 @@ class ByNoise(Measurement):
         module = self.expert.load(context.store).double().to(context.torch_device)
         data = self.encoded.load(context.store)
         some = {key: data[key].double().to(context.torch_device) for key in KEYS}
-        found = {f"{v:g}": self._level(module, some, v, i) for i, v in enumerate(self.levels)}
+        by_level = {f"{v:g}": self._level(module, some, v, i) for i, v in enumerate(self.levels)}
         norms = [self._gradient(module, some, i) for i in range(len(THIRDS))]
         shares = zip(THIRDS, norms, strict=True)
-        return {**found, **{name: {"share": norm / sum(norms)} for name, norm in shares}}
+        return {**by_level, **{name: {"share": norm / sum(norms)} for name, norm in shares}}
 
     def _level(
         self, module: DenoisingExpert, data: dict[str, Tensor], level: float, i: int
@@ -171,5 +171,5 @@ def errors(
 def gradient_norm(module: DenoisingExpert, loss: Tensor) -> float:
     """The norm of a loss's gradient in all parameters together."""
     weights: Sequence[Tensor] = list(module.network.parameters())
-    found = torch.autograd.grad(loss, weights, allow_unused=True, retain_graph=True)
-    return float(torch.stack([x.square().sum() for x in found if x is not None]).sum().sqrt())
+    gradients = torch.autograd.grad(loss, weights, allow_unused=True, retain_graph=True)
+    return float(torch.stack([x.square().sum() for x in gradients if x is not None]).sum().sqrt())

@@ -186,9 +186,9 @@ def largest_batch(shape: DiT | MMDiT, room: float, precision: NumberFormat) -> i
 
 def training_flops(recipe: Recipe) -> tuple[float, float]:
     """FLOPs of training all experts, and of training the router."""
-    seen = recipe.steps * recipe.batch * recipe.experts
+    samples = recipe.steps * recipe.batch * recipe.experts
     router = router_flops(recipe.router, recipe.experts, recipe.pooled)
-    return float(seen * expert_flops(recipe.expert)), float(recipe.router_samples * router)
+    return float(samples * expert_flops(recipe.expert)), float(recipe.router_samples * router)
 
 
 def utilisation(flops: float, days: float, peak: float) -> float:
@@ -199,7 +199,7 @@ def utilisation(flops: float, days: float, peak: float) -> float:
 def resources(recipe: Recipe) -> dict[str, float]:
     """What the recipe costs, by name: counts, FLOPs, bytes."""
     experts, router = training_flops(recipe)
-    seen = recipe.steps * recipe.batch * recipe.experts
+    samples = recipe.steps * recipe.batch * recipe.experts
     return {
         "parameters": parameters(recipe.expert),
         "sample_flops": expert_flops(recipe.expert),
@@ -210,8 +210,8 @@ def resources(recipe: Recipe) -> dict[str, float]:
         "activations": saved_bytes(recipe.expert, recipe.batch, recipe.precision),
         "checkpointed": checkpointed_bytes(recipe.expert, recipe.batch, recipe.precision),
         "pictures": recipe.pictures,
-        "seen": seen,
-        "epochs": seen / recipe.pictures,
+        "seen": samples,
+        "epochs": samples / recipe.pictures,
     }
 
 

@@ -30,8 +30,8 @@ def averaged(parts: Mapping[str, Mapping[str, float | None]]) -> dict[str, float
     names = next(iter(parts.values()))
     values = {name: [part[name] for part in parts.values()] for name in names}
     return {
-        name: None if None in found else float(np.mean(found))  # type: ignore[arg-type]
-        for name, found in values.items()
+        name: None if None in numbers else float(np.mean(numbers))  # type: ignore[arg-type]
+        for name, numbers in values.items()
     }
 
 
@@ -79,8 +79,8 @@ class Routed(Measurement):
     def remarks(self, store: Store) -> tuple[str, ...]:
         if not isinstance(self.router, Calibrated):
             return ()
-        found = self.router.temperature(store)
-        return (f"Temperature of the {self.router.router.label}: {found:.2f}.",)
+        temperature = self.router.temperature(store)
+        return (f"Temperature of the {self.router.router.label}: {temperature:.2f}.",)
 
 
 @dataclass(frozen=True)

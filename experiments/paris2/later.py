@@ -17,22 +17,22 @@ def last(scale: VideoScale) -> VideoScale:
 def later(scale: VideoScale, stage: TrainExpert) -> TrainExpert:
     """An expert's last stage; itself where there are no more."""
     share = len(stage.clusters) / scale.data.clusters
-    for number, ahead in enumerate(scale.study.later, start=1):
+    for number, recipe in enumerate(scale.study.later, start=1):
         optim = replace(
             scale.train,
-            steps=ahead.steps,
-            batch=round(ahead.batch * share),
-            lr=ahead.lr,
+            steps=recipe.steps,
+            batch=round(recipe.batch * share),
+            lr=recipe.lr,
             warmup=0,
-            ema_start=min(scale.train.ema_start, ahead.steps // 2),
+            ema_start=min(scale.train.ema_start, recipe.steps // 2),
         )
         stage = replace(
             stage,
-            shards=experts.corpus(scale, ahead.source),
-            network=experts.network(scale, ahead.source, given_frame=ahead.given_share > 0),
+            shards=experts.corpus(scale, recipe.source),
+            network=experts.network(scale, recipe.source, given_frame=recipe.given_share > 0),
             optim=optim,
             start=Start(stage),
-            given_share=ahead.given_share,
+            given_share=recipe.given_share,
             later=number,
         )
     return stage

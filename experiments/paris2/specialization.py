@@ -30,7 +30,7 @@ MODELS = ("Expert", "Monolith")
 
 def rows(scale: VideoScale, seed: int) -> list[Row]:
     monolith = experts.monolith(scale, FlowMatchingExpert, seed)
-    found = []
+    table_rows = []
     for k, expert in enumerate(experts.mixed(scale, FlowMatchingExpert, {}, seed)):
         others = tuple(j for j in range(scale.data.clusters) if j != k)
         for name, clusters in {"own": (k,), "others": others}.items():
@@ -39,8 +39,8 @@ def rows(scale: VideoScale, seed: int) -> list[Row]:
                 score = scores.score(scale, [stage], None, Only(0), seed, asked=asked)
                 known = model == "Expert" and k == 0
                 names = {"Model": model, "Cluster": f"{k}", "Prompts": name}
-                found.append(Row(names, score, {COLUMN: PAPER[name]} if known else {}))
-    return found
+                table_rows.append(Row(names, score, {COLUMN: PAPER[name]} if known else {}))
+    return table_rows
 
 
 def tests(results: Results) -> list[str]:
@@ -70,12 +70,12 @@ def _gap(results: Results, model: str, column: Column) -> list[float]:
         ]
         for prompts in PAPER
     )
-    found = []
+    gaps = []
     for seed in range(results.seeds):
         a, b = ([of_cluster[seed] for of_cluster in side] for side in (own, others))
         if None not in (*a, *b):
-            found.append(float(np.mean(np.array(a, dtype=float) - np.array(b, dtype=float))))
-    return found
+            gaps.append(float(np.mean(np.array(a, dtype=float) - np.array(b, dtype=float))))
+    return gaps
 
 
 TABLE = Table(

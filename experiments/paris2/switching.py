@@ -41,11 +41,11 @@ def schedules(scale: VideoScale) -> dict[str, Selection]:
 def rows(scale: VideoScale, seed: int) -> list[Row]:
     trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
     pair, asked = [trained[A], trained[B]], InClusters((A, B), scale.study.prompts)
-    found = []
+    table_rows = []
     for name, selection in schedules(scale).items():
         score = scores.score(scale, pair, None, selection, seed, asked=asked)
-        found.append(Row({"Schedule": name}, score))
-    return found
+        table_rows.append(Row({"Schedule": name}, score))
+    return table_rows
 
 
 def tests(results: Results) -> list[str | None]:
@@ -62,15 +62,15 @@ def tests(results: Results) -> list[str | None]:
         f"Prompt by prompt, {key.title} averaged over {results.seeds} seeds; {best} is the better "
         "expert on all prompts:"
     ]
-    for base, said in ((each[best], best), (own, "the expert of the prompt's cluster")):
-        found = best_of(np.array(tried), base, seed=0)
+    for base, base_name in ((each[best], best), (own, "the expert of the prompt's cluster")):
+        best_of_tried = best_of(np.array(tried), base, seed=0)
         for i, name in enumerate(BETWEEN):
             wins = Wins.of(each[name], base)
             half = [int((each[name] > base)[side].sum()) for side in sides]
             lines.append(
-                f"{name} against {said}: {wins.won} of {len(base)} prompts won, {half[0]} of "
+                f"{name} against {base_name}: {wins.won} of {len(base)} prompts won, {half[0]} of "
                 f"{best[0]}'s cluster and {half[1]} of {other[0]}'s; sign test p = {wins.p:.2g}, "
-                f"sign flips as one of {len(BETWEEN)} tried p = {found.corrected[i]:.2g}."
+                f"sign flips as one of {len(BETWEEN)} tried p = {best_of_tried.corrected[i]:.2g}."
             )
     plain = Wins.of(each[other], each[best])
     lines.append(f"{other} against {best}: {plain.won} of {len(own)} prompts won.")
@@ -79,12 +79,12 @@ def tests(results: Results) -> list[str | None]:
 
 def _each(results: Results, name: str, key: str) -> NDArray[np.float64]:
     """A schedule's number for every prompt, averaged over training seeds."""
-    found = []
+    by_seed = []
     for rows in results.rows:
         measured = rows[index(results, name)].measured
         assert isinstance(measured, Score)
-        found.append(measured.each(results.store)[key])
-    return np.mean(found, axis=0)
+        by_seed.append(measured.each(results.store)[key])
+    return np.mean(by_seed, axis=0)
 
 
 def figure(results: Results) -> bytes:

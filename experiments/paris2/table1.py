@@ -36,14 +36,14 @@ def rows(scale: VideoScale, seed: int) -> list[Row]:
         experts.router(scale, True, seed),
     )
     monolith = scores.alone(scale, experts.monolith(scale, FlowMatchingExpert, seed), seed)
-    found = [
+    table_rows = [
         Row({"Model": "Monolithic", "Strategy": ""}, monolith, _paper("Monolithic")),
         Row({"Model": "DDM", "Strategy": "K unstated"}, None, _paper("DDM")),
     ]
     for name, selection in STRATEGIES.items():
         score = scores.score(scale, trained, router, selection, seed)
-        found.append(Row({"Model": "DDM", "Strategy": name}, score))
-    return [*found, Row({"Model": "Real clips", "Strategy": ""}, scores.real(scale, seed))]
+        table_rows.append(Row({"Model": "DDM", "Strategy": name}, score))
+    return [*table_rows, Row({"Model": "Real clips", "Strategy": ""}, scores.real(scale, seed))]
 
 
 def _paper(name: str) -> dict[str, float]:
@@ -57,7 +57,7 @@ def tests(results: Results) -> list[str]:
         experts.mixed(scale, FlowMatchingExpert, {}, 0),
         experts.router(scale, True, 0),
     )
-    lines = list(budgets.said(trained, experts.monolith(scale, FlowMatchingExpert, 0), router))
+    lines = list(budgets.summary(trained, experts.monolith(scale, FlowMatchingExpert, 0), router))
     columns = [column for column in results.columns if not column.counted]
     for row in results.rows[0]:
         if isinstance(score := row.measured, Score):

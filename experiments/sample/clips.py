@@ -166,8 +166,8 @@ def run(options: argparse.Namespace, folder: Path) -> list[Path]:
     device = torch.device(options.device)
     picture = None if options.image is None else picture_of(options.image)
     encoders = Encoders.of(folder)
-    said = encoders.text.encode(["", *options.prompt], device)
-    tokens, pooled = (torch.from_numpy(x).float() for x in said)
+    encoded = encoders.text.encode(["", *options.prompt], device)
+    tokens, pooled = (torch.from_numpy(x).float() for x in encoded)
     stage = next(stage for stage in paris2.STAGES if stage.number == options.stage)
     frames = None if options.frames is None else 1 + (options.frames - 1) // 4
     ensemble = paris2.load(
@@ -188,35 +188,35 @@ def run(options: argparse.Namespace, folder: Path) -> list[Path]:
             paths.append(options.out / f"{i:04d}-seed{seed}.{suffix}")
             write_whole(paths[-1], write(clip, options.fps))
     drawn = {"select": str(options.select), "frames": clip.shape[1], "codec": codec()}
-    told = {name: x if isinstance(x, int | float | list) else str(x)
+    asked = {name: x if isinstance(x, int | float | list) else str(x)
             for name, x in vars(options).items() if x is not None}  # fmt: skip
-    form = json.dumps({**told, **drawn, "code": commit()}, indent=1, ensure_ascii=False)
+    form = json.dumps({**asked, **drawn, "code": commit()}, indent=1, ensure_ascii=False)
     write_whole(options.out / "sample.json", (form + "\n").encode())
     return paths
 
 
 def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(prog="sample", description=__doc__, allow_abbrev=False)
-    found.formatter_class = argparse.RawDescriptionHelpFormatter
-    found.add_argument("--weights", required=True, help="a folder as on the card, or a hub name")
-    found.add_argument("--prompt", required=True, action="append", help="again for each clip")
-    found.add_argument("--image", type=Path, help="what every clip begins with")
-    found.add_argument("--stage", type=int, default=2, choices=[s.number for s in paris2.STAGES],
+    parser = argparse.ArgumentParser(prog="sample", description=__doc__, allow_abbrev=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--weights", required=True, help="a folder as on the card, or a hub name")
+    parser.add_argument("--prompt", required=True, action="append", help="again for each clip")
+    parser.add_argument("--image", type=Path, help="what every clip begins with")
+    parser.add_argument("--stage", type=int, default=2, choices=[s.number for s in paris2.STAGES],
                        help="2: 256 x 256 pixels; 3: 768 x 768")  # fmt: skip
-    found.add_argument("--frames", type=int, help="1 + 4 n; by default as the router was trained")
-    found.add_argument("--select", type=selection, default=paris2.SELECTION,
+    parser.add_argument("--frames", type=int, help="1 + 4 n; by default as the router was trained")
+    parser.add_argument("--select", type=selection, default=paris2.SELECTION,
                        help="top2, which the card leaves open, full, expert0, …")  # fmt: skip
-    found.add_argument("--steps", type=int, default=STEPS, help="Euler steps")
-    found.add_argument("--cfg", type=float, default=GUIDANCE, help="guidance; 1 is none")
-    found.add_argument("--seed", type=int, default=0, help="of the first clip; then one more")
-    found.add_argument("--rotary", type=Rotary, help="pairs or halves, where the names mislead")
-    found.add_argument(
+    parser.add_argument("--steps", type=int, default=STEPS, help="Euler steps")
+    parser.add_argument("--cfg", type=float, default=GUIDANCE, help="guidance; 1 is none")
+    parser.add_argument("--seed", type=int, default=0, help="of the first clip; then one more")
+    parser.add_argument("--rotary", type=Rotary, help="pairs or halves, where the names mislead")
+    parser.add_argument(
         "--dinov2", default=DINOv2Features().weights, help="the router's frame feature"
     )
-    found.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    found.add_argument("--fps", type=int, default=RATE, help="frames in a second")
-    found.add_argument("--out", type=Path, default=Path("clips"), help="folder of the clips")
-    return found
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--fps", type=int, default=RATE, help="frames in a second")
+    parser.add_argument("--out", type=Path, default=Path("clips"), help="folder of the clips")
+    return parser
 
 
 def main(arguments: Sequence[str], folder: Path) -> int:

@@ -128,7 +128,7 @@ def draw(
     device: torch.device,
 ) -> Tensor:
     """Latents [N, *shape] for the captions of `text`, each from the noise of its own seed."""
-    found = []
+    latents = []
     for start in tqdm(range(0, len(seeds), BATCH), desc="pictures", disable=None):
         rows = slice(start, start + BATCH)
         x = starting_noise(seeds[rows], shape).to(device)
@@ -136,8 +136,8 @@ def draw(
             done = Euler().draw(
                 ensemble, text[rows].to(device), guidance, x, steps, lambda _: torch.empty(0)
             )
-        found.append(done.cpu())
-    return torch.cat(found)
+        latents.append(done.cpu())
+    return torch.cat(latents)
 
 
 def save(picture: NDArray[np.uint8], path: Path) -> None:
@@ -161,39 +161,39 @@ def run(options: argparse.Namespace) -> list[Path]:
     for picture, path in zip(pictures, paths, strict=True):
         save(picture, path)
     drawn = {"select": str(model.ensemble.selection), "side": pictures.shape[-1]}
-    told = {**vars(options), **drawn, "out": str(options.out), "code": commit()}
-    found = json.dumps(told, indent=1, ensure_ascii=False)
-    write_whole(options.out / "sample.json", (found + "\n").encode())
+    settings = {**vars(options), **drawn, "out": str(options.out), "code": commit()}
+    content = json.dumps(settings, indent=1, ensure_ascii=False)
+    write_whole(options.out / "sample.json", (content + "\n").encode())
     return paths
 
 
 def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(prog="sample", description=__doc__, allow_abbrev=False)
-    found.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="sample", description=__doc__, allow_abbrev=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     help = "a hub name in the cache, or a folder; of our own networks, any number"
-    found.add_argument("--weights", required=True, nargs="+", help=help)
-    found.add_argument("--prompt", required=True, action="append", help="again for each picture")
-    found.add_argument(
+    parser.add_argument("--weights", required=True, nargs="+", help=help)
+    parser.add_argument("--prompt", required=True, action="append", help="again for each picture")
+    parser.add_argument(
         "--select", type=selection, default=paris.SELECTION, help="top2, full, expert0, …"
     )
-    found.add_argument("--steps", type=int, default=paris.STEPS, help="Euler steps")
-    found.add_argument("--cfg", type=float, default=paris.GUIDANCE, help="guidance; 1 is none")
-    found.add_argument("--seed", type=int, default=0, help="of the first picture; then one more")
-    found.add_argument(
+    parser.add_argument("--steps", type=int, default=paris.STEPS, help="Euler steps")
+    parser.add_argument("--cfg", type=float, default=paris.GUIDANCE, help="guidance; 1 is none")
+    parser.add_argument("--seed", type=int, default=0, help="of the first picture; then one more")
+    parser.add_argument(
         "--out",
         type=Path,
         default=Path("pictures"),
         help="folder of the pictures; those under 64 pixels enlarged",
     )
-    return found
+    return parser
 
 
 def main(arguments: Sequence[str]) -> int:
     """0 when the pictures are there, 2 for a bad command line, 1 for weights that cannot serve."""
     options = parser().parse_args(arguments)
     if options.steps < 1 or options.seed < 0 or not 0 <= options.cfg < math.inf:
-        said = "--steps must be at least 1, --seed and --cfg not negative"
-        print(f"sample: {said}", file=sys.stderr)
+        message = "--steps must be at least 1, --seed and --cfg not negative"
+        print(f"sample: {message}", file=sys.stderr)
         return 2
     if options.out.exists() and not options.out.is_dir():
         print(f"sample: {options.out} is no folder", file=sys.stderr)

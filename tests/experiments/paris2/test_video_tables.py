@@ -46,7 +46,9 @@ def test_experts_and_monolith_spend_the_same(scale):
         experts.mixed(scale, FlowMatchingExpert, {}, 0),
         experts.monolith(scale, FlowMatchingExpert, 0),
     )
-    assert sum(budgets.seen(e.optim) for e in trained) == budgets.seen(monolith.optim)
+    assert sum(budgets.samples_seen(e.optim) for e in trained) == budgets.samples_seen(
+        monolith.optim
+    )
     assert sorted(k for e in trained for k in e.clusters) == list(monolith.clusters)
     assert {e.network for e in trained} == {monolith.network}
     assert {e.optim.steps for e in trained} == {monolith.optim.steps}
