@@ -48,19 +48,17 @@ def _counted(lines: Sequence[Line]) -> str:
 
 def _claims(lines: Sequence[Line]) -> list[list[str]]:
     """A line a claim: what it says, what the paper prints, what its readings give."""
-    found = []
+    rows = []
     for i, claim in enumerate(CLAIMS):
         verdicts = _counted([line for line in lines if line.claim is claim])
-        found.append(
-            [f"{i + 1}", claim.section, claim.statement, claim.effect or MISSING, verdicts]
-        )
-    return found
+        rows.append([f"{i + 1}", claim.section, claim.statement, claim.effect or MISSING, verdicts])
+    return rows
 
 
 def _readings(lines: Sequence[Line]) -> list[list[str]]:
     """A line a reading: what is compared, what came out."""
     numbers = {id(claim): str(i + 1) for i, claim in enumerate(CLAIMS)}
-    found = []
+    rows = []
     for line in lines:
         claim, test, estimate = line.claim, line.test, line.judged.estimate
         ours = MISSING
@@ -68,8 +66,8 @@ def _readings(lines: Sequence[Line]) -> list[list[str]]:
             ours = f"{estimate.mean:.3g} ± {estimate.half_width:.2g}"
         reading = [test.reading, f"{test.table}: {line.metric}"] if test else ["", ""]
         end = [ours, str(estimate.n), line.judged.verdict.value, line.judged.why]
-        found.append([numbers[id(claim)], *reading, *end])
-    return found
+        rows.append([numbers[id(claim)], *reading, *end])
+    return rows
 
 
 def _exact(found: Sequence[Check]) -> list[list[str]]:

@@ -61,13 +61,13 @@ class PublishOptions:
     def wanted(self) -> dict[str, Stage]:
         """The folders and what shall lie in them."""
         module = OBJECTIVES[self.objective]
-        found: dict[str, Stage] = {
+        stages: dict[str, Stage] = {
             f"expert_{k}": experts.expert(self.scale, module, k, self.seed) for k in self.clusters
         }
         if self.router is not None:
             router = experts.calibrated if self.calibrated else experts.router
-            found["router"] = router(self.scale, ROUTERS[self.router], self.seed)
-        return found
+            stages["router"] = router(self.scale, ROUTERS[self.router], self.seed)
+        return stages
 
 
 def parse(arguments: Sequence[str]) -> PublishOptions:
@@ -93,8 +93,10 @@ def parse(arguments: Sequence[str]) -> PublishOptions:
     add("--out", type=Path, default=Path("published"), help="folder of the folders")
     add("--train", type=bool, default=False, help="first train what the store lacks")
     add("--workers", type=int, default=cores(), help="processes at once, to train")
-    found = read(parser, rest, scale, SCALES)
-    options = PublishOptions(**{**found, "clusters": tuple(dict.fromkeys(found["clusters"]))})
+    options_by_name = read(parser, rest, scale, SCALES)
+    options = PublishOptions(
+        **{**options_by_name, "clusters": tuple(dict.fromkeys(options_by_name["clusters"]))}
+    )
     if not (options.clusters or options.router):
         raise UsageError("nothing to publish: name --clusters, a --router, or both")
     if not {*options.clusters} <= {*range(options.scale.data.clusters)}:

@@ -25,7 +25,7 @@ from experiments.bench import (
     top2,
 )
 from experiments.bench.pairing import Bench, Measured, OtherWorkError, Room, measure
-from experiments.bench.ratio_table import Where, told, write
+from experiments.bench.ratio_table import Where, summary_line, write
 
 BENCHES = (
     startup.STARTUP,
@@ -75,18 +75,18 @@ def run(bench: Bench, pairs: int, results: Path | None) -> bool:
 
     A refused row is named on stderr and left out; the others are measured all the same.
     """
-    where, found, refused = Where.here(), list[Measured](), False
+    where, measurements, refused = Where.here(), list[Measured](), False
     for row in bench.rows:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             try:
-                found.append(measure(row, Room(Path(folder), brief=results is None), pairs))
+                measurements.append(measure(row, Room(Path(folder), brief=results is None), pairs))
             except OtherWorkError as error:
                 print(f"{row.name}: refused, {error}", file=sys.stderr)
                 refused = True
                 continue
-        print(told(found[-1]), flush=True)
-    if found and results is not None:
-        write(bench, found, where, results / "bench")
+        print(summary_line(measurements[-1]), flush=True)
+    if measurements and results is not None:
+        write(bench, measurements, where, results / "bench")
     return not refused
 
 

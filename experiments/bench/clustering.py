@@ -25,14 +25,14 @@ PAPER_N, PAPER_WIDTH, PAPER_FINE, PAPER_BYTES = 11_000_000, 1024, 1024, 2
 
 def methods(fine: int, whole: bool) -> dict[str, FineMethod]:
     """By name. 16 features of a batch for each centroid are what 16,384 give 1,024 of them."""
-    found: dict[str, FineMethod] = {MINI: MiniBatch()}
+    by_name: dict[str, FineMethod] = {MINI: MiniBatch()}
     if whole:
-        found[f"{MINI}, 16 a centroid"] = MiniBatch(batch=16 * fine)
-    return {**found, "faiss": Faiss()} if find_spec("faiss") else found
+        by_name[f"{MINI}, 16 a centroid"] = MiniBatch(batch=16 * fine)
+    return {**by_name, "faiss": Faiss()} if find_spec("faiss") else by_name
 
 
 def rows(scale: ImageScale, seed: int) -> list[Row]:
-    fine, found = 4 * scale.data.fine, []
+    fine, table_rows = 4 * scale.data.fine, []
     planted = Planted(PARTS, 256 * fine, WIDTH, 4 * fine, scale.data.clusters, 1.0, 1.0, seed)
     for parts in (PARTS // 8, PARTS // 4, PARTS // 2, PARTS):
         full = Clustered(planted, parts, fine, scale.data.clusters, Lloyd(1, 100), seed)
@@ -41,8 +41,10 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
             for name, method in methods(fine, parts == PARTS).items()
         }
         for name, measured in {FULL: full, **others}.items():
-            found.append(Row({"Features": f"{parts * planted.rows:,}", "Method": name}, measured))
-    return found
+            table_rows.append(
+                Row({"Features": f"{parts * planted.rows:,}", "Method": name}, measured)
+            )
+    return table_rows
 
 
 SECONDS = Column("seconds", "Core-seconds", 1)

@@ -109,7 +109,7 @@ def _ceiling(size: Size, precision: Precision, room: Room) -> TwoSides:
 
 def _rows(name: str, size: Size, goals: dict[Precision, float | None]) -> tuple[BenchRow, ...]:
     rows = []
-    for precision, said in ((Precision.BF16, "bf16 autocast"), (Precision.SINGLE, "fp32")):
+    for precision, format_name in ((Precision.BF16, "bf16 autocast"), (Precision.SINGLE, "fp32")):
         shapes = f"DiT {name}/2, 256 tokens, 77 text tokens of 768, batch {BATCH}"
         short = f"{name.lower()}2-{'bf16' if precision is Precision.BF16 else 'fp32'}"
         what = "training step: forward, backward, AdamW (fused)"
@@ -121,7 +121,7 @@ def _rows(name: str, size: Size, goals: dict[Precision, float | None]) -> tuple[
                 ratio=RateRatio(goals[precision]),
                 unit="step",
                 shapes=shapes,
-                precision=said,
+                precision=format_name,
                 prepare=partial(_both, size, precision),
             ),
             BenchRow(
@@ -131,7 +131,7 @@ def _rows(name: str, size: Size, goals: dict[Precision, float | None]) -> tuple[
                 ratio=RateRatio(0.7),
                 unit="FLOP",
                 shapes=shapes,
-                precision=said,
+                precision=format_name,
                 prepare=partial(_ceiling, size, precision),
             ),
         ]

@@ -77,8 +77,8 @@ def same_solver(steps: int) -> Alike:
     end = scheduled(lambda x, t: torch.sin(x) + t, x, steps)
     constant: Any = lambda x, t, c=None: torch.sin(x) + t[:, None, None, None]  # noqa: E731
     one = Ensemble([Expert(constant, Velocity(), Linear())], Uniform(1), Only(0))
-    mine = Euler().draw(one, None, 1.0, x, steps, _nothing_fresh)
-    return Alike("an answer of both solvers for one field", mine.item(), end.item(), 1e-4)
+    answer = Euler().draw(one, None, 1.0, x, steps, _nothing_fresh)
+    return Alike("an answer of both solvers for one field", answer.item(), end.item(), 1e-4)
 
 
 def _sides(room: Room) -> TwoSides:
@@ -90,11 +90,11 @@ def _sides(room: Room) -> TwoSides:
     x, _, c, _ = batch(shape, PICTURES)
     solver = same_solver(steps)
 
-    def alike(mine: Tensor, other: Tensor) -> Sequence[Alike]:
+    def alike(drawn: Tensor, other: Tensor) -> Sequence[Alike]:
         return (
             Alike("parameters", numbers[0], numbers[1], 0.02),
             Alike("evaluations of a sample", rows[0].seen, rows[1].seen),
-            Alike("numbers drawn", mine.numel(), other.numel()),
+            Alike("numbers drawn", drawn.numel(), other.numel()),
             solver,
         )
 

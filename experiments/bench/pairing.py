@@ -100,7 +100,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Measured:
-    """A row's pairs of (ours, the peer's), and what was found to agree before they were timed."""
+    """A row's pairs of (ours, the peer's), and what agreed before they were timed."""
 
     row: BenchRow
     pairs: tuple[tuple[Timed, Timed], ...]
@@ -141,5 +141,5 @@ def measure(
     for number in alike:
         number.check()
     calls = room.amount(row.calls, 1)
-    found = [(take(two.ours, calls), take(two.peer, calls)) for _ in range(pairs)]
-    return Measured(row, tuple(found), alike)
+    timings = [(take(two.ours, calls), take(two.peer, calls)) for _ in range(pairs)]
+    return Measured(row, tuple(timings), alike)

@@ -33,9 +33,9 @@ class Where:
     @classmethod
     def here(cls) -> "Where":
         model = platform.processor() or platform.machine()
-        told = Path("/proc/cpuinfo")
-        if told.exists():
-            names = [x for x in told.read_text().splitlines() if x.startswith("model name")]
+        cpu_info = Path("/proc/cpuinfo")
+        if cpu_info.exists():
+            names = [x for x in cpu_info.read_text().splitlines() if x.startswith("model name")]
             model = names[0].split(":", 1)[1].strip() if names else model
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
         machine = (
@@ -49,7 +49,7 @@ class Where:
 def line(measured: Measured, where: Where) -> dict[str, Any]:
     """One line of the csv, by column."""
     row, pairs = measured.row, measured.pairs
-    found = ratios(pairs, row.ratio, row.clock)
+    spread = ratios(pairs, row.ratio, row.clock)
     other = Clock.WALL if row.clock is Clock.CPU else Clock.CPU
     seconds = {
         f"{name}_{clock.value}_s": Spread.of([pair[i].seconds(clock) for pair in pairs]).median
@@ -62,12 +62,12 @@ def line(measured: Measured, where: Where) -> dict[str, Any]:
         "peer": row.peer,
         "ratio": row.ratio.title,
         "clock": row.clock.value,
-        "median": found.median,
-        "min": found.least,
-        "max": found.greatest,
-        "n": found.n,
+        "median": spread.median,
+        "min": spread.least,
+        "max": spread.greatest,
+        "n": spread.n,
         "goal": row.ratio.goal,
-        "verdict": MET[row.ratio.met(found.median)],
+        "verdict": MET[row.ratio.met(spread.median)],
         "median_by_other_clock": ratios(pairs, row.ratio, other).median,
         "unit": row.unit,
         "ours_amount": pairs[0][0].amount,
@@ -80,15 +80,15 @@ def line(measured: Measured, where: Where) -> dict[str, Any]:
     }
 
 
-def told(measured: Measured) -> str:
+def summary_line(measured: Measured) -> str:
     """A row in one line, for the terminal."""
     row = measured.row
-    found = ratios(measured.pairs, row.ratio, row.clock)
+    spread = ratios(measured.pairs, row.ratio, row.clock)
     goal = "no goal" if row.ratio.goal is None else f"goal {row.ratio.goal:g}"
     return (
-        f"{row.name}: {row.ratio.title} {found.median:.3f} "
-        f"({found.least:.3f} to {found.greatest:.3f}, {found.n} pairs), "
-        f"{goal}, {MET[row.ratio.met(found.median)]}"
+        f"{row.name}: {row.ratio.title} {spread.median:.3f} "
+        f"({spread.least:.3f} to {spread.greatest:.3f}, {spread.n} pairs), "
+        f"{goal}, {MET[row.ratio.met(spread.median)]}"
     )
 
 

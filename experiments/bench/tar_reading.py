@@ -142,7 +142,7 @@ READING = Bench(
             BenchRow(
                 name=f"reading-{name}",
                 what=WHAT,
-                peer=f"{DISK}; page cache {said}",
+                peer=f"{DISK}; page cache {state}",
                 ratio=RateRatio(0.7),
                 unit="byte",
                 shapes=SHAPES,
@@ -150,7 +150,7 @@ READING = Bench(
                 prepare=partial(_against_disk, name == "disk"),
                 clock=Clock.WALL,
             )
-            for name, said in (("disk", "dropped before each timing"), ("cache", "warm"))
+            for name, state in (("disk", "dropped before each timing"), ("cache", "warm"))
         ),
     ),
     notes=(

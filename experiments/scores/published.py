@@ -68,8 +68,8 @@ class PublishedMetrics(Judge):
 
     def make(self, folder: Path, context: Context) -> None:
         held = self._heldout()
-        found = _features(held, self.networks.features, context.torch_device)
-        for network, rows in zip(self.networks.features, found, strict=True):
+        features = _features(held, self.networks.features, context.torch_device)
+        for network, rows in zip(self.networks.features, features, strict=True):
             np.save(folder / f"{network.name}.npy", rows)
             save_moments(Moments.of(rows), folder / self._reference(network, len(rows)).file)
 
@@ -164,6 +164,6 @@ def _features(
     """[N, F] of every network, in one pass over the pictures."""
     rows: list[list[Encoded]] = [[] for _ in networks]
     for x in pictures:
-        for found, network in zip(rows, networks, strict=True):
-            found.append(network.encode(x, device))
-    return [np.concatenate(found) for found in rows]
+        for batches, network in zip(rows, networks, strict=True):
+            batches.append(network.encode(x, device))
+    return [np.concatenate(batches) for batches in rows]

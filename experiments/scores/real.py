@@ -72,15 +72,15 @@ class Real(Pictures):
     def _any(self) -> tuple[NDArray[np.uint8], list[str]]:
         """Pictures without labels: those of parts drawn by seed, as bytes, for they are many."""
         source, refused = self.shards.source, RecordCounts()
-        found, captions = list[NDArray[np.uint8]](), list[str]()
+        pictures, captions = list[NDArray[np.uint8]](), list[str]()
         parts = source.parts(Split.TRAIN)
         for i in np.random.default_rng([self.seed, SAMPLING]).permutation(len(parts)):
             for records in source.batches(Split.TRAIN, parts[i], BATCH, refused):
-                found.append(to_uint8(records.images))
+                pictures.append(to_uint8(records.images))
                 captions += records.captions
                 refused.check()
                 if len(captions) >= self.n:
-                    return np.concatenate(found)[: self.n], captions[: self.n]
+                    return np.concatenate(pictures)[: self.n], captions[: self.n]
         raise ValueError(f"{self.n} real pictures asked for, but the training split has fewer")
 
     def pictures(self, store: Store, device: torch.device = CPU) -> Iterator[Images]:
