@@ -70,8 +70,8 @@ def _readings(lines: Sequence[Line]) -> list[list[str]]:
     return rows
 
 
-def _exact(checked: Sequence[Check]) -> list[list[str]]:
-    return [[c.section, c.name, c.statement, c.paper, c.ours, HOLDS[c.holds], c.why] for c in checked]
+def _exact(made: Sequence[Check]) -> list[list[str]]:
+    return [[c.section, c.name, c.statement, c.paper, c.ours, HOLDS[c.holds], c.why] for c in made]
 
 
 def _sources(published: PublishedTables) -> list[str]:
