@@ -60,7 +60,7 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
     downloads.require(missing)
     tell(tables, edits.made_anew(missing, store))
     turned = tables[0].changed(options.scale_name, options.scale)
-    folder = report.open_folder(options.results, options.scale_name, turned)
+    report.open_folder(options.results, options.scale_name, turned)  # before hours of work
     missing_rows, failed = list[str](), None
     try:
         build.ensure(wanted, context, options.workers)
@@ -70,7 +70,9 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
     for table in tables:
         results = Results(table, options.scale_name, options.scale, options.seeds, store)
         if len(results.lacking) < sum(row.measured is not None for row in results.rows[0]):
-            yield report.write(results, folder)
+            # A partial table stands beside the whole ones and takes the place of none.
+            name = f"{options.scale_name}-incomplete" if results.lacking else options.scale_name
+            yield report.write(results, report.open_folder(options.results, name, turned))
         if results.lacking:
             missing_rows += [f"{table.name}, {results.rows[0][i].name}" for i in results.lacking]
     if failed is not None:

@@ -131,7 +131,7 @@ def test_more_clusters_than_pictures_is_one_line(capsys, tmp_path):
 
 def test_a_corrupt_shard_is_named_and_deleting_the_artifact_mends_it(capsys, table):
     """kills: a damaged shard read as far as it goes, a row that needs it told as a number, or one
-    that does not need it lost; dashes that stay when the shard is mended."""
+    that does not need it lost; a partial table in the place of the whole one."""
     before = written(table)
     (text,) = (p for p in before if p.name == "table1.md")
     assert cli.main(TABLE, arguments=[*SMOKE, *places(table)]) == 0
@@ -141,7 +141,9 @@ def test_a_corrupt_shard_is_named_and_deleting_the_artifact_mends_it(capsys, tab
         shard = min((table / "store" / "shards").rglob("000000.tar"))
         shard.write_bytes(damage(shard.read_bytes()))
         assert str(shard) in refused(capsys, [*SMOKE, *places(table)], 1, partial=True)
-        partial = text.read_text()
+        beside = text.parent.name.replace("smoke", "smoke-incomplete")
+        partial = (text.parent.parent / beside / text.name).read_text()
+        assert text.read_bytes() == before[text]
         assert all(row(partial, name).endswith(NO_NUMBERS) for name in ("Monolithic", "Top-1"))
         assert row(partial, "Real pictures") == row(before[text].decode(), "Real pictures")
         shutil.rmtree(table / "store" / "shards")

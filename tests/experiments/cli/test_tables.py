@@ -136,11 +136,12 @@ def test_a_row_that_fails_is_missing_and_named_and_the_others_are_written(pools,
     assert err.count("\n") == 1
     assert err.startswith("table9: without table9, Worse: ")
     assert "the disk is gone" in err
-    text = (tmp_path / "results/smoke/table9.md").read_text()
+    partial = tmp_path / "results/smoke-incomplete"
+    text = (partial / "table9.md").read_text()
     assert "| Worse | — | — | — |" in out
     assert "| Pair | 22.6 | 11.00" in text
     assert (text.count(" less Alone"), text.count("Worse")) == (1, 2)
-    drawn = {path.stem: path.read_text() for path in (tmp_path / "results/smoke/figures").iterdir()}
+    drawn = {path.stem: path.read_text() for path in (partial / "figures").iterdir()}
     assert drawn == {"all": "3"}
 
 
