@@ -94,10 +94,10 @@ class Nucleus(Selection):
 class Stochastic(Selection):
     """`draws` experts drawn with replacement from p, each with weight 1 / draws: w is p on average.
 
-    A draw depends on the row's seed and on t alone: the two halves of guidance ask the same
-    experts, and no batch size, device or process changes them.  seeds: one a row, as `seeded` gives
-    them; none for each row's own number. Raises ValueError for fewer draws than one, or for
-    another number of rows than of seeds.
+    A draw depends on p, the row's seed and t: no batch size, device or process changes it, and both
+    halves of guidance ask the same experts where a router gives both the same p.  seeds: one a row,
+    as `seeded` gives them; None for each row's own number. Raises ValueError for fewer draws than
+    one, or for another number of rows than of seeds.
     """
 
     draws: int = 1

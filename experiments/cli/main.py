@@ -36,8 +36,8 @@ class RowsMissingError(Exception):
 
     def __init__(self, rows: Sequence[str], failed: build.StagesFailed) -> None:
         self.failed, others = failed, len(rows) - 1
-        more = "" if not others else f" and {others} other row{'s'[: others > 1]}"
-        super().__init__(f"without {rows[0]}{more}: ")
+        more = "" if others < 1 else f" and {others} other row{'s'[: others > 1]}"
+        super().__init__(f"without {rows[0]}{more}: " if rows else "")
 
 
 def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
@@ -72,7 +72,10 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
         if len(results.lacking) < sum(row.measured is not None for row in results.rows[0]):
             # A partial table stands beside the whole ones and takes the place of none.
             name = f"{options.scale_name}-incomplete" if results.lacking else options.scale_name
-            yield report.write(results, report.open_folder(options.results, name, turned))
+            own = build.behind(table.stages(options.scale, options.seeds))
+            remark = edits.outdated([stage for stage in own if store.has(stage)], store)
+            remarks = [f"{remark[0].upper()}{remark[1:]}."] if remark else []
+            yield report.write(results, report.open_folder(options.results, name, turned), remarks)
         if results.lacking:
             missing_rows += [f"{table.name}, {results.rows[0][i].name}" for i in results.lacking]
     if failed is not None:

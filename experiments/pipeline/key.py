@@ -6,7 +6,6 @@ code of its own: an edit of that must be seen. config.json has every field.
 
 import hashlib
 import json
-from enum import Enum
 from typing import Any
 
 from experiments.pipeline import code
@@ -16,8 +15,7 @@ from modules.codec import encode, same
 def about(kind: type) -> dict[str, Any]:
     """What a key covers of a class beside its fields: its `version`, if it has one, and its code,
     unless it says `covered = False`, as stages do."""
-    plain = issubclass(kind, Enum) or not getattr(kind, "covered", True)
-    digest = None if plain else code.digest(kind)
+    digest = code.digest(kind) if getattr(kind, "covered", True) else None
     return _version(kind) | ({} if digest is None else {"code": digest})
 
 
@@ -53,8 +51,8 @@ def codes(form: Any) -> dict[str, str]:
 def difference(was: Any, now: Any, where: str = "") -> str | None:
     """The first field in which a stored config is another than today's; None for the same.
 
-    A field that one of them lacks was added or removed since: it holds its default in the other, or
-    their keys would differ.
+    A field that the stored one lacks was added since, and holds its default: their keys agree. One
+    that today's lacks is a difference, for it may have got another name and another default.
     """
     if not isinstance(was, dict) or not isinstance(now, dict):
         if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
@@ -63,6 +61,9 @@ def difference(was: Any, now: Any, where: str = "") -> str | None:
         return None if same(was, now) else f"{where} was {_short(was)} and is {_short(now)}"
     if was.get("is") != now.get("is"):
         return f"{where} was {_short(was)} and is {_short(now)}"
+    gone = [name for name in was if name not in now]
+    if gone:
+        return f"{now.get('is', where)}.{gone[0]} was {_short(was[gone[0]])} and is gone"
     inside = (f"{now.get('is', where)}.{name}" for name in was.keys() & now.keys())
     each = (difference(was[at.split(".")[-1]], now[at.split(".")[-1]], at) for at in inside)
     return next((line for line in each if line is not None), None)

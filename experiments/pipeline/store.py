@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 
 from experiments.pipeline import code, key
-from experiments.pipeline.files import StoreError, read_json, sha256
+from experiments.pipeline.files import StoreError, read_json, sha256, write_whole
 from experiments.pipeline.hardware import Device, Hardware
 from experiments.pipeline.provenance import commit, provenance
 from modules.codec import encode
@@ -91,8 +91,8 @@ class Store:
         difference = key.difference(read_json(self.path(stage) / "config.json"), stage.config)
         if difference is not None:
             raise StoreError(
-                f"{difference}, the default having changed since {self.path(stage)} was made: "
-                "raise the version of that class, or delete the folder"
+                f"{difference}, the class having changed since {self.path(stage)} was made: "
+                "raise its version, or delete the folder"
             )
         return True
 
@@ -129,16 +129,19 @@ class Store:
     def _fill(self, stage: Artifact, folder: Path, context: Context) -> None:
         if self.has(stage):
             return  # made by another process while this one waited to begin
-        started, _ = time.time(), commit()  # the code that runs, whatever is committed meanwhile
+        # Whatever is edited or committed meanwhile, this is the code that runs.
+        started, _, config = time.time(), commit(), stage.config
+        own, uncoded = code.digest(type(stage)), key.key(stage, coded=False)
+        self._begin(folder, config)
         stage.make(folder, context)
         made = provenance(time.time() - started, context.torch_device)
         made["hardware"] = encode(context.hardware)
-        made["files"] = {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.is_file()}
+        files = [p for p in sorted(folder.iterdir()) if p.is_file() and p.name != "config.json"]
+        made["files"] = {path.name: sha256(path) for path in files}
         made["seed"] = getattr(stage, "seed", None)
-        made["code"], made["uncoded"] = code.digest(type(stage)), key.key(stage, coded=False)
+        made["code"], made["uncoded"] = own, uncoded
         made["inputs"] = [f"{item.kind}/{item.key}" for item in stage.inputs()]
         (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
-        (folder / "config.json").write_text(json.dumps(stage.config, indent=1) + "\n")
         target = self.path(stage)
         self._provenance.pop(target / "provenance.json", None)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -147,6 +150,14 @@ class Store:
         except OSError:
             if not self.has(stage):
                 raise  # otherwise another process was first: its copy stays
+
+    def _begin(self, folder: Path, config: Any) -> None:
+        """Say in the working folder what is made there; empty it of what another config left."""
+        path = folder / "config.json"
+        if path.exists() and key.difference(read_json(path), config) is not None:
+            shutil.rmtree(folder)
+            folder.mkdir()
+        write_whole(path, (json.dumps(config, indent=1) + "\n").encode())
 
     @contextmanager
     def _working(self, stage: Artifact) -> Iterator[Path]:

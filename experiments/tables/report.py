@@ -7,7 +7,6 @@ renamed: whole or absent.
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from experiments.pipeline.files import write_whole
@@ -21,7 +20,7 @@ from experiments.tables.rows import Row
 SMOKE = "**Scale smoke tests the plumbing. Its values mean nothing.**"
 
 
-def _markdown(results: Results) -> str:
+def _markdown(results: Results, remarks: Sequence[str]) -> str:
     table, first = results.table, results.rows[0]
     lines = [f"# {table.title}", "", *_header([*table.paper, *_titles(results.columns)], first)]
     for i, row in enumerate(first):
@@ -30,10 +29,19 @@ def _markdown(results: Results) -> str:
         lines.append(_line([*row.names.values(), *paper, *cells]))
     if table.baseline is not None:
         lines += _differences(results, table.baseline)
-    tests = [] if table.tests is None else table.tests(results.complete())
-    if lines_of_tests := [f"- {line}" for line in tests if line is not None]:
-        lines += ["", *lines_of_tests]
-    return "\n".join([*lines, "", *_footer(results)]) + "\n"
+    if compared := [f"- {line}" for line in _tests(results)]:
+        lines += ["", *compared]
+    return "\n".join([*lines, "", *_footer(results), *(f"- {line}" for line in remarks)]) + "\n"
+
+
+def _tests(results: Results) -> list[str]:
+    """The lines of the table's tests; none of a test whose rows are not all there."""
+    if results.table.tests is None:
+        return []
+    try:
+        return [line for line in results.table.tests(results.complete()) if line is not None]
+    except RowAbsentError:
+        return []
 
 
 def _paper(value: float | None) -> str:
@@ -125,12 +133,18 @@ def _detail(results: Results) -> dict[str, object]:
     }
 
 
-def write(results: Results, folder: Path) -> str:
-    """Write the table's files into `folder` and return the markdown."""
-    table, markdown = results.table, _markdown(results)
+def write(results: Results, folder: Path, remarks: Sequence[str] = ()) -> str:
+    """Write the table's files into `folder` and return the markdown.
+
+    remarks: what a reader should know of this making, one line each.
+    """
+    table, markdown = results.table, _markdown(results, remarks)
     for name, draw in table.figures.items():
-        with suppress(RowAbsentError):  # a figure picks rows that a dial or a failure leaves out
-            write_whole(folder / "figures" / f"{name}.png", draw(results.complete()))
+        path = folder / "figures" / f"{name}.png"
+        try:
+            write_whole(path, draw(results.complete()))
+        except RowAbsentError:  # it picks rows that a dial or a failure leaves out
+            path.unlink(missing_ok=True)
     texts = {
         "json": json.dumps(_detail(results), indent=1, ensure_ascii=False) + "\n",
         "csv": results.frame().to_csv(index=False),

@@ -69,15 +69,17 @@ def test_the_config_has_every_field_and_equal_ones_share_a_key():
     assert Part().key == Part("a", Inner(rate=0.5)).key
 
 
-def test_a_default_that_changed_is_a_difference_and_a_field_that_came_or_went_is_none():
-    """kills: an artifact of the old default taken for one of the new; one that a new field orphans;
+def test_a_changed_default_or_a_lost_field_is_a_difference_and_a_new_field_is_none():
+    """kills: an artifact of the old default taken for one of the new; one that a new field orphans; one
+    whose field got another name and another default;
     a difference deep inside, in a list, in a class or in a number's type passed over."""
     now = Whole().config
     was = json.loads(json.dumps(now))
     assert difference(was, now) is None
     del was["parts"][0]["inner"]["rate"]
-    was["gone"] = 1
     assert difference(was, now) is None
+    renamed = {**was, "gone": 1}
+    assert difference(renamed, now) == "Whole.gone was 1 and is gone"
     was["parts"][1]["inner"]["rate"] = 0.25
     assert difference(was, now) == "Inner.rate was 0.25 and is 0.5"
     assert difference({"is": "A", "x": True}, {"is": "A", "x": 1}) == "A.x was true and is 1"

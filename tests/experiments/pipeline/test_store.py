@@ -27,7 +27,8 @@ class Halting(Stage):
     halt: ClassVar = staticmethod(lambda: None)
 
     def make(self, folder, context):
-        found = " ".join(sorted(path.name for path in folder.iterdir()))
+        names = {path.name for path in folder.iterdir()} - {"config.json"}
+        found = " ".join(sorted(names))
         (folder / "half.txt").write_text("half")
         self.halt()
         (folder / "rest.txt").write_text(found)
@@ -133,8 +134,8 @@ def test_a_default_that_changed_is_refused_in_one_line(store):
     with pytest.raises(StoreError, match=Part().key) as caught:
         store.has(Part())
     said = str(caught.value)
-    assert said.startswith('Part.name was "b" and is "a", the default having changed since ')
-    assert said.endswith("raise the version of that class, or delete the folder")
+    assert said.startswith('Part.name was "b" and is "a", the class having changed since ')
+    assert said.endswith("raise its version, or delete the folder")
     assert "\n" not in said
     (folder / "config.json").write_text(json.dumps({"is": "Part", "version": 1}))
     assert store.has(Part())
@@ -173,3 +174,26 @@ def test_a_full_store_is_named_and_leaves_no_artifact(store, stage, limit):
     assert not store.path(stage).exists()
     make(store, stage)
     assert store.has(stage)
+
+
+def test_what_another_config_left_half_made_is_not_gone_on_with(store, monkeypatch):
+    """kills: a killed run that goes on under a default that changed meanwhile."""
+    stage = Slow()
+    folder = store.root / "making" / f"{stage.kind}-{stage.key}"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({**stage.config, "half": 2}))
+    (folder / "first.txt").write_text("of the old default")
+    make(store, stage)
+    assert store.file(stage, "first.txt").read_text() == "1"
+
+
+@dataclass(frozen=True)
+class Slow(Stage):
+    """Goes on with what is there."""
+
+    resumes: ClassVar[bool] = True
+    half: int = 1
+
+    def make(self, folder, context):
+        if not (folder / "first.txt").exists():
+            (folder / "first.txt").write_text(str(self.half))
