@@ -5,7 +5,6 @@ import torch
 
 from experiments.pipeline.store import Store
 from tests.helpers.hub import lay_hub
-from tests.helpers.hub import lay_hub
 
 torch.set_num_threads(1)
 
@@ -20,12 +19,6 @@ def pytest_collection_modifyitems(items):
 def store(tmp_path):
     """An empty store."""
     return Store(tmp_path / "store")
-
-
-@pytest.fixture
-def hub(tmp_path):
-    """A downloaded folder of Paris 1.0's layout."""
-    return lay_hub(tmp_path)
 
 
 @pytest.fixture

@@ -63,6 +63,13 @@ def renamed(option: str) -> str | None:
     return None
 
 
+SOURCE = (
+    *("name", "preparation", "image", "channels", "classes"),
+    *("parts", "batches", "read", "expected"),
+)
+"""What a class must have to be a source of pictures or clips."""
+
+
 def source_class(path: str) -> type[Source]:
     """The class package.module.Class. ValueError if there is none, or it is no source."""
     module, _, name = path.rpartition(".")
@@ -74,9 +81,11 @@ def source_class(path: str) -> type[Source]:
         source = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"no class {path}: {error}") from error
-    lacking = [part for part in ("parts", "batches", "read") if not hasattr(source, part)]
-    if not isinstance(source, type) or not dataclasses.is_dataclass(source) or lacking:
-        raise ValueError(f"{path} is no source: a frozen dataclass with parts, batches and read")
+    if not isinstance(source, type) or not dataclasses.is_dataclass(source):
+        raise ValueError(f"{path} is no source: a frozen dataclass is wanted")
+    there = {field.name for field in dataclasses.fields(source)} | {*dir(source)}
+    if lacking := [name for name in SOURCE if name not in there]:
+        raise ValueError(f"{path} is no source: it lacks {', '.join(lacking)}")
     return cast(type[Source], source)
 
 

@@ -69,10 +69,10 @@ def test_the_config_has_every_field_and_equal_ones_share_a_key():
     assert Part().key == Part("a", Inner(rate=0.5)).key
 
 
-def test_a_changed_default_or_a_lost_field_is_a_difference_and_a_new_field_is_none():
-    """kills: an artifact of the old default taken for one of the new; one that a new field orphans; one
-    whose field got another name and another default;
-    a difference deep inside, in a list, in a class or in a number's type passed over."""
+def test_a_changed_default_or_a_lost_field_is_told_and_a_new_field_is_not():
+    """kills: an artifact of the old default taken for one of the new; one that a new field orphans;
+    one whose field got another name and another default; a difference deep inside, in a list, in a
+    class or in a number's type passed over."""
     now = Whole().config
     was = json.loads(json.dumps(now))
     assert difference(was, now) is None
