@@ -184,4 +184,4 @@ def test_another_source_is_another_corpus():
     longer = turned(SCALE, {"data.source": replace(SCALE.data.source, frames=5)})
     keys = {experts.mixed(scale, FlowMatchingExpert, {}, 0)[0].key for scale in (SCALE, longer)}
     assert len(keys) == 2
-    assert experts.network(longer, longer.source).frames == 2
+    assert experts.network(longer, longer.data.source).frames == 2
