@@ -66,14 +66,16 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
         build.ensure(wanted, context, options.workers)
     except build.StagesFailed as error:
         failed = error  # tables are written of what is there
-    tell(tables, edits.outdated([stage for stage in stages if store.has(stage)], store))
+    made = {stage.key: stage for stage in stages if store.has(stage)}
+    tell(tables, edits.outdated([*made.values()], store))
     for table in tables:
         results = Results(table, options.scale_name, options.scale, options.seeds, store)
         if len(results.lacking) < sum(row.measured is not None for row in results.rows[0]):
             # A partial table stands beside the whole ones and takes the place of none.
             name = f"{options.scale_name}-incomplete" if results.lacking else options.scale_name
-            own = build.behind(table.stages(options.scale, options.seeds))
-            remark = edits.outdated([stage for stage in own if store.has(stage)], store)
+            measured = [row.measured for rows in results.rows for row in rows]
+            own = build.behind([stage for stage in measured if stage is not None])
+            remark = edits.outdated([stage for stage in own if stage.key in made], store)
             remarks = [f"{remark[0].upper()}{remark[1:]}."] if remark else []
             yield report.write(results, report.open_folder(options.results, name, turned), remarks)
         if results.lacking:

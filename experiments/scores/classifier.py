@@ -93,14 +93,14 @@ class ClassifierJudge(Judge):
         heldout, train = self.source.read(Split.HELDOUT), self.source.read(Split.TRAIN)
         judge, own = self.load(context.store), features[NETWORK]
         reference, _ = classify(judge, heldout.images)
-        images = drawn.images(context.store, device=context.torch_device)
-        again = several.images(context.store, device=context.torch_device)
+        device = context.torch_device
+        images = drawn.images(context.store, device=device)
+        again = images if several is drawn else several.images(context.store, device=device)
         captions = np.array(several.prompts(context.store)[0])
         if self.lpips is None:
             recognised = own if several is drawn else classify(judge, again)[0]
             within, among = within_groups(recognised, captions), spread(own)
         else:
-            device = context.torch_device
             within = self.lpips.group_diversity(_colour(again), captions, device)
             among = self.lpips.diversity(_colour(images), device)
         numbers = {
