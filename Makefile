@@ -37,7 +37,8 @@ $(VENV)/ready: requirements.lock
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	@touch $@
 
-readme: env ## copy the committed tables into the README
+readme: env ## copy the committed tables into README.md and docs/performance.md
+	@$(RUN) experiments.bench.stage_costs
 	@$(RUN) experiments.tables.readme
 
 docs: env ## build the documentation into site/

@@ -1,10 +1,13 @@
-"""Copies the committed tables into the README, between their markers: no number is typed there."""
+"""Copies the committed tables into the pages that show them: no number is typed there."""
 
 import itertools
 import re
 from pathlib import Path
 
 from experiments.pipeline.provenance import ROOT
+
+PAGES = ("README.md", "docs/performance.md")
+"""Those with tables between markers."""
 
 
 def table_lines(markdown: str) -> str:
@@ -14,16 +17,17 @@ def table_lines(markdown: str) -> str:
     return "\n".join(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
 
 
-def filled(readme: str, results: Path) -> str:
-    """`readme` with the table of results/NAME.md in each block <!-- results NAME --> … end."""
+def filled(page: str, results: Path) -> str:
+    """`page` with the table of results/NAME.md in each block <!-- results NAME --> … end."""
 
     def block(match: re.Match[str]) -> str:
         table = table_lines((results / f"{match[1]}.md").read_text())
         return f"<!-- results {match[1]} -->\n{table}\n<!-- end -->"
 
-    return re.sub(r"<!-- results (\S+) -->.*?<!-- end -->", block, readme, flags=re.DOTALL)
+    return re.sub(r"<!-- results (\S+) -->.*?<!-- end -->", block, page, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
-    path = ROOT / "README.md"
-    path.write_text(filled(path.read_text(), ROOT / "results"))
+    for name in PAGES:
+        path = ROOT / name
+        path.write_text(filled(path.read_text(), ROOT / "results"))
