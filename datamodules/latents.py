@@ -5,6 +5,7 @@ exactly where it stopped, without reading the earlier batches again.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import lightning as L
@@ -15,21 +16,21 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from datamodules.encoders.encoder import TextEncoder
-from datamodules.shards import Shard, read_index, read_shard
+from datamodules.shards import Shard, read_index
+from datamodules.windows import Arrays, WindowReader
 
-Arrays = dict[str, Tensor]
-"""A batch: x0 [B, ...], tokens [B, L, D], pooled [B, P], cluster [B], and others, by name."""
 ALL = slice(None)
 
 
 class BatchStream(IterableDataset[Arrays]):
     """Batches numbered `first` to `last` (excluded) of endless epochs over shards.
 
-    Shards are shuffled, then samples within a window of consecutive shards. A window equal to the
-    last one is not read again. Raises ValueError if there are no samples.
+    Shards are shuffled, then samples within a window of consecutive shards. The next window is read
+    while batches are taken from this one, unless it is the same. Raises ValueError if there are no
+    samples.
 
     batch: samples in a whole batch.  rows: the rows of each batch that are returned.
-    window: samples held in memory, at least.
+    window: samples of a window, at least; two windows are in memory.
     """
 
     def __init__(
@@ -48,17 +49,6 @@ class BatchStream(IterableDataset[Arrays]):
         self.total = sum(shard.samples for shard in self.shards)
         if self.total == 0:
             raise ValueError("no samples in the shards to train on")
-        self._loaded: tuple[frozenset[Path], Arrays] | None = None
-
-    def _load(self, shards: list[Shard]) -> Arrays:
-        """The window's samples [n, ...] by name, sorted by their shards' names."""
-        names = frozenset(shard.path for shard in shards)
-        if self._loaded is None or self._loaded[0] != names:
-            self._loaded = None  # frees the old window before the new one is read
-            read = [read_shard(shard) for shard in sorted(shards, key=lambda s: s.path)]
-            joined = {key: np.concatenate([arrays[key] for arrays in read]) for key in read[0]}
-            self._loaded = names, {key: torch.from_numpy(array) for key, array in joined.items()}
-        return self._loaded[1]
 
     def _interleaved(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
         """Shard numbers [S], reordered so that clusters alternate evenly; each keeps its order.
@@ -97,20 +87,30 @@ class BatchStream(IterableDataset[Arrays]):
                 skip = 0
             epoch += 1
 
+    def _read(self) -> Iterator[tuple[Arrays, Tensor]]:
+        """The pieces with their windows in memory; none is read that no batch needs."""
+        left = (self.last - self.first) * self.batch
+        with WindowReader() as reader:
+            for (window, rows), (following, _) in pairwise(self._pieces(self.first * self.batch)):
+                left -= len(rows)
+                yield reader.read(window, following if left > 0 else ()), rows
+
     def __iter__(self) -> Iterator[Arrays]:
-        pieces = self._pieces(self.first * self.batch)
-        window, rows = next(pieces)
+        pieces, data, rows = self._read(), Arrays(), torch.empty(0, dtype=torch.int64)
         for step in range(self.first, self.last):
             parts: list[Arrays] = []
             missing = self.batch
             while missing:
                 if len(rows) == 0:
-                    window, rows = next(pieces)
+                    data = {}  # frees the old window before a third one is begun
+                    data, rows = next(pieces)
                 taken, rows = rows[:missing], rows[missing:]
-                parts.append({key: x[taken] for key, x in self._load(window).items()})
+                parts.append({key: x[taken] for key, x in data.items()})
                 missing -= len(taken)
-            joined = {key: torch.cat([part[key] for part in parts])[self.rows] for key in parts[0]}
-            yield {**joined, "step": torch.tensor(step)}
+            whole = parts[0]
+            if len(parts) > 1:
+                whole = {key: torch.cat([part[key] for part in parts]) for key in whole}
+            yield {**{k: x[self.rows] for k, x in whole.items()}, "step": torch.tensor(step)}
 
 
 class ValidationBatches(Dataset[Arrays]):
@@ -167,7 +167,7 @@ class Latents(L.LightningDataModule):
 
     Args:
         batch, steps: samples in a batch, and optimiser steps.
-        window: samples held in memory, at least.
+        window: samples of a window, at least; two windows are in memory.
         accumulate: batches in an optimiser step, needed to resume at the right batch.
         heldout: the validation batches, if any.
         text: encodes the token ids of shards without token states, on the training device.

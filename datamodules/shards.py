@@ -5,7 +5,6 @@ and SHA-256. A damaged shard is therefore reported and never read in part.
 """
 
 import hashlib
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 import webdataset as wds
 from numpy.typing import NDArray
-from webdataset.tariterators import group_by_keys, tar_file_expander
+
+from datamodules.members import MembersError, members, stacked
 
 Sample = dict[str, Any]
 """One sample by webdataset's names: __key__, latent.npy, caption.txt, and tokens.npy with
@@ -128,11 +128,13 @@ def read_shard(shard: Shard) -> dict[str, NDArray[Any]]:
     x0 [N, ...], cluster [N], and tokens [N, L, D] with pooled [N, P], or ids [N, L]; frame_feature
     [N, F] if the shards hold it. Raises ShardError if the shard is missing, damaged or incomplete.
     """
-    # From the checked bytes rather than by name: webdataset takes a name for a URL or a pattern.
-    source = {"url": str(shard.path), "stream": io.BytesIO(_content(shard))}
-    samples = list(wds.decode()(group_by_keys(tar_file_expander([source]))))
-    if len(samples) != shard.samples:
-        raise ShardError(f"shard {shard.path} holds {len(samples)} of {shard.samples} samples")
-    files = {name: file for name, file in ARRAYS.items() if file in samples[0]}
-    arrays = {name: np.stack([s[file] for s in samples]) for name, file in files.items()}
-    return {**arrays, "cluster": np.full(len(samples), shard.cluster, dtype=np.int64)}
+    content = _content(shard)
+    try:
+        held = members(content)
+        if held.samples != shard.samples:
+            raise MembersError(f"holds {held.samples} of {shard.samples} samples")
+        files = {name: file for name, file in ARRAYS.items() if file in held.starts}
+        arrays = {name: stacked(held, file, content) for name, file in files.items()}
+    except MembersError as error:
+        raise ShardError(f"shard {shard.path} {error}") from error
+    return {**arrays, "cluster": np.full(held.samples, shard.cluster, dtype=np.int64)}
