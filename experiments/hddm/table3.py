@@ -110,9 +110,11 @@ TABLE = Table(
         "beside the share of prompts that the judge reads in the picture.",
         "A reading of the conversion is literal (equal time, the guards of §6.2 or of §8.3.4, the "
         "derivatives of the path unless it says the expert's) or corrected (equal signal-to-noise "
-        f"ratio; the DDPM expert asked at t <= {readings.LAST:g} of its own schedule, as the "
-        "native samplers ask it, and nothing else). Two rows change one of these at a time. The "
-        "paper's number stands beside each.",
+        f"ratio; the DDPM expert asked at t <= {readings.LAST:g} of its own schedule, and nothing "
+        "else). Two rows change one of these at a time. The paper's number stands beside each.",
+        f"Native samplers begin at t = {readings.LAST:g}, with noise of that level. Ancestral "
+        "samples of an exact expert come short of the data's deviation, on N(0, 1) by 17 % in 10 "
+        "steps, 4 % in 50, 1 % in 300.",
         "On one schedule for both, with DDPM at t <= 0.5 alone, §6.2 guards nothing: that row is "
         "the corrected one.",
         "At `small` the one data cluster is the whole training split: an eighth of it leaves too "

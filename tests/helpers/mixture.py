@@ -122,3 +122,51 @@ class Optimal(nn.Module):
     def forward(self, x: Tensor, t: Tensor, c: object = None) -> Tensor:
         x0, eps = self.data.expectation(self.k, self.schedule, x, t)
         return predict(self.objective, self.schedule, t, x0, eps)
+
+
+WEIGHT = torch.tensor([0.6, 0.4], dtype=torch.float64)
+MEAN = torch.tensor([0.9, -0.7], dtype=torch.float64)
+DEVIATION = torch.tensor([0.35, 0.5], dtype=torch.float64)
+"""A mixture on the line, whose probability flow has a closed form: every x keeps its quantile."""
+BISECTIONS = 80
+"""20 / 2^80 is below float64's grain."""
+
+
+def _standard(schedule: Schedule, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """x [B, 1] less each component's mean at t [B], in its deviations, and these, [B, 2]."""
+    alpha, sigma = schedule.alpha(t)[:, None], schedule.sigma(t)[:, None]
+    deviation = torch.sqrt((alpha * DEVIATION) ** 2 + sigma**2)
+    return (x - alpha * MEAN) / deviation, deviation
+
+
+def quantile(schedule: Schedule, x: Tensor, t: Tensor) -> Tensor:
+    """P(x_t < x), [B, 1]."""
+    return (WEIGHT * torch.special.ndtr(_standard(schedule, x, t)[0])).sum(1, keepdim=True)
+
+
+def flowed(schedule: Schedule, x: Tensor, t: float, s: float = 0.0) -> Tensor:
+    """Where the probability flow takes x [B, 1] from t to s: to the same quantile."""
+    at, to = (torch.full((len(x),), time, dtype=torch.float64) for time in (t, s))
+    wanted = quantile(schedule, x, at)
+    low, high = torch.full_like(x, -10), torch.full_like(x, 10)
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        below = quantile(schedule, middle, to) < wanted
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    return (low + high) / 2
+
+
+class Whole(nn.Module):
+    """The exact network of the whole mixture on the line: E[target | x_t]."""
+
+    def __init__(self, objective: Objective, schedule: Schedule) -> None:
+        super().__init__()
+        self.objective, self.schedule = objective, schedule
+
+    def forward(self, x: Tensor, t: Tensor, c: object = None) -> Tensor:
+        alpha, sigma = self.schedule.alpha(t)[:, None], self.schedule.sigma(t)[:, None]
+        z, deviation = _standard(self.schedule, x, t)
+        p = (WEIGHT.log() - deviation.log() - z**2 / 2).softmax(1)
+        x0 = (p * (MEAN + alpha * DEVIATION**2 / deviation * z)).sum(1, keepdim=True)
+        eps = sigma * (p * z / deviation).sum(1, keepdim=True)
+        return predict(self.objective, self.schedule, t, x0, eps)
