@@ -1,8 +1,10 @@
-"""Peak memory of Top-2 as the number of experts grows, their weights being resident."""
+"""Peak memory of Top-2 as the number of experts grows, their weights resident or mapped."""
 
 import multiprocessing
+import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -11,59 +13,133 @@ import torch
 from experiments.bench.pairing import Alike, Bench, BenchRow, Room, Side, TwoSides
 from experiments.bench.peers import trained_numbers, versioned
 from experiments.bench.ratios import MemoryRatio
-from experiments.bench.top2 import MANY, SMALL, SMALLER_SHAPE, STEP, Asked, answers, ensemble
+from experiments.bench.top2 import (
+    MANY,
+    SMALL,
+    SMALLER_SHAPE,
+    STEP,
+    Asked,
+    answers,
+    ensemble,
+    spread_evenly,
+)
+from experiments.measures.clustering import WATCH, anonymous
+from modules.ensemble import Ensemble
+from modules.expert import Expert
+from modules.objectives import Velocity
+from modules.schedules import Linear
 from modules.selection import Top
+from modules.weights.checkpoint import load_weights, map_weights, save_weights
+
+SOME = 12
 
 
-def _kib(name: str) -> int:
-    """A line of /proc/self/status, in KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(x.split()[1]) for x in lines if x.startswith(f"{name}:"))
+@dataclass(frozen=True)
+class Kept:
+    """K experts, all of them asked; mapped: whether their weights lie in their files."""
+
+    k: int
+    mapped: bool = False
+
+    def __str__(self) -> str:
+        return f"Top-2 of {self.k}, weights {'mapped' if self.mapped else 'resident'}"
 
 
-def _grown(k: int) -> int:
-    """Bytes by which this process's resident memory grew at most, building and asking Top-2."""
+def written(folder: Path, k: int) -> list[Path]:
+    """The weights of k experts, each in its own file."""
+    paths = [folder / f"expert-{i}.safetensors" for i in range(k)]
+    for i, path in enumerate(paths):
+        if not path.exists():
+            torch.manual_seed(i)
+            save_weights(SMALLER_SHAPE.build(), path)
+    return paths
+
+
+def loaded(path: Path, mapped: bool) -> Expert:
+    """The expert of a file, its weights read or mapped."""
+    with torch.device("meta"):
+        network = SMALLER_SHAPE.build()
+    if mapped:
+        map_weights(network, path)
+    else:
+        network.to_empty(device="cpu")
+        load_weights(network, path)
+    return Expert(network.eval().requires_grad_(False), Velocity(), Linear())
+
+
+def _begun() -> int:
+    """This process, everything imported and one small answer given."""
     torch.set_num_threads(1)
-    before = _kib("VmRSS")
-    answers(ensemble(SMALLER_SHAPE, k, Top(2)), Asked.of(SMALLER_SHAPE, MANY))
-    return 1024 * (_kib("VmHWM") - before)
+    answers(ensemble(SMALLER_SHAPE, 2, Top(2)), Asked.of(SMALLER_SHAPE, 2))
+    return os.getpid()
 
 
-def grown_alone(k: int) -> int:
-    """The same in a process that does nothing else: a peak never falls again."""
+def _ask(kept: Kept, paths: Sequence[Path]) -> None:
+    """Load all experts and ask Top-2 of them once."""
+    experts = [loaded(path, kept.mapped) for path in paths]
+    answers(Ensemble(experts, spread_evenly(kept.k), Top(2)), Asked.of(SMALLER_SHAPE, MANY))
+
+
+def held(kept: Kept, paths: Sequence[Path]) -> int:
+    """Bytes that a process which does nothing else held at most, beyond those of its imports.
+
+    What a file backs is not counted: the kernel drops such pages when it needs them.
+    """
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn) as pool:
-        return pool.submit(_grown, k).result()
+        pid = pool.submit(_begun).result()
+        start = most = anonymous(pid)
+        running = pool.submit(_ask, kept, paths)
+        while not running.done():
+            most = max(most, anonymous(pid))
+            wait([running], timeout=WATCH)
+        running.result()
+    return most - start
 
 
-def _sides(k: int, fewer: int, room: Room) -> TwoSides:
-    numbers = trained_numbers(SMALLER_SHAPE.build())
+def _sides(ours: Kept, peer: Kept, room: Room) -> TwoSides:
+    weights = 4 * trained_numbers(SMALLER_SHAPE.build())
+    paths = written(room.folder, max(ours.k, peer.k))
 
-    def alike(ours: int, peer: int) -> Sequence[Alike]:
-        held = 4 * numbers * fewer  # at least the weights are there
-        return (Alike("bytes at least those of the weights", min(peer, held), held),)
+    def alike(our_bytes: int, their_bytes: int) -> Sequence[Alike]:
+        return tuple(
+            Alike(f"bytes of resident weights, at least: {kept}", min(bytes_, least), least, 0.02)
+            for kept, bytes_ in ((ours, our_bytes), (peer, their_bytes))
+            for least in (0 if kept.mapped else weights * kept.k,)
+        )
 
-    return TwoSides(Side(partial(grown_alone, k)), Side(partial(grown_alone, fewer)), alike)
+    sides = [Side(partial(held, kept, paths[: kept.k])) for kept in (ours, peer)]
+    return TwoSides(sides[0], sides[1], alike)
+
+
+def _row(name: str, ours: Kept, peer: Kept, goal: float | None) -> BenchRow:
+    return BenchRow(
+        name=name,
+        what=str(ours),
+        peer=str(peer),
+        ratio=MemoryRatio(goal),
+        unit=STEP,
+        shapes=SMALL,
+        precision="fp32",
+        prepare=partial(_sides, ours, peer),
+    )
 
 
 MEMORY = Bench(
     name="top2-memory",
     title="Peak memory of Top-2",
-    rows=tuple(
-        BenchRow(
-            name=f"top2-memory-of-{k}",
-            what=f"Top-2 of {k}",
-            peer="Top-2 of 2",
-            ratio=MemoryRatio(None),
-            unit=STEP,
-            shapes=SMALL,
-            precision="fp32",
-            prepare=partial(_sides, k, 2),
-        )
-        for k in (8, 64)
+    rows=(
+        _row("top2-memory-of-64", Kept(64), Kept(2), None),
+        *(
+            _row(f"top2-mapped-of-{k}", Kept(k, mapped=True), Kept(2, mapped=True), 1.1)
+            for k in (8, 64)
+        ),
+        _row("top2-mapped", Kept(SOME, mapped=True), Kept(SOME), 0.5),
     ),
     notes=(
-        f"Ours on both sides: {versioned('torch')}. By how much the resident memory of a process "
-        "grew at most, networks built and asked once. All weights are resident: it grows with K.",
+        f"Ours on both sides: {versioned('torch')}. By how much the memory that no file backs grew "
+        f"at most, weights loaded and all experts asked once; seen every {1000 * WATCH:g} ms.",
+        "Mapped weights are pages of their files, which the kernel drops when it needs the room. "
+        "What is held then are activations, and of K experts each is asked fewer rows at a time.",
     ),
 )

@@ -53,11 +53,10 @@ def save_weights(network: nn.Module, path: Path, write: bool = True) -> None:
         path.write_bytes(save(tensors))  # safetensors' own writer reports a full disk as no OSError
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Load `path` into `network`.
+def _read(network: nn.Module, path: Path) -> dict[str, Tensor]:
+    """The tensors of `path` by name, mapped from the file, those that the network has.
 
-    Raises CheckpointError if the file is damaged or any key is missing, unused or of another shape.
-    Nothing is loaded then.
+    Raises CheckpointError as `load_weights` does.
     """
     try:
         tensors = load_file(path)
@@ -66,4 +65,25 @@ def load_weights(network: nn.Module, path: Path) -> None:
     shapes = {name: tuple(x.shape) for name, x in tensors.items()}
     wanted = {name: tuple(x.shape) for name, x in network.state_dict().items()}
     require_same(shapes, wanted, str(path))
-    network.load_state_dict(tensors)
+    return tensors
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Load `path` into `network`.
+
+    Raises CheckpointError if the file is damaged or any key is missing, unused or of another shape.
+    Nothing is loaded then.
+    """
+    network.load_state_dict(_read(network, path))
+
+
+def map_weights(network: nn.Module, path: Path) -> None:
+    """Have `network`, built on the meta device, read its weights from `path` as it asks for them.
+
+    A network that nobody asks takes no memory, and pages of one that was asked can be dropped
+    again. What is written to a weight stays in this process. Nobody may change the file meanwhile.
+    Raises CheckpointError as `load_weights` does.
+    """
+    kinds = {name: x.dtype for name, x in network.state_dict().items()}
+    tensors = {name: x.to(kinds[name]) for name, x in _read(network, path).items()}
+    network.load_state_dict(tensors, assign=True)

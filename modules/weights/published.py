@@ -22,7 +22,7 @@ from modules.objectives import OFF
 from modules.routing import Probabilities, RouterNetwork, Tempered
 from modules.selection import Only, Selection
 from modules.weights.cards import ExpertCard, Origin, RouterCard, read, written
-from modules.weights.checkpoint import CheckpointError, load_weights, save_weights
+from modules.weights.checkpoint import CheckpointError, map_weights, save_weights
 
 CARD, WEIGHTS, FORMAT = "card.json", "model.safetensors", 1
 
@@ -105,7 +105,7 @@ def cards(places: Sequence[Path]) -> dict[Path, ExpertCard | RouterCard]:
 
 
 def _fill(network: nn.Module, folder: Path, form: dict[str, Any]) -> None:
-    """Give a network built without storage the folder's weights, if they are those of the card."""
+    """Map the folder's weights into a network built without storage, if they are the card's."""
     if (counted := count_parameters(network)) != form["parameters"]:
         raise CheckpointError(
             f"{folder}: {counted} parameters, but {form['parameters']} on the card"
@@ -113,8 +113,7 @@ def _fill(network: nn.Module, folder: Path, form: dict[str, Any]) -> None:
     path = folder / WEIGHTS
     if not path.exists() or _sha256(path) != form["sha256"]:
         raise CheckpointError(f"{path} is not the file of which its card has the hash")
-    network.to_empty(device="cpu")
-    load_weights(network, path)
+    map_weights(network, path)
     network.eval().requires_grad_(False)
 
 
