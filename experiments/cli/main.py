@@ -29,6 +29,8 @@ BAD_INPUT = (
     *(hub.HubWeightsError, weights.WeightsFileError),
 )
 """What a person can mend, said in one line (--debug true shows where). The rest is a bug."""
+LIBRARIES = ("experiments.training.fit", "sklearn.cluster", "sklearn.metrics", "scipy.stats")
+"""What stages import where they use it, and so workers need beside the modules that are here."""
 
 
 class RowsMissingError(Exception):
@@ -56,7 +58,7 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
     for table in tables:
         table.judge(options.scale)  # ValueError, before anything is made, where nobody can judge
     stages = build.behind(wanted)
-    missing = [stage for stage in stages if not store.has(stage)]
+    missing = build.missing(stages, store, LIBRARIES)
     downloads.require(missing)
     tell(tables, edits.made_anew(missing, store))
     turned = tables[0].changed(options.scale_name, options.scale)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.pipeline.launch import local
+from experiments.pipeline.launch import local, server
 from experiments.pipeline.stage import Stage
-from experiments.pipeline.store import Context
+from experiments.pipeline.store import Context, Store
 
 
 def make(stage: Stage, context: Context) -> Path:
@@ -56,6 +56,21 @@ def behind(targets: Sequence[Stage]) -> list[Stage]:
     return list(stages.values())
 
 
+def missing(stages: Sequence[Stage], store: Store, libraries: Sequence[str] = ()) -> list[Stage]:
+    """Those that the store lacks.
+
+    At the first of them the server of workers starts, and imports what they need, `libraries` too,
+    while the others are looked up. Where none is missing nothing is started.
+    """
+    lacking = list[Stage]()
+    for stage in stages:
+        if not store.has(stage):
+            if not lacking:
+                server.start(libraries)
+            lacking.append(stage)
+    return lacking
+
+
 def ensure(targets: Sequence[Stage], context: Context, workers: int) -> None:
     """Make every target and all it is made from, unless the store has it, in worker processes.
 
@@ -63,15 +78,15 @@ def ensure(targets: Sequence[Stage], context: Context, workers: int) -> None:
     Raises StagesFailed once everything else is made; BrokenProcessPool at once if a worker is
     killed.
     """
-    missing = [stage for stage in behind(targets) if not context.store.has(stage)]
+    lacking = missing(behind(targets), context.store)
     tasks = [
         local.Task(
             stage.key, stage, stage.label, stage.cost, frozenset(i.key for i in stage.inputs())
         )
-        for stage in missing
+        for stage in lacking
     ]
     errors = local.map(functools.partial(make, context=context), tasks, workers)
     if errors:
-        failed = {stage: errors[stage.key] for stage in missing if stage.key in errors}
-        undone = [stage for stage in missing if not context.store.has(stage)]
+        failed = {stage: errors[stage.key] for stage in lacking if stage.key in errors}
+        undone = [stage for stage in lacking if not context.store.has(stage)]
         raise StagesFailed(failed, len(undone) - len(failed)) from next(iter(failed.values()))

@@ -20,7 +20,7 @@ from typing import Any
 import torch.distributed
 from tqdm import tqdm
 
-from experiments.pipeline.launch import local
+from experiments.pipeline.launch import local, server
 
 HOST = "127.0.0.1"
 AFTERMATH = 0.5
@@ -48,7 +48,7 @@ def run(work: Callable[..., None], arguments: Sequence[Any], count: int) -> None
             ours, theirs = multiprocessing.Pipe(duplex=False)
             own = {**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}
             process = Process(target=_rank, args=(theirs, own, lock, work, rank, arguments))
-            with local.block_sigint():
+            with server.block_sigint():
                 process.start()
                 ranks.append((process, ours))
             theirs.close()

@@ -3,7 +3,6 @@
 Two processes of one thread beat one of two at small sizes, and one thread makes sums repeatable.
 """
 
-import contextlib
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.queues
@@ -12,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from tqdm import tqdm
 
+from experiments.pipeline.launch import server
 from experiments.pipeline.launch.progress import Progress
 
 Item = TypeVar("Item")
@@ -46,8 +46,15 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _start_worker(numbers: "multiprocessing.queues.Queue[int]", lock: Any, bars: bool) -> None:
+def _start_worker(
+    numbers: "multiprocessing.queues.Queue[int]",
+    lock: Any,
+    bars: bool,
+    environment: Mapping[str, str],
+) -> None:
     global worker, slot
+    os.environ.clear()  # it is as old as the server
+    os.environ.update(environment)
     worker = numbers.get()
     slot = worker + 1 if bars else None
     tqdm.set_lock(lock)
@@ -60,20 +67,6 @@ def settle() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     follow_parent()
-
-
-@contextlib.contextmanager
-def block_sigint() -> Iterator[None]:
-    """Block SIGINT while a worker starts.
-
-    The worker inherits the block, so that no Ctrl-C interrupts its imports; `settle` lifts it
-    there. This process gets the signal when the block ends.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass(frozen=True)
@@ -92,26 +85,26 @@ def map(
 ) -> dict[str, Exception]:
     """Run work(task.item) for every task in worker processes, each after the tasks it needs.
 
-    Of the tasks that are ready the costliest starts first. One bar shows the whole, its estimate
-    weighing tasks by cost. Returns the errors of the tasks that failed, by key; what needs one of
-    those is not run, and everything else is.
+    Of the tasks that are ready, the one that the longest chain of work waits for starts first. One
+    bar shows the whole, its estimate weighing tasks by cost. Returns the errors of the tasks that
+    failed, by key; what needs one of those is not run, and everything else is.
     Raises BrokenProcessPool at once if a worker is killed.
     """
     if not tasks:
         return {}
     bars = sys.stderr.isatty()
-    spawn = multiprocessing.get_context("spawn")
-    numbers, lock = spawn.Queue(), spawn.RLock()
+    server.start(())  # unless whoever knew of these tasks earlier has started it
+    numbers, lock = server.FORKED.Queue(), server.FORKED.RLock()
     for i in range(workers):
         numbers.put(i)
     tqdm.set_lock(lock)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"  # inherited by the workers, before they import torch
     size = min(workers, len(tasks))
     progress = Progress(len(tasks), sum(task.cost for task in tasks), bars)
     processes = Processes()
-    pool = ProcessPoolExecutor(size, spawn, _start_worker, (numbers, lock, bars))
+    start = (numbers, lock, bars, dict(os.environ))
+    pool = ProcessPoolExecutor(size, server.FORKED, _start_worker, start)
     try:
+        server.wait_until_ready()
         errors = _run(pool, work, tasks, size, progress, processes)
         pool.shutdown()
     except BaseException:
@@ -150,6 +143,26 @@ class Processes:
                 worker.join(TERMINATE_TIMEOUT)
 
 
+def chains(tasks: Sequence[Task[Item]]) -> dict[str, float]:
+    """Seconds from a task's start to the end of the longest chain of tasks that needs it, by key.
+
+    The critical path: whatever the workers, a run takes at least the largest.
+    """
+    needed_by: dict[str, list[Task[Item]]] = {task.key: [] for task in tasks}
+    for task in tasks:
+        for need in task.needs & needed_by.keys():
+            needed_by[need].append(task)
+    known: dict[str, float] = {}
+
+    def chain(task: Task[Item]) -> float:
+        if task.key not in known:
+            after = [chain(each) for each in needed_by[task.key]]
+            known[task.key] = task.cost + max(after, default=0.0)
+        return known[task.key]
+
+    return {task.key: chain(task) for task in tasks}
+
+
 def _run(
     pool: ProcessPoolExecutor,
     work: Callable[[Item], object],
@@ -158,14 +171,15 @@ def _run(
     progress: Progress,
     processes: Processes,
 ) -> dict[str, Exception]:
-    waiting = sorted(tasks, key=lambda task: task.cost, reverse=True)
+    ahead = chains(tasks)
+    waiting = sorted(tasks, key=lambda task: ahead[task.key], reverse=True)
     undone = {task.key for task in tasks}
     running: dict[Future[object], Task[Item]] = {}
     errors: dict[str, Exception] = {}
     while True:
         ready = [task for task in waiting if not task.needs & undone]
         for task in ready[: size - len(running)]:
-            with block_sigint():
+            with server.block_sigint():
                 running[pool.submit(work, task.item)] = task
             waiting.remove(task)
         if not running:

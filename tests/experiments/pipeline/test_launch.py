@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import current_process
+from multiprocessing import current_process, parent_process
 from pathlib import Path
 
 import pytest
@@ -66,7 +66,7 @@ def interrupt_beside_one_that_ignores_it(item):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         say_and_sleep(item)
     assert until(lambda: list(folder.glob("*.pid")), 120)
-    os.kill(os.getppid(), signal.SIGINT)
+    os.kill(parent_process().pid, signal.SIGINT)
     time.sleep(300)
 
 
@@ -108,12 +108,11 @@ def test_each_task_runs_once_after_what_it_needs(ran, workers):
             assert times[need][1] <= times[key][0], f"{key} began before {need} was done"
 
 
-def test_the_costliest_ready_task_starts_first(ran):
-    """kills: tasks in the order given, the cheapest first, or one that became ready queued behind
-    cheaper ones that were ready before it."""
+def test_what_the_longest_chain_waits_for_starts_first(ran):
+    """kills: tasks in the order given, the costliest or the cheapest first, or one that became
+    ready queued behind shorter chains that were ready before it."""
     order = [key for key, *_ in notes(ran[1])]
-    assert order[0] == "gate"
-    assert order == ["gate", "big", "large", "middle", "small", "last"]
+    assert order == ["gate", "big", "small", "last", "large", "middle"]
 
 
 def test_workers_have_one_thread_and_as_many_processes_as_asked(ran):
@@ -133,9 +132,26 @@ def test_results_do_not_depend_on_the_number_of_workers(ran):
         assert one == two
 
 
+def environment(item):
+    (item[0] / item[1]).write_text(os.environ.get("DDM_TEST_PLACE", "none"))
+
+
+def test_workers_have_the_environment_of_now(tmp_path, monkeypatch):
+    """kills: a worker with the environment in which the server once started, whose caches and
+    credentials lie elsewhere; what was set since, or what was taken away."""
+    for value, key in (("here", "a"), ("there", "b"), (None, "c")):
+        if value is None:
+            monkeypatch.delenv("DDM_TEST_PLACE")
+        else:
+            monkeypatch.setenv("DDM_TEST_PLACE", value)
+        local.map(environment, tasks(tmp_path, [(key, 1.0, set())]), 1)
+    assert [(tmp_path / key).read_text() for key in "abc"] == ["here", "there", "none"]
+
+
 def test_nothing_to_do_starts_nobody(monkeypatch):
     """kills: a pool started for no task, or an error about zero workers."""
     monkeypatch.setattr(local, "ProcessPoolExecutor", None)
+    monkeypatch.setattr(local, "server", None)
     local.map(note, [], 2)
 
 
