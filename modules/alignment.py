@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from modules.schedules import Schedule, expand
+from modules.timesteps import LAST_INDEX
 
 
 class Alignment(Protocol):
@@ -20,6 +21,9 @@ class Alignment(Protocol):
         self, path: Schedule, schedule: Schedule, x: Tensor, t: Tensor
     ) -> tuple[Tensor, Tensor]:
         """(x' [B, ...], t' [B]) for an expert of `schedule`, of x [B, ...], t [B] on `path`."""
+
+    def inverse_schedule(self, path: Schedule, schedule: Schedule) -> Schedule:
+        """The schedule whose alpha and sigma turn a prediction into (x0, eps).  (HDDM, Eq. 5)"""
 
     def velocity_schedule(self, path: Schedule, schedule: Schedule) -> Schedule:
         """The schedule whose derivatives turn the expert's (x0, eps) into u.  (HDDM, Eq. 7)"""
@@ -43,6 +47,9 @@ class MatchSNR:
         path_norm = torch.hypot(path.alpha(t), path.sigma(t))
         return expand(expert_norm / path_norm, x) * x, t_expert
 
+    def inverse_schedule(self, path: Schedule, schedule: Schedule) -> Schedule:
+        return schedule
+
     def velocity_schedule(self, path: Schedule, schedule: Schedule) -> Schedule:
         return path
 
@@ -52,10 +59,12 @@ class SameTime:
     """x' = x, t' = t: HDDM §2.3 read literally.
 
     own_derivatives: Eq. 7 uses alpha' and sigma' of the expert's schedule; otherwise those of the
-    sampling path. The paper leaves this open.
+    sampling path.  path_inverse: Eq. 5 uses alpha and sigma of the sampling path, so that Eq. 8
+    holds as a whole; otherwise those of the expert's schedule. The paper leaves both open.
     """
 
     own_derivatives: bool = False
+    path_inverse: bool = False
 
     def expert_input(
         self, path: Schedule, schedule: Schedule, x: Tensor, t: Tensor
@@ -63,5 +72,32 @@ class SameTime:
         """x [B, ...] and t [B], unchanged."""
         return x, t
 
+    def inverse_schedule(self, path: Schedule, schedule: Schedule) -> Schedule:
+        return path if self.path_inverse else schedule
+
     def velocity_schedule(self, path: Schedule, schedule: Schedule) -> Schedule:
         return schedule if self.own_derivatives else path
+
+
+@dataclass(frozen=True)
+class WholeIndex:
+    """As `of` has it, but at the nearest of the expert's times i / 999.  (HDDM, Eq. 21, case 2)
+
+    A DDPM expert has the indices {0, …, 999}; §2.6 says nothing of what lies between them. x' is
+    that of the time between.
+    """
+
+    of: Alignment
+
+    def expert_input(
+        self, path: Schedule, schedule: Schedule, x: Tensor, t: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(x' [B, ...], t' [B]) for x [B, ...], t [B], whatever the path."""
+        x_expert, t_expert = self.of.expert_input(path, schedule, x, t)
+        return x_expert, torch.round(LAST_INDEX * t_expert) / LAST_INDEX
+
+    def inverse_schedule(self, path: Schedule, schedule: Schedule) -> Schedule:
+        return self.of.inverse_schedule(path, schedule)
+
+    def velocity_schedule(self, path: Schedule, schedule: Schedule) -> Schedule:
+        return self.of.velocity_schedule(path, schedule)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,18 @@ class Uniform(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         return x.new_full((len(x), self.experts), 1 / self.experts)
+
+
+@dataclass(frozen=True)
+class CaptionKept:
+    """A router that reads the caption in both halves of guidance, dropped or not."""
+
+    router: Posterior
+
+    def __call__(self, x: Tensor, t: Tensor, c: Text | None) -> Tensor:
+        """p [B, K] at x [B, ...], t [B]."""
+        kept = None if c is None else replace(Text.of(c.tokens, c.pooled), first=c.first)
+        return self.router(x, t, kept)
 
 
 @dataclass(frozen=True)

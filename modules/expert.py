@@ -25,24 +25,31 @@ class Expert:
     schedule: Schedule
 
     def denoise(
-        self, x_t: Tensor, t: Tensor, c: Text | None = None, guard: Guard = OFF
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        c: Text | None = None,
+        guard: Guard = OFF,
+        inverse: Schedule | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The expert's (x0, eps) at a point of its own schedule, x_t [B, ...], t [B].
 
+        inverse: the schedule whose x_t it is taken for; its own where none is given.
         Raises ValueError where the prediction does not determine them and no guard helps: noise
         alone at t = 1, data alone at t = 0.
         """
-        t = self._invertible(t, guard)
+        inverse = self.schedule if inverse is None else inverse
+        t = self._invertible(t, guard, inverse)
         y = self.network(x_t, t, c)
-        x0, eps = self.objective.recover(self.schedule, y, x_t, t, guard)
+        x0, eps = self.objective.recover(inverse, y, x_t, t, guard)
         return x0 if guard.x0_clip is None else x0.clamp(-guard.x0_clip, guard.x0_clip), eps
 
-    def _invertible(self, t: Tensor, guard: Guard) -> Tensor:
+    def _invertible(self, t: Tensor, guard: Guard, inverse: Schedule) -> Tensor:
         """t [B], kept by the guard. ValueError where the prediction cannot be inverted even so."""
         t = self.objective.within(t, guard)
-        margin = self.objective.determinant(self.schedule, t, guard).abs()
+        margin = self.objective.determinant(inverse, t, guard).abs()
         if margin.min() < SINGULAR:
-            raise ValueError(refusal(self.objective, self.schedule, float(t[margin.argmin()])))
+            raise ValueError(refusal(self.objective, inverse, float(t[margin.argmin()])))
         return t
 
     def is_native(self, path: Schedule) -> bool:
@@ -57,10 +64,11 @@ class Expert:
         native: the times are those of its own schedule, at which `denoise` is asked.
         """
         if native:
-            self._invertible(t, guard)
+            self._invertible(t, guard, self.schedule)
         elif not self.is_native(path):
-            x = torch.zeros_like(t)
-            self._invertible(alignment.expert_input(path, self.schedule, x, t)[1], guard)
+            _, t_expert = alignment.expert_input(path, self.schedule, torch.zeros_like(t), t)
+            inverse = alignment.inverse_schedule(path, self.schedule)
+            self._invertible(t_expert, guard, inverse)
 
     def velocity(
         self,
@@ -78,6 +86,7 @@ class Expert:
         if self.is_native(path):
             return self.network(x, t, c)
         x_expert, t_expert = alignment.expert_input(path, self.schedule, x, t)
-        x0, eps = self.denoise(x_expert, t_expert, c, guard)
+        inverse = alignment.inverse_schedule(path, self.schedule)
+        x0, eps = self.denoise(x_expert, t_expert, c, guard, inverse)
         u = velocity(alignment.velocity_schedule(path, self.schedule), x0, eps, t, guard.difference)
         return expand(guard.damping(t), u) * u

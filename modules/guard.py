@@ -54,7 +54,9 @@ class StepDamping:
 class Guard:
     """What may be done to a converted prediction.
 
-    x0_clip: clamp x0 to [-r, r] (Eq. 28).  alpha_floor: divide by max(alpha, floor) (Eq. 29).
+    x0_clip: clamp x0 to [-r, r] (Eq. 28).  clip_guided: clamp the guided x0, not that of either
+    half of guidance, so that an expert has the same weight in both.
+    alpha_floor: divide by max(alpha, floor) (Eq. 29).
     difference: step h of finite-difference schedule derivatives (Eq. 30); None uses closed forms.
     damping: s(t), which multiplies the velocity.
     t_max: the latest time of its own schedule at which an Epsilon expert is asked, t_min the
@@ -68,6 +70,7 @@ class Guard:
     damping: Damping = NoDamping()
     t_min: float | None = None
     t_max: float | None = None
+    clip_guided: bool = False
 
     @classmethod
     def paper_6_2(cls, x0_clip: float = 20.0) -> "Guard":

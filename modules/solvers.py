@@ -6,7 +6,7 @@ begin at the latest time at which the guard lets it be asked.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import torch
@@ -71,9 +71,18 @@ def _check_path(path: Schedule) -> None:
 
 
 def _field(ensemble: Ensemble, c: Text | None, scale: float) -> Field:
+    """The ensemble's guided velocity; where the guard says so, of experts that are each guided."""
     _check_path(ensemble.path)
+    if ensemble.guard.clip_guided:
+        experts = [_guided(expert, scale) for expert in ensemble.experts]
+        ensemble, scale = replace(ensemble, experts=experts), 1.0
     guided = Guided(ensemble, scale)
     return lambda x, t: guided(x, t, c)
+
+
+def _guided(expert: Expert, scale: float) -> Expert:
+    """An expert whose predictions are guided, before anything is made of them."""
+    return replace(expert, network=Guided(expert.network, scale))
 
 
 def _denoiser(ensemble: Ensemble, c: Text | None, scale: float) -> tuple[Denoiser, Expert]:
@@ -83,7 +92,7 @@ def _denoiser(ensemble: Ensemble, c: Text | None, scale: float) -> tuple[Denoise
             f"a native sampler walks one expert's schedule, not {len(ensemble.experts)}"
         )
     expert = ensemble.experts[0]
-    guided = Expert(Guided(expert.network, scale), expert.objective, expert.schedule)
+    guided = _guided(expert, scale)
     return lambda x, t: guided.denoise(x, t, c, ensemble.guard), expert
 
 

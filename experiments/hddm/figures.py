@@ -34,7 +34,8 @@ from experiments.scores.score import Drawn, Score
 from experiments.stages.experts import TrainExpert
 from experiments.stages.prompts import Given
 from experiments.stages.routers import Routing
-from experiments.stages.samples import Sample, Setting
+from experiments.stages.samples import Sample
+from experiments.stages.setting import Setting
 from experiments.tables.columns import ACCURACY, EXPERT, ROUTER
 from experiments.tables.comparisons import index
 from experiments.tables.results import Results, Table

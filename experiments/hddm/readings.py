@@ -11,7 +11,7 @@ from dataclasses import replace
 from experiments.hddm import settings
 from experiments.recipes import experts
 from experiments.recipes.images import ImageScale
-from experiments.stages.samples import Setting
+from experiments.stages.setting import Setting
 from modules.alignment import MatchSNR, SameTime
 from modules.guard import LAST, Guard
 from modules.schedules import Cosine

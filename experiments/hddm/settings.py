@@ -8,7 +8,8 @@ from experiments.recipes.scale import turned
 from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
 from experiments.stages.prompts import Repeated
-from experiments.stages.samples import Sample, Setting
+from experiments.stages.samples import Sample
+from experiments.stages.setting import Setting
 from modules.denoising import DenoisingExpert
 from modules.schedules import Schedule
 

@@ -17,7 +17,7 @@ from experiments.recipes import scores
 from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
-from experiments.stages.samples import Setting
+from experiments.stages.setting import Setting
 from experiments.tables.columns import ACCURACY, EXPERT, FID, SPREAD
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Table

@@ -19,7 +19,7 @@ from experiments.pipeline.store import Store
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Score
-from experiments.stages.samples import Setting
+from experiments.stages.setting import Setting
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
 from experiments.tables.comparisons import compared, index
 from experiments.tables.results import Results, Table

@@ -13,7 +13,8 @@ from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
 from experiments.stages.prompts import Heldout, InClusters, Prompts
 from experiments.stages.routers import Routing
-from experiments.stages.samples import Sample, Setting
+from experiments.stages.samples import Sample
+from experiments.stages.setting import Setting
 from modules.selection import Only, Selection
 
 

@@ -22,37 +22,18 @@ from experiments.stages.experts import TrainExpert
 from experiments.stages.prompts import Asked, Heldout, InClusters, Prompts
 from experiments.stages.routers import Known, Routing, at_rows, networks
 from experiments.stages.seeds import SAMPLING, run_seed
-from modules.alignment import Alignment, MatchSNR
+from experiments.stages.setting import Setting
 from modules.denoising import DenoisingExpert
-from modules.ensemble import Ensemble, Posterior, Uniform, counting
+from modules.ensemble import Ensemble, Uniform, counting
 from modules.expert import Expert
-from modules.guard import Guard
 from modules.sampling import starting_noise
-from modules.schedules import Linear, Schedule
 from modules.selection import Selection
-from modules.solvers import Euler, Solver, check_asked
+from modules.solvers import check_asked
 from modules.text import GivenFrame, Text
 from modules.training import Precision
 
 Arrays = dict[str, NDArray[Any]]
 Images = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Guidance and solver, the path they follow, and what is done to converted predictions."""
-
-    steps: int
-    guidance: float
-    path: Schedule = Linear()
-    alignment: Alignment = MatchSNR()
-    guard: Guard = Guard()
-    solver: Solver = Euler()
-    precision: Precision = Precision.SINGLE
-
-    def ensemble(self, experts: list[Expert], router: Posterior, how: Selection) -> Ensemble:
-        """The field of these experts on the setting's path."""
-        return Ensemble(experts, router, how, self.path, self.alignment, self.guard)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from experiments.recipes.scale import turned
 from experiments.sample import __main__ as sample
 from experiments.sample import pictures, selections
 from experiments.stages.prompts import Given
-from experiments.stages.samples import Sample, Setting
+from experiments.stages.samples import Sample
 from experiments.stages.seeds import SAMPLING, run_seed
+from experiments.stages.setting import Setting
 from metrics.pixels import to_uint8
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from modules.alignment import MatchSNR, SameTime
+from modules.alignment import MatchSNR, SameTime, WholeIndex
 from modules.expert import Expert
+from modules.guard import Guard
 from modules.objectives import Epsilon
 from modules.schedules import Cosine, Linear, LinearBeta
 from tests.helpers.mixture import PAIRS, SCHEDULES, name, predict, randn, relative
@@ -111,3 +112,47 @@ def test_equal_times_differ_in_norm_by_up_to_sqrt_2():
     t = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
     found, _ = MatchSNR().expert_input(Linear(), Cosine(), torch.ones(3, 1).double(), t)
     torch.testing.assert_close(found[:, 0], torch.tensor([1, math.sqrt(2), 1]).double())
+
+
+@pytest.mark.parametrize("path", [Linear(), Cosine()], ids=name)
+def test_eq_8_taken_whole_is_the_paths_own_inverse(path):
+    """kills: alpha or sigma of the expert in Eq. 5 beside the path's in Eq. 7, or the network asked
+    at another point. On the linear path u = (eps - x) / (1 - t)."""
+    x, network = randn(len(T), 3), GaussianNetwork(Epsilon(), Cosine())
+    found = Expert(network, Epsilon(), Cosine()).velocity(
+        x, T, None, path, SameTime(path_inverse=True)
+    )
+    alpha, sigma, eps = path.alpha(T)[:, None], path.sigma(T)[:, None], network(x, T)
+    x0 = (x - sigma * eps) / alpha
+    exact = path.dalpha(T)[:, None] * x0 + path.dsigma(T)[:, None] * eps
+    torch.testing.assert_close(found, exact, rtol=1e-10, atol=1e-10)
+    if path == Linear():
+        torch.testing.assert_close(found, (eps - x) / alpha, rtol=1e-10, atol=1e-10)
+    own = Expert(network, Epsilon(), Cosine()).velocity(x, T, None, path, SameTime())
+    assert relative(own, found) > 0.1 or path == Cosine()
+
+
+def test_an_inverse_on_the_path_is_refused_where_the_path_has_none():
+    """kills: the expert's determinant asked of for the path's: linear alpha is 0 at t = 1, where
+    that of LinearBeta is not."""
+    expert = Expert(GaussianNetwork(Epsilon(), LinearBeta()), Epsilon(), LinearBeta())
+    noise = torch.ones(1, dtype=torch.float64)
+    expert.check(noise, Linear(), SameTime(), Guard())
+    with pytest.raises(ValueError, match=r"Linear\(\) cannot be inverted at t = 1"):
+        expert.check(noise, Linear(), SameTime(path_inverse=True), Guard())
+
+
+@pytest.mark.parametrize("of", [MatchSNR(), SameTime(), SameTime(True), SameTime(False, True)])
+def test_a_whole_index_is_the_nearest_of_the_thousand(of):
+    """kills: an index cut off for one rounded, 1000 for 999, the norm or the schedules of another
+    alignment."""
+    x, t = randn(len(T), 3), T + 1e-4
+    x_exact, t_exact = of.expert_input(Linear(), Cosine(), x, t)
+    x_found, t_found = WholeIndex(of).expert_input(Linear(), Cosine(), x, t)
+    torch.testing.assert_close(x_found, x_exact, rtol=0, atol=0)
+    torch.testing.assert_close(999 * t_found, (999 * t_found).round(), rtol=1e-12, atol=0)
+    gap = (t_found - t_exact).abs().max()
+    assert 0.4 / 999 < gap <= 0.5 / 999
+    for schedule_of in ("inverse_schedule", "velocity_schedule"):
+        same = getattr(WholeIndex(of), schedule_of)(Linear(), Cosine())
+        assert same == getattr(of, schedule_of)(Linear(), Cosine())

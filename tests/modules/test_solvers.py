@@ -1,11 +1,13 @@
 """Solvers as values: the functions of `sampling`, over an ensemble or one expert's own schedule."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from modules import sampling
-from modules.ensemble import Ensemble, Uniform, counting
+from modules.ensemble import CaptionKept, Ensemble, Uniform, counting
 from modules.expert import Expert
 from modules.guard import Guard
 from modules.guidance import Guided
@@ -149,3 +151,63 @@ def test_guidance_without_captions_is_refused(solver):
     native = single(Velocity(), Linear(), Optimal(DATA, 0, Velocity(), Linear()))
     with pytest.raises(ValueError, match="needs captions"):
         drawn(solver, native, None, 2.0)
+
+
+class Posterior:
+    """A router of two whose answer leans on the caption, where one is kept."""
+
+    def __call__(self, x, t, c):
+        lean = 3 * (c.pooled[:, 0] * c.keep)
+        return torch.stack([lean, -lean], 1).softmax(1)
+
+
+def stepped(ensemble, scale):
+    """The velocity of one whole Euler step from NOISE."""
+    return NOISE - Euler().draw(ensemble, captions(), scale, NOISE, 1, fresh)
+
+
+def test_a_guided_clip_acts_after_guidance():
+    """kills: each half clamped and then guided beyond the clamp; guidance lost; the scale applied
+    twice. At t = 1 of the linear path u = x - x0, with x0 the clamped guided prediction."""
+    c, ones = captions(), torch.ones(ROWS, dtype=torch.float64)
+    network, clip, scale = Captioned(), 0.9, 4.0
+    y, null = network(NOISE, ones, c), network(NOISE, ones, c.null())
+    after = (null + scale * (y - null)).clamp(-clip, clip)
+    before = null.clamp(-clip, clip) + scale * (y.clamp(-clip, clip) - null.clamp(-clip, clip))
+    for guided, x0 in ((True, after), (False, before)):
+        alone = single(X0(), Cosine(), network, Guard(clip, clip_guided=guided))
+        torch.testing.assert_close(stepped(alone, scale), NOISE - x0)
+    assert (after - before).abs().max() > 0.1
+
+
+def test_an_expert_guided_by_itself_has_one_weight_in_both_halves():
+    """kills: the null half of a text-aware router mixed by other weights than the caption's, where
+    experts are guided or the router is told the caption; a caption told where it is dropped."""
+    ones, c, scale = torch.ones(ROWS, dtype=torch.float64), captions(), 3.0
+    experts = [Expert(Captioned(), X0(), Linear()), Expert(lambda x, t, c: x / 2, X0(), Linear())]
+    by_hand = [[e.velocity(NOISE, ones, half) for e in experts] for half in (c, c.null())]
+    p, p_null = (Posterior()(NOISE, ones, half) for half in (c, c.null()))
+
+    def mixed(halves, weights):
+        u, null = (
+            sum(w[:, k, None] * half[k] for k in range(2))
+            for half, w in zip(halves, weights, strict=True)
+        )
+        return null + scale * (u - null)
+
+    own = Ensemble(experts, Posterior(), Full())
+    torch.testing.assert_close(stepped(own, scale), mixed(by_hand, (p, p_null)))
+    one_weight = mixed(by_hand, (p, p))
+    for field in (
+        replace(own, router=CaptionKept(Posterior())),
+        replace(own, guard=Guard(clip_guided=True)),
+    ):
+        torch.testing.assert_close(stepped(field, scale), one_weight)
+    assert (one_weight - mixed(by_hand, (p, p_null))).abs().max() > 0.1
+
+
+def test_a_router_without_captions_is_asked_as_it_is():
+    """kills: a caption made up for an ensemble that has none."""
+    seen = []
+    CaptionKept(lambda x, t, c: seen.append(c))(NOISE, NOISE[:, 0], None)
+    assert seen == [None]

@@ -10,7 +10,7 @@ from experiments.hddm import readings as conversions
 from experiments.hddm.readings import corrected, literal, primary
 from experiments.recipes import experts
 from experiments.recipes.images import SCALES
-from experiments.stages.samples import Setting
+from experiments.stages.setting import Setting
 from modules.alignment import MatchSNR, SameTime
 from modules.expert import Expert
 from modules.guard import Guard
