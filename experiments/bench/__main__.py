@@ -20,11 +20,11 @@ from experiments.bench import (
     inception_fid,
     lightning_run,
     resident,
-    startup,
     tar_reading,
     top2,
 )
-from experiments.bench.pairing import Bench, Measured, OtherWorkError, Room, measure
+from experiments.bench.commands import baseline, startup
+from experiments.bench.pairing import Bench, Measured, RefusedError, Room, measure
 from experiments.bench.ratio_table import Where, summary_line, write
 
 BENCHES = (
@@ -36,7 +36,9 @@ BENCHES = (
     resident.MEMORY,
     inception_fid.FID,
     tar_reading.READING,
+    baseline.TABLE1,
     dit_steps.LARGER,
+    baseline.ALL,
 )
 
 
@@ -47,7 +49,7 @@ def _positive(text: str) -> int:
     return number
 
 
-_positive.__name__ = "number of pairs"  # as argparse names what it refuses
+_positive.__name__ = "number"  # as argparse names what it refuses
 
 
 def parser(benches: Sequence[Bench]) -> argparse.ArgumentParser:
@@ -63,6 +65,7 @@ def parser(benches: Sequence[Bench]) -> argparse.ArgumentParser:
         help=f"a table, repeatable: {', '.join(names)}; default: all but {asked or 'none'}",
     )
     made.add_argument("--pairs", type=_positive, default=7, help="pairs of a row, 7 by default")
+    made.add_argument("--seeds", type=_positive, default=1, help="of tables that are made, 1")
     made.add_argument("--results", type=Path, default=Path("results"), help="written below bench/")
     made.add_argument(
         "--brief", action="store_true", help="less work, nothing written: do the rows run?"
@@ -70,7 +73,7 @@ def parser(benches: Sequence[Bench]) -> argparse.ArgumentParser:
     return made
 
 
-def run(bench: Bench, pairs: int, results: Path | None) -> bool:
+def run(bench: Bench, pairs: int, results: Path | None, seeds: int = 1) -> bool:
     """Measure a bench's rows and write them; False if one was refused. results: None for no files.
 
     A refused row is named on stderr and left out; the others are measured all the same.
@@ -78,9 +81,10 @@ def run(bench: Bench, pairs: int, results: Path | None) -> bool:
     where, measurements, refused = Where.here(), list[Measured](), False
     for row in bench.rows:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            room = Room(Path(folder), results is None, seeds)
             try:
-                measurements.append(measure(row, Room(Path(folder), brief=results is None), pairs))
-            except OtherWorkError as error:
+                measurements.append(measure(row, room, pairs))
+            except RefusedError as error:
                 print(f"{row.name}: refused, {error}", file=sys.stderr)
                 refused = True
                 continue
@@ -98,7 +102,7 @@ def main(arguments: Sequence[str] | None = None, benches: Sequence[Bench] = BENC
     torch.set_num_threads(1)
     results = None if asked.brief else asked.results
     with threadpool_limits(1):
-        whole = [run(bench, asked.pairs, results) for bench in chosen]
+        whole = [run(bench, asked.pairs, results, asked.seeds) for bench in chosen]
     return 0 if all(whole) else 1
 
 

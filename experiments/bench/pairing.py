@@ -11,7 +11,11 @@ from typing import Any
 from experiments.bench.ratios import Clock, Ratio, Timed
 
 
-class OtherWorkError(RuntimeError):
+class RefusedError(RuntimeError):
+    """A row that cannot be measured. Says why."""
+
+
+class OtherWorkError(RefusedError):
     """The two sides do not do the same work: no ratio of them means anything. Says what differs."""
 
 
@@ -57,10 +61,14 @@ class TwoSides:
 
 @dataclass(frozen=True)
 class Room:
-    """Where a row lays its files, and whether it is only to be seen to run."""
+    """Where a row lays its files, and whether it is only to be seen to run.
+
+    seeds: of the rows that make tables.
+    """
 
     folder: Path
     brief: bool = False
+    seeds: int = 1
 
     def amount(self, whole: int, brief: int) -> int:
         """`whole`, or `brief` of it where nothing will be claimed."""
@@ -73,6 +81,8 @@ class BenchRow:
 
     unit: of the work that is counted.  shapes, precision: of both sides.  peer: its name and
     version.  prepare: builds the sides, untimed.  calls: in one timing, whose mean is taken.
+    most_pairs: however many are asked for.  warm_up: whether a call of each side precedes the
+    first pair; of minutes of work whose sides share nothing the first pair is checked instead.
     """
 
     name: str
@@ -85,6 +95,8 @@ class BenchRow:
     prepare: Callable[[Room], TwoSides]
     calls: int = 1
     clock: Clock = Clock.CPU
+    most_pairs: int | None = None
+    warm_up: bool = True
 
 
 @dataclass(frozen=True)
@@ -130,16 +142,17 @@ def measure(
 ) -> Measured:
     """Warm up and check both sides, then time them in turns, `pairs` times.
 
-    Raises OtherWorkError before anything is timed if the sides do not agree, ValueError for fewer
-    than one pair.
+    Raises OtherWorkError before anything is timed if the sides do not agree, or after the first
+    pair of a row without a warm-up; ValueError for fewer than one pair.
     """
     if pairs < 1:
         raise ValueError(f"{pairs} pairs: at least one is needed")
-    two = row.prepare(room)
-    warm = [take(side, 1) for side in (two.ours, two.peer)]
-    alike = tuple(two.alike(warm[0].output, warm[1].output))
+    two, calls = row.prepare(room), room.amount(row.calls, 1)
+    first = take(two.ours, 1), take(two.peer, 1)
+    alike = tuple(two.alike(first[0].output, first[1].output))
     for number in alike:
         number.check()
-    calls = room.amount(row.calls, 1)
-    timings = [(take(two.ours, calls), take(two.peer, calls)) for _ in range(pairs)]
+    timings = [] if row.warm_up else [first]
+    while len(timings) < min(pairs, row.most_pairs or pairs):
+        timings.append((take(two.ours, calls), take(two.peer, calls)))
     return Measured(row, tuple(timings), alike)

@@ -79,6 +79,20 @@ class TimeRatio:
 
 
 @dataclass(frozen=True)
+class SecondsOfOurs:
+    """Seconds a call of ours alone, for a goal that is no ratio; the goal is the most of them."""
+
+    goal: float | None
+    title = "our seconds"
+
+    def of(self, ours: Timed, peer: Timed, clock: Clock) -> float:
+        return ours.seconds(clock)
+
+    def met(self, ratio: float) -> bool | None:
+        return None if self.goal is None else ratio <= self.goal
+
+
+@dataclass(frozen=True)
 class MemoryRatio:
     """Peak bytes, which a call returns, ours over the peer's; the goal is the most of it."""
 

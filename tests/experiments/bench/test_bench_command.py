@@ -89,8 +89,9 @@ def test_only_what_is_asked_for_is_measured(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--pairs", "0"], "argument --pairs: invalid number of pairs value: '0'"),
-        (["--pairs", "some"], "argument --pairs: invalid number of pairs value: 'some'"),
+        (["--pairs", "0"], "argument --pairs: invalid number value: '0'"),
+        (["--pairs", "some"], "argument --pairs: invalid number value: 'some'"),
+        (["--seeds", "0"], "argument --seeds: invalid number value: '0'"),
         (["--only", "sum"], "argument --only: invalid choice: 'sum' .*sums"),
     ],
 )

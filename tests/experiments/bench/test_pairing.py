@@ -1,6 +1,7 @@
 """Ratios of given times, turns, and sides that do other work. Nothing here waits for a clock."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from experiments.bench.ratios import (
     Clock,
     MemoryRatio,
     RateRatio,
+    SecondsOfOurs,
     Spread,
     Timed,
     TimeRatio,
@@ -53,6 +55,13 @@ def test_memory_is_what_the_calls_returned():
     assert MemoryRatio(None).of(ours, peer, Clock.CPU) == 1.5
 
 
+def test_seconds_of_ours_are_not_divided():
+    """kills: a goal in seconds compared with a ratio, or with the peer's seconds."""
+    ours, peer = Timed(3.0, 1.5), Timed(2.0, 9.0)
+    assert SecondsOfOurs(4.0).of(ours, peer, Clock.CPU) == 3.0
+    assert SecondsOfOurs(4.0).of(ours, peer, Clock.WALL) == 1.5
+
+
 @pytest.mark.parametrize(
     ("ratio", "met"),
     [
@@ -61,6 +70,7 @@ def test_memory_is_what_the_calls_returned():
         (MemoryRatio(1.3), [True, True, False]),
         (RateRatio(None), [None] * 3),
         (TimeRatio(None), [None] * 3),
+        (SecondsOfOurs(1.3), [True, True, False]),
         (MemoryRatio(None), [None] * 3),
     ],
 )
@@ -86,6 +96,22 @@ def test_sides_take_turns_after_a_warm_up():
     assert "".join(order) == "-ab" + 3 * "-aabb"
     assert len(found.pairs) == 3
     assert [str(x) for x in found.alike] == ["answer 1 and 1, to 0 of it"]
+
+
+@pytest.mark.parametrize(("asked", "called"), [(1, "ab"), (2, "abab"), (9, "ababab")])
+def test_a_row_of_minutes_is_not_called_for_a_warm_up(asked, called):
+    """kills: minutes of work thrown away, more pairs than its most, a first pair unchecked."""
+    order = []
+    two = TwoSides(
+        Side(lambda: order.append("a") or 1), Side(lambda: order.append("b") or 1), agreed
+    )
+    long = replace(row(two), most_pairs=3, warm_up=False)
+    found = measure(long, Room(None), asked)
+    assert "".join(order) == called
+    assert len(found.pairs) == len(called) // 2
+    wrong = TwoSides(two.ours, Side(lambda: 2), agreed)
+    with pytest.raises(OtherWorkError):
+        measure(replace(long, prepare=lambda _: wrong), Room(None), asked)
 
 
 def test_a_brief_room_makes_one_call():

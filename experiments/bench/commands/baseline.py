@@ -1,0 +1,138 @@
+"""Tables from an empty store, in core-seconds: this tree against a commit before it was made fast.
+
+The commit is cloned into a temporary folder and run by the same environment's packages.
+"""
+
+import compileall
+import csv
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from experiments.bench.commands import python
+from experiments.bench.pairing import Alike, Bench, BenchRow, RefusedError, Room, Side, TwoSides
+from experiments.bench.ratios import TimeRatio
+from experiments.pipeline.provenance import CODE, ROOT
+
+COMMIT = "bd5c1c5"
+"""The last commit before this work on speed began."""
+PAIRS = 3
+ACCURACY = "Prompt accuracy, %"
+
+
+@dataclass(frozen=True)
+class Written:
+    """Of all tables in a folder: rows, how many have a prompt accuracy, and its mean in percent."""
+
+    rows: int
+    scored: int
+    accuracy: float
+
+    @classmethod
+    def of(cls, folder: Path) -> "Written":
+        """RefusedError for a folder without a row that has a prompt accuracy."""
+        lines = list[dict[str, str]]()
+        for path in sorted(folder.glob("*.csv")):
+            with path.open() as file:
+                lines += csv.DictReader(file)
+        accuracies = [float(line[ACCURACY]) for line in lines if line.get(ACCURACY)]
+        if not accuracies:
+            raise RefusedError(f"no table with a {ACCURACY} was written to {folder}")
+        return cls(len(lines), len(accuracies), sum(accuracies) / len(accuracies))
+
+
+@dataclass(frozen=True)
+class Making:
+    """A module of tables in a tree of the suite, made from an empty store in the folder `home`."""
+
+    tree: Path
+    module: str
+    home: Path
+    scale: str
+    seeds: int
+
+    def clear(self) -> None:
+        """Delete what an earlier call has made."""
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def __call__(self) -> Written:
+        where = ("--store", str(self.home / "store"), "--results", str(self.home / "results"))
+        dials = ("--scale", self.scale, "--seeds", str(self.seeds))
+        python.require(("-m", self.module, *dials, *where), self.tree)
+        return Written.of(self.home / "results" / self.scale)
+
+
+def clone(commit: str, folder: Path, of: Path = ROOT) -> Path:
+    """The tree of a commit, in the folder. RefusedError if there is no such commit."""
+    lines = (
+        ("clone", "--quiet", "--shared", "--no-checkout", str(of), str(folder)),
+        ("-C", str(folder), "checkout", "--quiet", "--detach", commit),
+    )
+    for line in lines:
+        try:
+            subprocess.run(("git", *line), check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise RefusedError(f"commit {commit} cannot be had from git in {of}") from error
+    return folder
+
+
+def _sides(ours: str, peer: str, room: Room) -> TwoSides:
+    scale = "smoke" if room.brief else "small"
+    old = clone(COMMIT, room.folder / "tree")
+    for room_of_code in CODE[:-1]:  # or one side would compile in every worker
+        for tree in (ROOT, old):
+            compileall.compile_dir(tree / room_of_code, quiet=2)
+    sides = [
+        Making(tree, module, room.folder / name, scale, room.seeds)
+        for tree, module, name in ((ROOT, ours, "ours"), (old, peer, "peer"))
+    ]
+
+    def alike(made: Written, before: Written) -> Sequence[Alike]:
+        same = 0.0 if ours == peer else 0.1  # tables may be added
+        return (
+            Alike("rows", made.rows, before.rows, same),
+            Alike("rows with a prompt accuracy", made.scored, before.scored, same),
+            Alike("mean prompt accuracy", made.accuracy, before.accuracy, 1 if room.brief else 0.1),
+        )
+
+    first, second = (Side(making, before=making.clear) for making in sides)
+    return TwoSides(first, second, alike)
+
+
+def _row(name: str, ours: str, peer: str, goal: float) -> BenchRow:
+    return BenchRow(
+        name=name,
+        what=f"`make {name}` from an empty store",
+        peer=f"commit {COMMIT}, the same environment",
+        ratio=TimeRatio(goal),
+        unit="table" if ours == peer else "run",
+        shapes="scale small",
+        precision="fp32",
+        prepare=partial(_sides, ours, peer),
+        most_pairs=PAIRS,
+        warm_up=False,
+    )
+
+
+NOTES = (
+    "Core-seconds: processor time of the command and of every process that it starts, servers that "
+    "outlive it included. Seeds: 1, or those of the option.",
+    "Both run with the packages of this environment, whose bytecode is compiled, and with that of "
+    "their own tree compiled too.",
+)
+TABLE1 = Bench(
+    name="table1",
+    title="Table 1 against the commit before",
+    rows=(_row("table1", "experiments.hddm.table1", "experiments.hddm.table1", 0.62),),
+    notes=NOTES,
+)
+ALL = Bench(
+    name="all",
+    title="All tables of HDDM against the commit before",
+    rows=(_row("all", "experiments.hddm", "experiments.all_tables", 0.65),),
+    notes=NOTES,
+    asked_only=True,
+)
