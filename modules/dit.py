@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from modules.blocks import AdaLN, Block, Size, normal_linear, zero_linear
+from modules.blocks import INDUCTOR, AdaLN, Block, Size, normal_linear, zero_linear
 from modules.text import Text
 from modules.timesteps import Thousand, TimeMap
 
@@ -144,6 +144,11 @@ class Trunk(nn.Module):
         The gradients have the same bits.
         """
         self.checkpointing = on
+
+    def compile_blocks(self) -> None:
+        """Compile each block: they share one graph, whatever the depth, and keep their names."""
+        for block in self.blocks:
+            block.compile(options=INDUCTOR)
 
     def embed(self, x: Tensor) -> Tensor:
         """Patch tokens [B, N, d] of x [B, C, H, W], or [B, T N, d] of x [B, C, T, H, W]."""

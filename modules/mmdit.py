@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from modules.blocks import INDUCTOR
 from modules.dit import TextShape
 from modules.text import Text
 
@@ -180,6 +181,10 @@ class MMDiTNetwork(nn.Module):
         """Turn activation checkpointing on or off: recompute each block in the backward pass."""
         (self.transformer.enable_gradient_checkpointing if on
          else self.transformer.disable_gradient_checkpointing)()  # fmt: skip
+
+    def compile_blocks(self) -> None:
+        """Compile each block: those of a kind share their graphs, and keep their names."""
+        self.transformer.compile_repeated_blocks(options=INDUCTOR)
 
     def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         """The prediction y [B, C, T, H, W], in x's dtype.

@@ -55,10 +55,15 @@ def training_step(
     return step
 
 
-def _both(size: Size, precision: Precision, room: Room) -> TwoSides:
+def _both(size: Size, precision: Precision, compiled: bool, room: Room) -> TwoSides:
+    """compiled: the peer's blocks too, by diffusers' own way."""
     shape = shape_of(size)
     torch.manual_seed(0)
     networks = shape.build(), pixart(shape)
+    networks[0].trunk.compile_blocks()
+    if compiled:
+        for block in networks[1].get_submodule("transformer_blocks").children():
+            block.compile()
     predicts: tuple[Predict, Predict] = (networks[0], partial(asked, networks[1]))
     ours, peer = (
         training_step(network, predict, shape, precision)
@@ -85,6 +90,7 @@ def _ceiling(size: Size, precision: Precision, room: Room) -> TwoSides:
     shape = shape_of(size)
     torch.manual_seed(0)
     network = shape.build()
+    network.trunk.compile_blocks()
     step = training_step(network, network, shape, precision)
     kind = torch.bfloat16 if precision is Precision.BF16 else torch.float32
     a, b = (torch.randn(SIDE, SIDE).to(kind) for _ in range(2))
@@ -108,30 +114,37 @@ def _ceiling(size: Size, precision: Precision, room: Room) -> TwoSides:
 
 
 def _rows(name: str, size: Size, goals: dict[Precision, float | None]) -> tuple[BenchRow, ...]:
-    rows = []
+    rows: list[BenchRow] = []
     for precision, format_name in ((Precision.BF16, "bf16 autocast"), (Precision.SINGLE, "fp32")):
-        shapes = f"DiT {name}/2, 256 tokens, 77 text tokens of 768, batch {BATCH}"
         short = f"{name.lower()}2-{'bf16' if precision is Precision.BF16 else 'fp32'}"
-        what = "training step: forward, backward, AdamW (fused)"
+        row = partial(
+            BenchRow,
+            what="training step with compiled blocks: forward, backward, AdamW (fused)",
+            shapes=f"DiT {name}/2, 256 tokens, 77 text tokens of 768, batch {BATCH}",
+            precision=format_name,
+        )
+        peer = versioned("diffusers", "PixArtTransformer2DModel")
+        square = versioned("torch", f"matrix product [{SIDE}, {SIDE}] @ [{SIDE}, {SIDE}]")
         rows += [
-            BenchRow(
+            row(
                 name=f"{short}-pixart",
-                what=what,
-                peer=versioned("diffusers", "PixArtTransformer2DModel"),
+                peer=f"{peer}, as it comes",
                 ratio=RateRatio(goals[precision]),
                 unit="step",
-                shapes=shapes,
-                precision=format_name,
-                prepare=partial(_both, size, precision),
+                prepare=partial(_both, size, precision, False),
             ),
-            BenchRow(
+            row(
+                name=f"{short}-compiled",
+                peer=f"{peer}, its blocks compiled",
+                ratio=RateRatio(None),
+                unit="step",
+                prepare=partial(_both, size, precision, True),
+            ),
+            row(
                 name=f"{short}-matmul",
-                what=what,
-                peer=versioned("torch", f"matrix product [{SIDE}, {SIDE}] @ [{SIDE}, {SIDE}]"),
+                peer=square,
                 ratio=RateRatio(0.7),
                 unit="FLOP",
-                shapes=shapes,
-                precision=format_name,
                 prepare=partial(_ceiling, size, precision),
             ),
         ]

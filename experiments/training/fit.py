@@ -233,8 +233,8 @@ def fit(
     for part in module.network.modules():
         if isinstance(part, Trunk | MMDiTNetwork):
             part.checkpoint(context.hardware.checkpointing)
-    if context.hardware.compile:
-        module.network.compile()  # in place: the weights keep their names
+            if context.hardware.compile:
+                part.compile_blocks()
     callbacks = _callbacks(module, folder, label, context, every is not None)
     trainer = _trainer(module.optim, callbacks, folder, context, every)
     trainer.fit(module, data, ckpt_path=last if last.exists() else None)

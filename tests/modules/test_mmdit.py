@@ -230,3 +230,17 @@ def test_every_layer_is_asked():
     gradients(network, False)
     names = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert names == []
+
+
+@pytest.mark.longest
+def test_compiled_blocks_answer_alike():
+    """kills: blocks of one kind left out, or weights under other names."""
+    network = alive(SHAPE)
+    x, t, c = clips(), torch.full((2,), 0.4), condition()
+    names, before = list(network.state_dict()), network(x, t, c)
+    network.compile_blocks()
+    torch._dynamo.utils.counters.clear()
+    assert torch.allclose(network(x, t, c), before, atol=1e-5)
+    assert list(network.state_dict()) == names
+    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    assert 2 <= graphs <= 3  # double and single, of which a first block's tokens lie otherwise
