@@ -1,41 +1,31 @@
-"""Claims as hypotheses: a contrast of rows with a direction, and the verdict of its interval.
+"""Claims as hypotheses: a contrast of rows with a direction and a margin, and what was found.
 
 Everything is read from the tables' .json files, so a claim is judged on what is published; a table
-that was not run leaves its claims unjudged. No verdict is typed: `judge` alone gives them.
+that was not run leaves its claims unjudged. No verdict is typed: `verdicts.verdict` gives them.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
-from experiments.tables.contrasts import Contrast, Less, Names, NoWorse, PublishedTables
+import numpy as np
+
+from experiments.tables.contrasts import Contrast, Less, Names, Paired, PublishedTables, Weakest
+from experiments.tables.inference import detectable, difference, equivalence
+from experiments.tables.multiplicity import Adjusted, adjusted, identity
 from experiments.tables.statistics import Estimate, estimate
+from experiments.tables.verdicts import Expected, Margin, Tested, Verdict, finding, verdict
 
 SEEDS = 3
 """Fewer training seeds decide nothing."""
 
 
-class Verdict(Enum):
-    HOLDS = "holds"
-    FAILS = "does not hold"
-    UNDECIDED = "undecided"
-    UNTESTABLE = "not testable at this scale"
-    MISSING = "not run"
-
-
-class Expected(Enum):
-    """The sign of the contrast if the claim holds."""
-
-    BELOW = "below 0"
-    ABOVE = "above 0"
-
-
 @dataclass(frozen=True)
 class Test:
-    """One reading of a claim: a contrast in a table's number, and the sign that the claim wants.
+    """One reading of a claim: a contrast in a table's number, and the side that the claim wants.
 
-    key: of the number; `a|b` where b stands in for a.
+    key: of the number; `a|b` where b stands in for a.  construction: why no run could have found
+    otherwise.  absent: why nothing stands in for the number where the table lacks it.
     """
 
     reading: str
@@ -43,6 +33,8 @@ class Test:
     key: str
     contrast: Contrast
     expected: Expected
+    construction: str = ""
+    absent: str = ""
 
 
 def below(reading: str, table: str, key: str, a: Names, b: Names) -> Test:
@@ -55,88 +47,193 @@ def above(reading: str, table: str, key: str, a: Names, b: Names) -> Test:
     return Test(reading, table, key, Less(a, b), Expected.ABOVE)
 
 
-def no_worse(reading: str, table: str, key: str, a: Names, b: Names, margin: float) -> Test:
+def no_less(reading: str, table: str, key: str, a: Names, b: Names) -> Test:
     """Row a is claimed not to fall short of row b by the margin."""
-    return Test(reading, table, key, NoWorse(a, b, margin), Expected.ABOVE)
+    return Test(reading, table, key, Less(a, b), Expected.NO_LESS)
+
+
+def every(
+    reading: str, table: str, key: str, pairs: Sequence[tuple[Names, Names]], expected: Expected
+) -> Test:
+    """Each row is claimed to lie on the same side of the other one of its pair."""
+    contrast = Weakest(tuple(Less(a, b) for a, b in pairs), expected)
+    return Test(reading, table, key, contrast, expected)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement.  effect: what the paper prints.  why: if nothing here can test it."""
+    """A statement.  effect: what the paper prints.  margin: what would matter; None where every
+    reading is by construction.  why: if nothing here can test it."""
 
     section: str
     statement: str
     effect: str = ""
     tests: tuple[Test, ...] = ()
+    margin: Margin | None = None
     why: str = ""
 
 
 @dataclass(frozen=True)
-class Judged:
-    verdict: Verdict
-    estimate: Estimate
-    why: str
-
-
-@dataclass(frozen=True)
 class Line:
-    """A claim under one reading, judged; test None where nothing can test it.  metric: whose number
-    was read."""
+    """A claim under one reading, read from its table.
+
+    test: None where nothing can test it.  metric: whose number was read.  paired: the contrast by
+    seed.  settled: the verdict that needs no test of means, and why; None where one is made.
+    """
 
     claim: Claim
     test: Test | None
     metric: str = ""
-    judged: Judged = field(default_factory=lambda: Judged(Verdict.MISSING, estimate([]), ""))
+    paired: Paired = field(default_factory=lambda: Paired((), ()))
+    settled: tuple[Verdict, str] | None = None
+
+    @property
+    def estimate(self) -> Estimate:
+        return estimate(self.paired.differences)
+
+    @property
+    def margins(self) -> tuple[float, ...]:
+        """By seed; none where the claim has none."""
+        margin = self.claim.margin
+        return () if margin is None else tuple(margin.share * base for base in self.paired.bases)
 
 
-def judge(values: Sequence[float] | None, expected: Expected) -> Judged:
-    """The verdict of a contrast's 95 % interval over training seeds."""
-    if values is None:
-        return Judged(Verdict.MISSING, estimate([]), "the table was not run")
-    contrast = estimate(values)
-    if contrast.n < SEEDS:
-        return Judged(Verdict.UNDECIDED, contrast, f"n = {contrast.n} seeds decide nothing")
-    assert contrast.low is not None
-    assert contrast.high is not None
-    sides = {Expected.BELOW: contrast.high < 0, Expected.ABOVE: contrast.low > 0}
-    other = Expected.ABOVE if expected is Expected.BELOW else Expected.BELOW
-    if sides[expected]:
-        return Judged(Verdict.HOLDS, contrast, f"the interval lies {expected.value}")
-    if sides[other]:
-        return Judged(Verdict.FAILS, contrast, f"the interval lies {other.value}")
-    return Judged(Verdict.UNDECIDED, contrast, "the interval contains 0")
+@dataclass(frozen=True)
+class Found:
+    """What the tests of means gave for a reading.
+
+    contrast: what it is counted by.  difference, equivalence: p before and after adjusting for the
+    paper's other contrasts; equivalence None where a claim asks for one side alone.  detectable:
+    the smallest mean that these seeds find with a probability of 80 %.
+    """
+
+    contrast: Hashable
+    difference: Adjusted
+    equivalence: Adjusted | None
+    detectable: float
 
 
-def judged(claims: Sequence[Claim], published: PublishedTables) -> list[Line]:
-    """Every claim under every reading. StoreError if a claim names a row that is not there."""
-    lines = []
-    for claim in claims:
-        for test in claim.tests:
-            values = test.contrast.values(published, test.table, test.key)
-            metric = published.measured(test.table, test.key)
-            lines.append(Line(claim, test, metric, judge(values, test.expected)))
-        if not claim.tests:
-            why = Judged(Verdict.UNTESTABLE, estimate([]), claim.why)
-            lines.append(Line(claim, None, judged=why))
-    return lines
+@dataclass(frozen=True)
+class Judged:
+    line: Line
+    verdict: Verdict
+    why: str
+    found: Found | None = None
 
 
-def detail(lines: Sequence[Line]) -> str:
-    """The lines as JSON."""
-    records: list[Mapping[str, object]] = [
-        {
-            "section": line.claim.section,
-            "claim": line.claim.statement,
-            "reading": line.test.reading if line.test else "",
-            "table": line.test.table if line.test else "",
-            "metric": line.metric,
-            "paper": line.claim.effect,
-            "mean": line.judged.estimate.mean,
-            "half_width": line.judged.estimate.half_width,
-            "n": line.judged.estimate.n,
-            "verdict": line.judged.verdict.value,
-            "why": line.judged.why,
-        }
-        for line in lines
+def judged(claims: Sequence[Claim], published: PublishedTables) -> list[Judged]:
+    """Every claim of one paper under every reading, p adjusted over its distinct contrasts.
+
+    Raises StoreError if a claim names a row that is not there.
+    """
+    lines = [_read(claim, test, published) for claim in claims for test in claim.tests or (None,)]
+    asked = {
+        id(line): _hypotheses(line, line.test) for line in lines if line.test and not line.settled
+    }
+    differences = adjusted({a.contrast: a.difference for a in asked.values()})
+    equivalences = adjusted({a.within: a.equivalence for a in asked.values() if a.within})
+    made = []
+    for line in lines:
+        if line.settled:
+            made.append(Judged(line, *line.settled))
+        else:
+            a = asked[id(line)]
+            made.append(_decided(line, a, differences[a.contrast], equivalences.get(a.within)))
+    return made
+
+
+def _read(claim: Claim, test: Test | None, published: PublishedTables) -> Line:
+    """A reading with its numbers, settled where there is nothing to test."""
+    if test is None:
+        return Line(claim, None, settled=(Verdict.UNTESTABLE, claim.why))
+    if test.absent and not published.measures(test.table, test.key):
+        return Line(claim, test, test.key, settled=(Verdict.UNTESTABLE, test.absent))
+    metric = published.measured(test.table, test.key)
+    paired = test.contrast.paired(published, test.table, test.key)
+    if paired is None:
+        return Line(claim, test, metric, settled=(Verdict.MISSING, "the table was not run"))
+    settled = None
+    if test.construction:
+        settled = Verdict.CONSTRUCTION, test.construction
+    elif (n := len(paired.differences)) < SEEDS:
+        settled = Verdict.UNDECIDED, f"n = {n} seeds decide nothing"
+    return Line(claim, test, metric, paired, settled)
+
+
+@dataclass(frozen=True)
+class Hypotheses:
+    """The two hypotheses of a reading: what each is counted by, and its p.
+
+    mean: of what is tested against 0.  within: None where a claim asks for one side alone.
+    """
+
+    mean: float
+    contrast: Hashable
+    difference: float
+    within: Hashable | None
+    equivalence: float
+
+
+def _hypotheses(line: Line, test: Test) -> Hypotheses:
+    """The p of both, times the choices but where a weakest of several speaks for its claim."""
+    values, margins, choices = line.paired.differences, line.margins, line.paired.choices
+    one_sided = test.expected is Expected.NO_LESS
+    tested = tuple(v + m for v, m in zip(values, margins, strict=True)) if one_sided else values
+    mean, times = float(np.mean(tested)), choices
+    if test.expected.wants(mean):
+        times = 1
+    return Hypotheses(
+        mean,
+        (identity(tested), test.expected if choices > 1 else None),
+        min(1.0, times * float(difference(tested))),
+        None if one_sided else (identity(values), identity(margins), choices),
+        min(1.0, choices * float(equivalence(values, margins))),
+    )
+
+
+def _decided(line: Line, asked: Hypotheses, different: Adjusted, within: Adjusted | None) -> Judged:
+    """The verdict of the adjusted p."""
+    test, margin = line.test, line.claim.margin
+    assert test is not None
+    assert margin is not None
+    tested = Tested(
+        asked.mean, different.false_discovery, 1.0 if within is None else within.false_discovery
+    )
+    given = verdict(tested, test.expected, printed=margin.printed)
+    found = Found(asked.contrast, different, within, float(detectable(line.paired.differences)))
+    return Judged(line, given, finding(tested).value, found)
+
+
+def detail(papers: Mapping[str, Sequence[Judged]]) -> str:
+    """Every reading of every paper, as JSON; claims are numbered through all papers."""
+    claims = list(dict.fromkeys(id(r.line.claim) for readings in papers.values() for r in readings))
+    records = [
+        {"paper": paper, "number": claims.index(id(reading.line.claim)) + 1, **_record(reading)}
+        for paper, readings in papers.items()
+        for reading in readings
     ]
     return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
+
+
+def _record(reading: Judged) -> dict[str, object]:
+    line, found = reading.line, reading.found
+    test, margin = line.test, line.claim.margin
+    within = found.equivalence if found else None
+    return {
+        "section": line.claim.section,
+        "claim": line.claim.statement,
+        "reading": test.reading if test else "",
+        "table": test.table if test else "",
+        "metric": line.metric,
+        "printed": line.claim.effect,
+        "mean": line.estimate.mean,
+        "half_width": line.estimate.half_width,
+        "n": line.estimate.n,
+        "margin": sum(line.margins) / line.estimate.n if line.margins else None,
+        "margin_from": margin.source if margin else "",
+        "difference": asdict(found.difference) if found else None,
+        "equivalence": asdict(within) if within else None,
+        "detectable": found.detectable if found else None,
+        "verdict": reading.verdict.value,
+        "why": reading.why,
+    }

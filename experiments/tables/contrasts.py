@@ -3,12 +3,17 @@
 A table that was not run gives None; a row or number that it lacks is an error of the claim.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from experiments.pipeline.files import StoreError, read_json
+from experiments.tables.inference import student
+from experiments.tables.verdicts import Expected
 
 Names = tuple[str, ...]
 """The leading names of a row, in the order of its table's columns."""
@@ -42,89 +47,159 @@ class PublishedTables:
 
     def measured(self, table: str, key: str) -> str:
         """Which of the keys `a|b` the table has: b stands in for a where nothing measures a."""
+        return next((n for n in key.split("|") if n in self._keys(table)), key.split("|")[0])
+
+    def measures(self, table: str, key: str) -> bool:
+        """Whether a table that was run has the number; True for one that was not."""
+        return self.table(table) is None or self.measured(table, key) in self._keys(table)
+
+    def _keys(self, table: str) -> Sequence[str]:
         content = self.table(table)
-        there = content["rows"][-1]["values"] if content else {}
-        return next((name for name in key.split("|") if name in there), key.split("|")[0])
+        return [*content["rows"][-1]["values"]] if content else []
+
+
+class Numbers(Protocol):
+    """Whatever has a row's number by seed."""
+
+    def values(self, table: str, row: Names, key: str) -> list[float | None] | None: ...
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A contrast by seed.
+
+    differences: [n].  bases: [n], what a margin is a share of, not negative.  choices: among how
+    many contrasts this one was picked by looking at them.
+    """
+
+    differences: tuple[float, ...]
+    bases: tuple[float, ...]
+    choices: int = 1
 
 
 class Contrast(Protocol):
     """What is compared, one number a seed; None where a table was not run."""
 
-    def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None: ...
+    @property
+    def rows(self) -> tuple[Names, ...]: ...
+
+    def paired(self, published: Numbers, table: str, key: str) -> Paired | None: ...
 
 
-def _columns(
-    published: PublishedTables, table: str, key: str, rows: Sequence[Names]
-) -> list[tuple[float, ...]] | None:
-    """The rows' numbers, seed by seed, where all of them are there."""
-    columns = [published.values(table, row, key) for row in rows]
-    if any(column is None for column in columns):
-        return None
-    complete = [column for column in columns if column is not None]
-    together = zip(*complete, strict=True)
-    return [tuple(x for x in seed if x is not None) for seed in together if None not in seed]
+class OfRows(ABC):
+    """A contrast of the rows that its fields name, at the seeds at which all of them are there."""
+
+    @property
+    def rows(self) -> tuple[Names, ...]:
+        return tuple(field for field in vars(self).values() if isinstance(field, tuple))
+
+    @abstractmethod
+    def difference(self, *numbers: float) -> float:
+        """The contrast of the rows' numbers at one seed."""
+
+    @abstractmethod
+    def base(self, *numbers: float) -> float:
+        """What a margin is a share of."""
+
+    def paired(self, published: Numbers, table: str, key: str) -> Paired | None:
+        columns = [published.values(table, row, key) for row in self.rows]
+        complete = [column for column in columns if column is not None]
+        if len(complete) < len(columns):
+            return None
+        together = zip(*complete, strict=True)
+        seeds = [tuple(x for x in seed if x is not None) for seed in together if None not in seed]
+        differences = tuple(self.difference(*seed) for seed in seeds)
+        return Paired(differences, tuple(abs(self.base(*seed)) for seed in seeds))
 
 
 @dataclass(frozen=True)
-class Value:
-    """A row's own number, less a constant."""
+class Value(OfRows):
+    """A row's own number, less a constant; margins are shares of 1."""
 
     row: Names
     less: float = 0.0
 
-    def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
-        columns = _columns(published, table, key, [self.row])
-        return None if columns is None else [x - self.less for (x,) in columns]
+    def difference(self, *numbers: float) -> float:
+        return numbers[0] - self.less
+
+    def base(self, *numbers: float) -> float:
+        return 1.0
 
 
 @dataclass(frozen=True)
-class Less:
-    """Row a less row b, paired by seed."""
+class Less(OfRows):
+    """Row a less row b, paired by seed; margins are shares of row b."""
 
     a: Names
     b: Names
 
-    def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
-        columns = _columns(published, table, key, [self.a, self.b])
-        return None if columns is None else [a - b for a, b in columns]
+    def difference(self, *numbers: float) -> float:
+        return numbers[0] - numbers[1]
+
+    def base(self, *numbers: float) -> float:
+        return numbers[1]
 
 
 @dataclass(frozen=True)
-class NoWorse:
-    """Row a less row b, plus a margin: above 0 where a falls short of b by less than the margin."""
-
-    a: Names
-    b: Names
-    margin: float
-
-    def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
-        columns = _columns(published, table, key, [self.a, self.b])
-        return None if columns is None else [a - b + self.margin for a, b in columns]
-
-
-@dataclass(frozen=True)
-class Swing:
-    """|a - b| less |c - d|: whether one thing matters less than another."""
+class Swing(OfRows):
+    """|a - b| less |c - d|: whether one thing matters less than another; shares are of row d."""
 
     a: Names
     b: Names
     c: Names
     d: Names
 
-    def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
-        columns = _columns(published, table, key, [self.a, self.b, self.c, self.d])
-        return None if columns is None else [abs(a - b) - abs(c - d) for a, b, c, d in columns]
+    def difference(self, *numbers: float) -> float:
+        a, b, c, d = numbers
+        return abs(a - b) - abs(c - d)
+
+    def base(self, *numbers: float) -> float:
+        return numbers[3]
 
 
 @dataclass(frozen=True)
-class Gap:
-    """(a - b) less (c - d): by how much one difference exceeds another."""
+class Gap(OfRows):
+    """(a - b) less (c - d): by how much one difference exceeds another; shares are of row d."""
 
     a: Names
     b: Names
     c: Names
     d: Names
 
-    def values(self, published: PublishedTables, table: str, key: str) -> list[float] | None:
-        columns = _columns(published, table, key, [self.a, self.b, self.c, self.d])
-        return None if columns is None else [(a - b) - (c - d) for a, b, c, d in columns]
+    def difference(self, *numbers: float) -> float:
+        a, b, c, d = numbers
+        return (a - b) - (c - d)
+
+    def base(self, *numbers: float) -> float:
+        return numbers[3]
+
+
+@dataclass(frozen=True)
+class Weakest:
+    """Of contrasts that a claim wants all on one side, the one with the least evidence for it.
+
+    The claim holds only if this one does, with no adjustment for the choice (an intersection-union
+    test: Berger, 1982); against the claim it counts as the best of several.
+    """
+
+    contrasts: tuple[Less, ...]
+    expected: Expected
+
+    @property
+    def rows(self) -> tuple[Names, ...]:
+        return tuple(row for contrast in self.contrasts for row in contrast.rows)
+
+    def paired(self, published: Numbers, table: str, key: str) -> Paired | None:
+        made = [contrast.paired(published, table, key) for contrast in self.contrasts]
+        complete = [paired for paired in made if paired is not None]
+        if len(complete) < len(made):
+            return None
+        weakest = min(complete, key=self._evidence)
+        return replace(weakest, choices=len(made))
+
+    def _evidence(self, paired: Paired) -> float:
+        """Student's t towards the claim; 0 where no test is made: too few seeds, or they agree."""
+        if len(paired.differences) < 2:
+            return 0.0
+        t = float(np.nan_to_num(student(np.asarray(paired.differences))))
+        return -t if self.expected is Expected.BELOW else t

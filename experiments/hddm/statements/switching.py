@@ -1,8 +1,10 @@
 """What HDDM says of switching between two experts: threshold, order, schedules."""
 
 from experiments.hddm.readings import READINGS
-from experiments.tables.claim import Claim, Expected, Test, above, below
+from experiments.hddm.statements import margins
+from experiments.tables.claim import Claim, Test, above, below, every
 from experiments.tables.contrasts import Swing
+from experiments.tables.verdicts import Expected
 
 
 def _thresholds(key: str, a: str, b: str, *, lower: bool) -> tuple[Test, ...]:
@@ -22,58 +24,65 @@ SWITCHING = (
         "A threshold of 0.2 has a better FID than 0.5.",
         "38.28 at 0.2, the best",
         _thresholds("fid", "0.2", "0.5", lower=True),
+        margins.FID,
     ),
     Claim(
         "§3.3.3, Fig 4",
         "A threshold of 0.5 is more diverse than 0.2.",
         "no number",
         _thresholds("spread", "0.5", "0.2", lower=False),
+        margins.DIVERSITY,
     ),
     Claim(
         "§3.3.3, blog",
         "Lower thresholds favour quality, 0.2-0.3 against 0.4-0.5: 0.3 has a better FID than 0.4.",
         "no number",
         _thresholds("fid", "0.3", "0.4", lower=True),
+        margins.FID,
     ),
     Claim(
         "§3.3.3, blog",
         "Mid-range thresholds favour diversity, 0.4-0.5 against 0.2-0.3: 0.4 has more than 0.3.",
         "no number",
         _thresholds("spread", "0.4", "0.3", lower=False),
+        margins.DIVERSITY,
     ),
     Claim(
         "blog",
         "A threshold of 0.7 degrades FID.",
         "no number",
         _thresholds("fid", "0.7", "0.2", lower=False),
+        margins.FID,
     ),
     Claim(
         "blog",
         "A threshold of 0.7 degrades diversity.",
         "no number",
         _thresholds("spread", "0.7", "0.5", lower=True),
+        margins.DIVERSITY,
     ),
     Claim(
         "§7.3, blog",
         "Conversion should be restricted to t < 0.5: beyond, FID is worse (0.5 against 0.9).",
         "no number",
         _thresholds("fid", "0.5", "0.9", lower=True),
+        margins.FID,
     ),
     Claim(
         "§7.3, Fig 13",
         "FM→DDPM is better than DDPM→FM at every switching time.",
         "pictures",
         tuple(
-            below(
-                f"{name}; t = {t}",
+            every(
+                f"{name}; every time",
                 "ablation-ordering",
                 "fid",
-                (name, "FM→DDPM", t),
-                (name, "DDPM→FM", t),
+                [((name, "FM→DDPM", t), (name, "DDPM→FM", t)) for t in ("0.3", "0.5", "0.7")],
+                Expected.BELOW,
             )
             for name in ORDERINGS
-            for t in ("0.3", "0.5", "0.7")
         ),
+        margins.FID,
     ),
     Claim(
         "§7.3, Fig 13",
@@ -83,6 +92,7 @@ SWITCHING = (
             above(n, "ablation-ordering", "fid", (n, "DDPM→FM", "0.3"), (n, "DDPM→FM", "0.7"))
             for n in ORDERINGS
         ),
+        margins.FID,
     ),
     Claim(
         "§7.3, Fig 13",
@@ -103,6 +113,7 @@ SWITCHING = (
             )
             for n in ORDERINGS
         ),
+        margins.FID,
     ),
     Claim(
         "§7.3, §8.2",
@@ -119,6 +130,7 @@ SWITCHING = (
             )
             for t in ("0.3", "0.5", "0.7")
         ),
+        margins.FID,
     ),
     Claim(
         "§7.4, Fig 14",
@@ -135,6 +147,7 @@ SWITCHING = (
             for mix in ("FM→DDPM at 0.5", "average")
             for reading in READINGS
         ),
+        margins.FID,
     ),
     Claim(
         "§7.4",
@@ -149,6 +162,7 @@ SWITCHING = (
                 ("FM alone", "linear", "linear"),
             ),
         ),
+        margins.FID,
     ),
     Claim(
         "§7.4",
@@ -163,5 +177,6 @@ SWITCHING = (
                 ("DDPM alone", "linear", "linear"),
             ),
         ),
+        margins.FID,
     ),
 )

@@ -1,0 +1,62 @@
+"""Many contrasts at once: each distinct one counted once, and its p adjusted for the others.
+
+A family is what is asked of one paper. Its contrasts share rows, so they depend on each other:
+Benjamini and Hochberg's bound is proven for independent or positively dependent ones, Holm's for
+any.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import false_discovery_control
+
+DIGITS = 9
+"""To which two numbers are one: table3 and ablation-schedules score the same samples."""
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    """p of one hypothesis, and adjusted for its family: the false discovery rate, any error."""
+
+    p: float
+    false_discovery: float
+    family_wise: float
+
+
+def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:
+    """p adjusted to bound the share of false discoveries (Benjamini and Hochberg, 1995), along the
+    last axis."""
+    return np.asarray(false_discovery_control(p, axis=-1, method="bh"))
+
+
+def holm(p: ArrayLike) -> NDArray[np.float64]:
+    """p adjusted to bound the chance of any false rejection (Holm, 1979), along the last axis."""
+    given = np.asarray(p, float)
+    order = given.argsort(axis=-1)
+    left = np.arange(given.shape[-1], 0, -1)  # hypotheses that are not yet rejected
+    stepped = np.take_along_axis(given, order, axis=-1) * left
+    bounded = np.minimum(np.maximum.accumulate(stepped, axis=-1), 1.0)
+    adjusted = np.empty_like(given)
+    np.put_along_axis(adjusted, order, bounded, axis=-1)
+    return adjusted
+
+
+def identity(values: Sequence[float]) -> tuple[str, ...]:
+    """What a contrast is counted by: its number at every seed, whatever its sign.
+
+    A swing whose terms keep their order over all seeds is the difference that it reduces to.
+    """
+    sign = next((1.0 if value > 0 else -1.0 for value in values if value), 1.0)
+    return tuple(f"{sign * value + 0.0:.{DIGITS}g}" for value in values)
+
+
+def adjusted(family: Mapping[Hashable, float]) -> dict[Hashable, Adjusted]:
+    """The p of each hypothesis of a family beside its adjusted ones; a family may be empty."""
+    if not family:
+        return {}
+    p = list(family.values())
+    found = zip(p, benjamini_hochberg(p), holm(p), strict=True)
+    named = zip(family, found, strict=True)
+    return {name: Adjusted(*(float(number) for number in three)) for name, three in named}

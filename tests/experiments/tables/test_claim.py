@@ -1,0 +1,173 @@
+"""Claims judged on made-up tables: every verdict, what is counted once, and what was not run."""
+
+from dataclasses import replace
+
+import pytest
+from scipy import stats
+
+from experiments.pipeline.files import StoreError
+from experiments.tables.claim import Claim, Test, above, below, every, judged
+from experiments.tables.contrasts import Less, PublishedTables
+from experiments.tables.verdicts import Expected, Margin, Verdict
+from tests.helpers.tables import publish
+
+Test.__test__ = False  # not pytest's
+SMALL = Margin(0.1, "a tenth", printed=True)
+
+
+def read(folder, values, expected):
+    """The reading of one contrast [n] whose base is 1 at every seed."""
+    one = [1.0] * len(values)
+    publish(folder, "alone", {("a",): {"fid": [v + 1 for v in values]}, ("b",): {"fid": one}})
+    test = Test("", "alone", "fid", Less(("a",), ("b",)), expected)
+    (made,) = judged([Claim("", "", tests=(test,), margin=SMALL)], PublishedTables(folder))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "verdict"),
+    [
+        ([-1.0, -1.1, -0.9], Expected.BELOW, Verdict.HOLDS),
+        ([1.0, 1.1, 0.9], Expected.BELOW, Verdict.FAILS),
+        ([1.0, 1.1, 0.9], Expected.ABOVE, Verdict.HOLDS),
+        ([-1.0, -1.1, -0.9], Expected.ABOVE, Verdict.FAILS),
+        ([1.0, 1.1, 0.9], Expected.EITHER, Verdict.HOLDS),
+        ([-1.0, 0.5, -0.9], Expected.BELOW, Verdict.UNDECIDED),
+        ([0.0, 0.0, 0.0], Expected.BELOW, Verdict.UNDECIDED),
+        ([-1.0, -1.0], Expected.BELOW, Verdict.UNDECIDED),
+        ([], Expected.BELOW, Verdict.UNDECIDED),
+        ([0.0, 0.001, -0.001], Expected.BELOW, Verdict.FAILS),
+        ([-0.01, 0.0, -0.02], Expected.NO_LESS, Verdict.HOLDS),
+        ([-0.3, -0.31, -0.32], Expected.NO_LESS, Verdict.FAILS),
+        ([-0.1, -0.11, -0.08], Expected.NO_LESS, Verdict.UNDECIDED),
+    ],
+)
+def test_the_verdict_is_that_of_its_test(tmp_path, values, expected, verdict):
+    """kills: a verdict by the mean alone, the sign exchanged, too few seeds deciding, a loss within
+    its margin that counts as one."""
+    assert read(tmp_path, values, expected).verdict is verdict
+
+
+def test_a_contrast_that_just_excludes_zero_decides(tmp_path):
+    """kills: a normal quantile in place of Student's t with two degrees of freedom, 4.303."""
+    spread = 3**0.5 / 4.302652729911275  # half-width 1 for deviations of -s, 0, s around the mean
+    for mean, verdict in ((-1.001, Verdict.HOLDS), (-0.999, Verdict.UNDECIDED)):
+        values = [mean - spread, mean, mean + spread]
+        assert read(tmp_path, values, Expected.BELOW).verdict is verdict
+
+
+def test_a_margin_is_a_share_of_the_base_row(tmp_path):
+    """kills: a share of row a, of the difference, of the mean over rows."""
+    rows = {("a",): {"fid": [11.0, 12.0, 13.0]}, ("b",): {"fid": [10.0, 20.0, 30.0]}}
+    publish(tmp_path, "table9", rows)
+    test = below("", "table9", "fid", ("a",), ("b",))
+    (made,) = judged([Claim("", "", tests=(test,), margin=SMALL)], PublishedTables(tmp_path))
+    assert made.line.margins == pytest.approx([1.0, 2.0, 3.0])
+
+
+def test_p_is_adjusted_over_distinct_contrasts(tmp_path):
+    """kills: a contrast that two claims use, one with the other sign, counted twice; readings by
+    construction or of too few seeds in the family; a paper's family without its others."""
+    rows = {
+        ("base",): {"fid": [0.0, 0.0, 0.0]},
+        ("a",): {"fid": [1.0, 1.1, 0.9]},
+        ("b",): {"fid": [1.0, 1.6, 0.5]},
+        ("c",): {"fid": [2.0, -1.0, 0.1]},
+    }
+    publish(tmp_path, "table9", rows)
+    tests = [above(n, "table9", "fid", (n,), ("base",)) for n in "abc"]
+    turned = below("a again", "table9", "fid", ("base",), ("a",))
+    sure = replace(above("sure", "table9", "fid", ("c",), ("a",)), construction="so it is")
+    claims = [
+        Claim("", "", tests=tuple(tests), margin=SMALL),
+        Claim("", "", tests=(turned, sure), margin=SMALL),
+    ]
+    *made, last = judged(claims, PublishedTables(tmp_path))
+    raw = stats.ttest_1samp([rows[(n,)]["fid"] for n in "abc"], 0, axis=-1).pvalue
+    adjusted = [stats.false_discovery_control(raw)[i] for i in (0, 1, 2, 0)]
+    assert [r.found.difference.p for r in made] == pytest.approx([*raw, raw[0]])
+    assert [r.found.difference.false_discovery for r in made] == pytest.approx(adjusted)
+    assert [r.verdict for r in made[::3]] == [Verdict.HOLDS] * 2
+    assert (last.verdict, last.found, last.why) == (Verdict.CONSTRUCTION, None, "so it is")
+
+
+def test_every_rule_is_judged_by_the_best(tmp_path):
+    """kills: a universal claim that holds because of its weakest rivals, one that fails because the
+    best of several was picked by chance, the direction exchanged."""
+    rows = {
+        ("trained",): {"fid": [1.0, 1.0, 1.0]},
+        ("straw",): {"fid": [90.0, 91.0, 92.0]},
+        ("worse",): {"fid": [2.0, 2.1, 1.9]},
+        ("better",): {"fid": [0.5, 0.7, 0.6]},
+    }
+    publish(tmp_path, "table9", rows)
+
+    def all_above(*names):
+        pairs = [((name,), ("trained",)) for name in names]
+        test = every("", "table9", "fid", pairs, Expected.ABOVE)
+        return judged([Claim("", "", tests=(test,), margin=SMALL)], PublishedTables(tmp_path))[0]
+
+    holds, fails = all_above("straw", "worse"), all_above("straw", "worse", "better")
+    assert holds.line.paired.differences == pytest.approx((1.0, 1.1, 0.9))
+    assert holds.verdict is Verdict.HOLDS
+    assert holds.found.difference.p == pytest.approx(stats.ttest_1samp([1.0, 1.1, 0.9], 0).pvalue)
+    assert fails.line.paired.differences == pytest.approx((-0.5, -0.3, -0.4))
+    alone = stats.ttest_1samp([-0.5, -0.3, -0.4], 0).pvalue
+    assert fails.found.difference.p == pytest.approx(3 * alone)
+
+
+def test_what_nothing_measures_is_not_judged_by_what_stands_beside_it(tmp_path):
+    """kills: legibility called an aesthetic score, a missing judge taken for a miswritten claim."""
+    rows = {(n,): {"fid": [1.0, 2.0, 3.0], "legible": [1.0, 2.0, 3.1]} for n in "ab"}
+    publish(tmp_path, "table9", rows)
+    test = above("", "table9", "aesthetic", ("a",), ("b",))
+    claim = Claim("", "", tests=(replace(test, absent="no judge"),), margin=SMALL)
+    (made,) = judged([claim], PublishedTables(tmp_path))
+    assert (made.verdict, made.why) == (Verdict.UNTESTABLE, "no judge")
+    with pytest.raises(StoreError, match="aesthetic"):
+        judged([replace(claim, tests=(test,))], PublishedTables(tmp_path))
+
+
+@pytest.fixture
+def published(tmp_path):
+    rows = {
+        ("good", "x"): {"fid": [1.0, 2.0, 3.0]},
+        ("bad", "x"): {"fid": [2.0, 3.1, 3.9]},
+        ("wild", "x"): {"fid": [0.0, 9.0, 2.5]},
+    }
+    publish(tmp_path, "table9", rows)
+    return PublishedTables(tmp_path)
+
+
+def test_a_claim_is_judged_under_each_reading(published):
+    """kills: a reading left out, a claim without tests taken for one that fails, a table that was
+    not run taken for anything but that."""
+    claims = [
+        Claim(
+            "§1",
+            "good beats bad and wild",
+            tests=(
+                below("a", "table9", "fid", ("good",), ("bad",)),
+                below("b", "table9", "fid", ("good",), ("wild",)),
+                above("c", "table9", "fid", ("good",), ("bad",)),
+                below("d", "table8", "fid", ("good",), ("bad",)),
+            ),
+            margin=SMALL,
+        ),
+        Claim("§2", "it looks nice", why="no eyes"),
+    ]
+    lines = judged(claims, published)
+    assert [line.verdict for line in lines] == [
+        *(Verdict.HOLDS, Verdict.UNDECIDED, Verdict.FAILS, Verdict.MISSING),
+        Verdict.UNTESTABLE,
+    ]
+    assert lines[-1].why == "no eyes"
+
+
+@pytest.mark.parametrize("row", [("nobody",), ()])
+def test_a_claim_on_a_row_that_is_not_there_is_an_error(published, row):
+    """kills: a misspelt row, or one that fits several, judged as missing and never noticed."""
+    tests = (below("a", "table9", "fid", row, ("bad",)),)
+    claim = Claim("§1", "x", tests=tests, margin=SMALL)
+    with pytest.raises(StoreError, match="table9"):
+        judged([claim], published)
