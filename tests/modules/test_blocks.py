@@ -1,0 +1,45 @@
+"""Attention in either precision, alone and stacked, against a softmax written out in float64."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from modules.blocks import attended
+
+
+def drawn_heads(dtype, seed=0):
+    """q [3, 2, 8, 16] and k, v [3, 2, 5, 16] as a layer leaves them: transposed views."""
+    g = torch.Generator().manual_seed(seed)
+    q = torch.randn(3, 8, 2, 16, generator=g).to(dtype).transpose(1, 2)
+    kv = torch.randn(3, 5, 2, 2, 16, generator=g).to(dtype)
+    return q, kv[:, :, 0].transpose(1, 2), kv[:, :, 1].transpose(1, 2)
+
+
+@pytest.mark.parametrize(("dtype", "off"), [(torch.float32, 1e-6), (torch.bfloat16, 2e-2)])
+def test_attention_is_the_softmax_in_either_precision(dtype, off):
+    """kills: products without the scale, a softmax over queries, gradients of other numbers."""
+    heads = [x.detach().requires_grad_() for x in drawn_heads(dtype)]
+    q, k, v = exact = [x.detach().double().requires_grad_() for x in heads]
+    found, expected = attended(*heads), (q @ k.mT / 4).softmax(-1) @ v
+    assert found.dtype is dtype
+    weight = torch.randn(found.shape, generator=torch.Generator().manual_seed(1)).to(dtype)
+    (found * weight).sum().backward()
+    (expected * weight).sum().backward()
+    assert torch.allclose(found.double(), expected, atol=off)
+    for one, other in zip(heads, exact, strict=True):
+        assert torch.allclose(one.grad.double(), other.grad, atol=2 * off)
+
+
+def test_attention_in_float32_is_torchs_kernel():
+    """kills: matrix products for all precisions, which round otherwise and take longer."""
+    heads = drawn_heads(torch.float32)
+    assert torch.equal(attended(*heads), F.scaled_dot_product_attention(*heads))
+
+
+@pytest.mark.parametrize(("dtype", "off"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
+def test_attention_of_stacked_networks(dtype, off):
+    """kills: a branch or a shape that does not hold under torch.func.vmap."""
+    heads = [torch.stack(x) for x in zip(*(drawn_heads(dtype, i) for i in range(3)), strict=True)]
+    found = torch.func.vmap(attended)(*heads)
+    apart = torch.stack([attended(*(x[i] for x in heads)) for i in range(3)])
+    assert torch.allclose(found.float(), apart.float(), atol=off)
