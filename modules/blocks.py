@@ -7,6 +7,7 @@ ordered as in Eq. 16: scale, shift, gate. Shapes: B samples, N tokens of x, L of
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -87,9 +88,17 @@ class Attention(nn.Module):
 
     def forward(self, h: Tensor, context: Tensor) -> Tensor:
         """[B, N, d]: h [B, N, d] attends to `context` [B, M, d], which is h in self-attention."""
+        return self.attend(h, self.read(context))
+
+    def read(self, context: Tensor) -> Tensor:
+        """Keys and values [B, 2, heads, M, d / heads] of `context` [B, M, d]."""
+        both = self.key_value(context).unflatten(-1, (2, self.heads, -1))
+        return both.permute(0, 2, 3, 1, 4)
+
+    def attend(self, h: Tensor, key_value: Tensor) -> Tensor:
+        """[B, N, d]: h [B, N, d] attends to what `read` has made of a context."""
         q = self.query(h).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        k, v = self.key_value(context).unflatten(-1, (2, self.heads, -1)).unbind(2)
-        h = attended(q, k.transpose(1, 2), v.transpose(1, 2))
+        h = attended(q, *key_value.unbind(1))
         return self.out(h.transpose(1, 2).flatten(2))
 
 
@@ -137,7 +146,14 @@ class Block(nn.Module):
         self.cross = Attention(d, size.heads, zero_out=True) if with_text else None
         self.mlp = nn.Sequential(linear(d, 4 * d), nn.GELU(approximate="tanh"), linear(4 * d, d))
 
-    def forward(self, h: Tensor, tau: Tensor, shared: Tensor | None, e: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        h: Tensor,
+        tau: Tensor,
+        shared: Tensor | None,
+        e: Tensor | None,
+        key_value: Tensor | None = None,
+    ) -> Tensor:
         """The next h [B, N, d].
 
         Args:
@@ -145,11 +161,13 @@ class Block(nn.Module):
             tau: time embedding [B, d].
             shared: six vectors [B, 6, d] shared by all blocks; None with AdaLN-Zero.
             e: projected text tokens [B, L, d]; read only by a block with text.
+            key_value: what its cross-attention has read of e, where that is known already.
         """
         six = self.modulation(tau, shared).unsqueeze(2).unbind(1)  # each [B, 1, d]
         scale_msa, shift_msa, gate_msa, scale_mlp, shift_mlp, gate_mlp = six
         normed = self.norm(h) * (1 + scale_msa) + shift_msa
         h = h + gate_msa * self.attention(normed, normed)  # Eq. 17
         if self.cross is not None:
-            h = h + self.cross(self.norm(h) if self.cross_norm else h, e)  # Eq. 18
+            known = self.cross.read(cast(Tensor, e)) if key_value is None else key_value
+            h = h + self.cross.attend(self.norm(h) if self.cross_norm else h, known)  # Eq. 18
         return h + gate_mlp * self.mlp(self.norm(h) * (1 + scale_mlp) + shift_mlp)  # Eq. 19

@@ -3,7 +3,6 @@
 Shapes: B samples, C channels, T frames, N tokens of x, L tokens of text, width d, patch side p.
 """
 
-import math
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -12,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from modules.blocks import INDUCTOR, AdaLN, Block, Size, normal_linear, zero_linear
+from modules.blocks import INDUCTOR, AdaLN, Attention, Block, Size, normal_linear, zero_linear
+from modules.positions import position_table, sinusoids
 from modules.text import Text
 from modules.timesteps import Thousand, TimeMap
 
@@ -88,25 +88,6 @@ class DiT:
         return DiTNetwork(self)
 
 
-def sinusoids(position: Tensor, width: int) -> Tensor:
-    """Cosines, then sines, of `position` [...]: [..., width], float32.
-
-    The width / 2 frequencies fall geometrically from 1 towards 1e-4.
-    """
-    half = width // 2
-    steps = torch.arange(half, dtype=torch.float32, device=position.device)
-    angle = position.float().unsqueeze(-1) * torch.exp(-math.log(10_000) * steps / half)
-    return torch.cat([angle.cos(), angle.sin()], dim=-1)
-
-
-def position_table(side: int, width: int) -> Tensor:
-    """Fixed positions [1, side^2, width]: the first half encodes the column, the other the row."""
-    axis = sinusoids(torch.arange(side), width // 2)  # [side, width / 2]
-    rows = axis[:, None].expand(side, side, -1)
-    columns = axis[None, :].expand(side, side, -1)
-    return torch.cat([columns, rows], dim=-1).reshape(1, side * side, width)
-
-
 def positions(shape: DiT) -> Tensor:
     """Fixed positions [1, N, d] of rows and columns; for video plus those of the frames."""
     d = shape.size.width
@@ -163,19 +144,29 @@ class Trunk(nn.Module):
         features = sinusoids(self.shape.time(t), self.shape.frequencies)
         return self.time(features.to(self.positions.dtype))
 
-    def forward(self, h: Tensor, tau: Tensor, e: Tensor | None) -> Tensor:
-        """All blocks: [B, N, d] from h [B, N, d], tau [B, d] and text e [B, L, d], or None."""
+    def key_values(self, e: Tensor) -> Tensor:
+        """Keys and values [B, depth, 2, heads, L, d / heads] of text e [B, L, d] in every block."""
+        crosses = [cast(Attention, block.cross) for block in self.blocks]
+        return torch.stack([cross.read(e) for cross in crosses], dim=1)
+
+    def forward(
+        self, h: Tensor, tau: Tensor, e: Tensor | None, key_values: Tensor | None = None
+    ) -> Tensor:
+        """All blocks: [B, N, d] from h [B, N, d], tau [B, d] and text e [B, L, d], or None.
+
+        key_values: what `key_values` makes of e, in the place of e.
+        """
         shared = None
         if self.global_mlp is not None:
             shared = self.global_mlp(F.silu(tau)).unflatten(-1, (6, -1))  # Eqs. 14-15, one for all
         recompute = self.checkpointing and torch.is_grad_enabled()
-        for block in self.blocks:
+        for i, block in enumerate(self.blocks):
+            known = None if key_values is None else key_values[:, i]
+            given = (h, tau, shared, e, known)
             if recompute:  # nothing in a block is random
-                h = checkpoint(
-                    block, h, tau, shared, e, use_reentrant=False, preserve_rng_state=False
-                )
+                h = checkpoint(block, *given, use_reentrant=False, preserve_rng_state=False)
             else:
-                h = block(h, tau, shared, e)
+                h = block(*given)
         return h
 
 
@@ -220,6 +211,14 @@ class DiTNetwork(nn.Module):
             self.text = normal_linear(shape.text.width, shape.size.width, shape.text_std)
             self.null = nn.Parameter(0.02 * torch.randn(shape.text.length, shape.text.width))
 
+    def project(self, c: Text) -> Tensor:
+        """The projected tokens e [B, L, d] of captions, or of the null embedding."""
+        return self.text(torch.where(c.keep[:, None, None], c.tokens, self.null))
+
+    def read(self, c: Text) -> Tensor:
+        """The keys and values of captions in every block: [B, depth, 2, heads, L, d / heads]."""
+        return self.trunk.key_values(self.project(c))
+
     def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         """The prediction y [B, C, H, W], in x's dtype under autocast too.
 
@@ -228,13 +227,16 @@ class DiTNetwork(nn.Module):
             t: times [B] in [0, 1].
             c: captions, tokens [B, L, D]. ValueError if a network with text gets None.
         """
-        trunk, e = self.trunk, None
+        trunk, e, key_values = self.trunk, None, None
         if self.shape.text is not None:
             if c is None:
                 raise ValueError("this network reads captions; Text.null() stands for none")
-            e = self.text(torch.where(c.keep[:, None, None], c.tokens, self.null))
+            if c.recall is None:
+                e = self.project(c)
+            else:
+                key_values = c.recall.read_by(self, lambda rows: self.read(c[rows]))
         tau = trunk.embed_time(t)
-        h = self.final(trunk(trunk.embed(x), tau, e), tau)  # [B, N, patch^2 C]
+        h = self.final(trunk(trunk.embed(x), tau, e, key_values), tau)  # [B, N, patch^2 C]
         side = self.shape.image // self.shape.patch
         h = h.unflatten(1, (side, side)).unflatten(-1, (self.shape.patch, self.shape.patch, -1))
         y = h.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)

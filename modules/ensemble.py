@@ -66,14 +66,20 @@ class Ensemble:
         w = self.weights(x, t, c)
         if w.shape[1] != len(self.experts):
             raise ValueError(f"weights for {w.shape[1]} experts, but there are {len(self.experts)}")
-        u = torch.zeros_like(x)
-        for k, expert in enumerate(self.experts):
-            rows = w[:, k].nonzero().squeeze(1)
-            if len(rows) == 0:
+        expert_of, rows = w.T.nonzero().unbind(1)  # sorted by expert, so that each is asked once
+        asked = torch.bincount(expert_of, minlength=len(self.experts)).tolist()
+        weight, x_rows, t_rows = w[rows, expert_of], x[rows], t[rows]
+        c_rows = None if c is None else c[rows]
+        u, end = torch.zeros_like(x), 0
+        for expert, count in zip(self.experts, asked, strict=True):
+            if count == 0:
                 continue
-            c_rows = None if c is None else c[rows]
-            u_k = expert.velocity(x[rows], t[rows], c_rows, self.path, self.alignment, self.guard)
-            u.index_add_(0, rows, expand(w[rows, k], u_k) * u_k)
+            own, end = slice(end, end + count), end + count
+            c_own = None if c_rows is None else c_rows[own]
+            u_k = expert.velocity(
+                x_rows[own], t_rows[own], c_own, self.path, self.alignment, self.guard
+            )
+            u.index_add_(0, rows[own], expand(weight[own], u_k) * u_k)
         return u
 
 

@@ -135,10 +135,13 @@ class Oracle(nn.Module):
         self.register_buffer("p", F.one_hot(cluster, experts).float())
 
     def at(self, rows: range) -> Posterior:
-        """The posterior of the given rows of the set, the same at every (x_t, t, c)."""
+        """The posterior of the given rows of the set, the same at every (x_t, t, c).
+
+        It may be asked about all of them several times over, as both halves of guidance are.
+        """
         p = self.p[rows.start : rows.stop]
 
         def posterior(x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
-            return p.to(x.dtype)
+            return p.to(x.dtype).repeat(len(x) // len(p), 1)
 
         return posterior

@@ -96,8 +96,9 @@ class Stochastic(Selection):
 
     A draw depends on p, the row's seed and t: no batch size, device or process changes it, and both
     halves of guidance ask the same experts where a router gives both the same p.  seeds: one a row,
-    as `seeded` gives them; None for each row's own number. Raises ValueError for fewer draws than
-    one, or for another number of rows than of seeds.
+    as `seeded` gives them, for rows that may come several times over; none for each row's own
+    number. Raises ValueError for fewer draws than one, or a number of rows that is no multiple of
+    the seeds'.
     """
 
     draws: int = 1
@@ -111,9 +112,10 @@ class Stochastic(Selection):
         return replace(self, seeds=tuple(seeds))
 
     def weights(self, p: Tensor, t: Tensor) -> Tensor:
-        seeds = self.seeds or range(len(p))
-        if len(seeds) != len(p):
+        seeds = self.seeds or tuple(range(len(p)))
+        if len(p) % max(len(seeds), 1):
             raise ValueError(f"{len(seeds)} seeds for {len(p)} rows")
+        seeds *= len(p) // max(len(seeds), 1)
         chances = [
             [random.Random(f"{seed} {time!r} {i}").random() for i in range(self.draws)]
             for seed, time in zip(seeds, t.tolist(), strict=True)

@@ -76,8 +76,8 @@ def _field(ensemble: Ensemble, c: Text | None, scale: float) -> Field:
     if ensemble.guard.clip_guided:
         experts = [_guided(expert, scale) for expert in ensemble.experts]
         ensemble, scale = replace(ensemble, experts=experts), 1.0
-    guided = Guided(ensemble, scale)
-    return lambda x, t: guided(x, t, c)
+    guided, captions = Guided(ensemble, scale), None if c is None else c.remembered()
+    return lambda x, t: guided(x, t, captions)
 
 
 def _guided(expert: Expert, scale: float) -> Expert:
@@ -92,8 +92,8 @@ def _denoiser(ensemble: Ensemble, c: Text | None, scale: float) -> tuple[Denoise
             f"a native sampler walks one expert's schedule, not {len(ensemble.experts)}"
         )
     expert = ensemble.experts[0]
-    guided = _guided(expert, scale)
-    return lambda x, t: guided.denoise(x, t, c, ensemble.guard), expert
+    guided, captions = _guided(expert, scale), None if c is None else c.remembered()
+    return lambda x, t: guided.denoise(x, t, captions, ensemble.guard), expert
 
 
 def own_times(expert: Expert, guard: Guard, steps: int) -> Tensor:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from modules.blocks import AdaLN
-from modules.dit import DiT, DiTNetwork, position_table
+from modules.dit import DiT, DiTNetwork
+from modules.positions import position_table
 from modules.weights import layouts
 from modules.weights.checkpoint import CheckpointError
 from modules.weights.layouts import FINAL_SHIFT_FIRST, SHIFT_FIRST, Layout, Rows, weight_and_bias

@@ -8,7 +8,6 @@ from modules.alignment import SameTime
 from modules.ensemble import Ensemble, counting
 from modules.expert import Expert
 from modules.guard import Guard
-from modules.guidance import Guided
 from modules.objectives import Epsilon, Velocity
 from modules.sampling import heun, starting_noise, uniform
 from modules.schedules import Cosine, Linear
@@ -203,33 +202,3 @@ def test_mixed_experts_transport_noise_to_the_mixture(shift):
         spread = torch.linalg.eigvalsh(DATA.covariances[j]).max().sqrt()
         assert (mine.mean(0) - DATA.means[j]).norm() < 6 * spread / len(mine) ** 0.5
         assert relative(torch.cov(mine.T), DATA.covariances[j]) < 0.3
-
-
-class Field:
-    """u = x + pooled where the caption is kept; it counts how often it is asked."""
-
-    def __init__(self):
-        self.asked = 0
-
-    def __call__(self, x, t, c):
-        self.asked += 1
-        return x if c is None else x + c.pooled * c.keep[:, None]
-
-
-def test_guidance_departs_from_the_null_caption():
-    """kills: scale - 1 for scale, the two halves exchanged, or a null half that sees captions."""
-    x, t, pooled = randn(4, 3), torch.ones(4), randn(4, 3, seed=1)
-    c = Text.of(randn(4, 2, 3), pooled)
-    for scale in (0.0, 0.5, 1.0, 4.0, 7.5):
-        field = Field()
-        torch.testing.assert_close(Guided(field, scale)(x, t, c), x + scale * pooled)
-        assert field.asked == (1 if scale == 1 else 2)
-    assert c.keep.all()
-
-
-def test_guidance_without_captions():
-    """kills: guidance that silently does nothing; scale 1 needs no caption."""
-    x, t = randn(2, 3), torch.ones(2)
-    assert torch.equal(Guided(Field(), 1.0)(x, t, None), x)
-    with pytest.raises(ValueError, match=r"scale 7\.5"):
-        Guided(Field(), 7.5)(x, t, None)

@@ -89,6 +89,8 @@ def test_the_oracle_knows_the_rows_it_is_asked_about():
         assert p.argmax(1).tolist() == CLUSTER[rows.start : rows.stop].tolist()
         assert p.sum(1).tolist() == [1.0] * len(rows)
         assert ((p == 0) | (p == 1)).all()
+        again = oracle.at(rows)(torch.cat([x, x]), torch.ones(2 * len(rows)), None)
+        assert torch.equal(again, torch.cat([p, p]))  # both halves of guidance
 
 
 def test_the_oracle_asks_each_rows_own_expert_alone():

@@ -206,6 +206,8 @@ def test_a_draw_is_its_rows_and_times_alone(selection, t):
     halves = torch.cat([drawn(selection, part, t, P) for part in (seeds[:3], seeds[3:])])
     assert torch.equal(whole, halves)
     assert torch.equal(whole[0], whole[-1])
+    twice = selection.seeded(seeds).weights(P.expand(16, -1), torch.full((16,), t))
+    assert torch.equal(twice, torch.cat([whole, whole]))  # both halves of guidance
     code = f"""
 import torch
 from modules.selection import *

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from modules.blocks import AdaLN, Size
-from modules.dit import DiT, DiTNetwork, Trunk, position_table
+from modules.dit import DiT, DiTNetwork, Trunk
 from modules.ensemble import Ensemble, counting
 from modules.expert import Expert
 from modules.objectives import Velocity
+from modules.positions import position_table
 from modules.routing import Router, RouterNetwork
 from modules.schedules import Cosine, Linear
 from modules.selection import Full, Top
