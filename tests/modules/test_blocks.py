@@ -4,7 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from modules.blocks import attended
+from modules.blocks import Size, attended
+from modules.dit import DiT, TextShape
+from modules.text import Text
 
 
 def drawn_heads(dtype, seed=0):
@@ -43,3 +45,17 @@ def test_attention_of_stacked_networks(dtype, off):
     found = torch.func.vmap(attended)(*heads)
     apart = torch.stack([attended(*(x[i] for x in heads)) for i in range(3)])
     assert torch.allclose(found.float(), apart.float(), atol=off)
+
+
+@pytest.mark.longest
+def test_compiled_blocks_answer_alike():
+    """kills: blocks under other names, a graph for every block, blocks that are not compiled."""
+    torch.manual_seed(0)
+    network = DiT(Size(32, 3, 4), 8, 3, text=TextShape(3, 8, 5), head_std=0.5).build()
+    given = torch.randn(2, 3, 8, 8), torch.rand(2), Text.of(torch.randn(2, 3, 8), torch.randn(2, 5))
+    names, before = list(network.state_dict()), network(*given)
+    network.trunk.compile_blocks()
+    torch._dynamo.utils.counters.clear()
+    assert torch.allclose(network(*given), before, atol=1e-5)
+    assert list(network.state_dict()) == names
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1

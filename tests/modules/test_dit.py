@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from modules.blocks import AdaLN, Attention, Block, Size
-from modules.dit import XL, B, DiT, DiTNetwork, TextShape, count_parameters  # fmt: skip
+from modules.dit import XL, B, DiT, DiTNetwork, TextShape, count_parameters
 from modules.routing import RouterNetwork
 from modules.text import Text
 
@@ -237,16 +237,3 @@ def test_impossible_shapes_and_missing_captions_are_refused():
         router(pooled=5).double()(x, t)
     with pytest.raises(ValueError, match="must be None"):
         RouterNetwork(shape(), 5, None)
-
-
-@pytest.mark.longest
-def test_compiled_blocks_answer_alike():
-    """kills: blocks under other names, a network whose blocks are compiled but not asked."""
-    network = scrambled(shape().build())
-    x, t, c = inputs()
-    names, before = list(network.state_dict()), network(x, t, c)
-    network.trunk.compile_blocks()
-    torch._dynamo.utils.counters.clear()
-    assert torch.allclose(network(x, t, c), before, atol=1e-5)
-    assert list(network.state_dict()) == names
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
