@@ -20,7 +20,7 @@ TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering abla
 VIDEO   := paris2-table1 paris2-switching paris2-specialization paris2-router paris2-i2v
 
 .DEFAULT_GOAL := help
-.PHONY: help env readme docs lock lint format test test-all all claims smoke clustering bench paris2 clean $(TABLES) $(VIDEO)
+.PHONY: help env readme docs lock lint format test test-all all claims smoke clustering bench gpu paris2 clean $(TABLES) $(VIDEO)
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,13 @@ clustering: env ## k-means of a million features: seconds, memory, and full k-me
 
 bench: env ## ours against peers, as ratios; on a machine where nothing else runs
 	@$(RUN) experiments.bench --results "$(RESULTS)" $(ARGS)
+
+gpu: SCALE = medium
+gpu: PLAN = $(shell $(BIN)/python -c "import torch; print('' if torch.cuda.is_available() else 1)")
+gpu: env ## what waits for a GPU: tests, benchmarks, Table 1 at medium; a dry run without one
+	@OMP_NUM_THREADS=1 $(RUN) pytest tests/experiments/bench/gpu
+	@$(RUN) experiments.bench.gpu --results "$(RESULTS)"
+	@$(RUN) experiments.hddm.table1 $(DIALS)
 
 lint: env ## ruff and mypy
 	$(BIN)/ruff check .

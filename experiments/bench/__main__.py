@@ -42,14 +42,15 @@ BENCHES = (
 )
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A number of at least 1. ValueError for another."""
     number = int(text)
     if number < 1:
         raise ValueError(text)
     return number
 
 
-_positive.__name__ = "number"  # as argparse names what it refuses
+positive.__name__ = "number"  # as argparse names what it refuses
 
 
 def parser(benches: Sequence[Bench]) -> argparse.ArgumentParser:
@@ -64,8 +65,8 @@ def parser(benches: Sequence[Bench]) -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"a table, repeatable: {', '.join(names)}; default: all but {asked or 'none'}",
     )
-    made.add_argument("--pairs", type=_positive, default=7, help="pairs of a row, 7 by default")
-    made.add_argument("--seeds", type=_positive, default=1, help="of tables that are made, 1")
+    made.add_argument("--pairs", type=positive, default=7, help="pairs of a row, 7 by default")
+    made.add_argument("--seeds", type=positive, default=1, help="of tables that are made, 1")
     made.add_argument("--results", type=Path, default=Path("results"), help="written below bench/")
     made.add_argument(
         "--brief", action="store_true", help="less work, nothing written: do the rows run?"

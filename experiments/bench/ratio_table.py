@@ -43,6 +43,8 @@ class Where:
             f"Python {platform.python_version()}, torch {torch.__version__}, "
             f"{torch.get_num_threads()} thread"
         )
+        if torch.cuda.is_available():
+            machine += f", {torch.cuda.get_device_name()}"
         return cls(machine, commit(), round(os.getloadavg()[0], 2))
 
 

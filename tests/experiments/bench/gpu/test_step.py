@@ -1,0 +1,163 @@
+"""A training step on a device: bf16, blocks compiled or run again, nobody waiting for it."""
+
+import copy
+
+import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from experiments.bench.gpu.device import TINY, Place, stated_peak
+from experiments.bench.gpu.training import ShareOfPeak, training_steps
+from experiments.bench.peers import batch
+from experiments.bench.ratios import Clock, Timed
+from experiments.training.strategies import compile_blocks
+from modules.denoising import FlowMatchingExpert
+from modules.training import Optim
+from modules.weights.offloading import Offloaded
+
+OPTIM = Optim(10, 4, 1e-2)
+
+
+def network():
+    """A tiny DiT whose blocks and head are not the identity at first."""
+    torch.manual_seed(0)
+    made = TINY.build()
+    g = torch.Generator().manual_seed(1)
+    for p in made.parameters():
+        p.data += 0.1 * torch.randn(p.shape, generator=g)
+    return made
+
+
+def gradients(made, device, precision=torch.float32):
+    """The loss of one batch and all its gradients, on the CPU."""
+    made = made.to(device)
+    x, t, c, target = (part.to(device) for part in batch(TINY, 4))
+    made.zero_grad()
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16):
+        y = made(x, t, c)
+    loss = (y.float() - target).square().mean()
+    loss.backward()
+    return loss.item(), torch.cat([p.grad.flatten().cpu() for p in made.parameters()])
+
+
+def test_bf16_is_near_float32_of_the_cpu(device):
+    """kills: an autocast that is off, a loss taken in bfloat16, weights cast for good."""
+    loss, exact = gradients(network(), torch.device("cpu"))
+    made = network()
+    other, found = gradients(made, device, torch.bfloat16)
+    assert other == pytest.approx(loss, rel=0.02)
+    assert 0 < (found - exact).norm() / exact.norm() < 0.05
+    assert {p.dtype for p in made.parameters()} == {torch.float32}
+
+
+def test_float32_on_a_device_is_float32_of_the_cpu(device):
+    """kills: TF32 turned on behind somebody's back: its products have ten bits."""
+    loss, exact = gradients(network(), torch.device("cpu"))
+    other, found = gradients(network(), device)
+    assert other == pytest.approx(loss, rel=1e-5)
+    assert (found - exact).norm() / exact.norm() < 1e-4
+
+
+def test_compiled_blocks_answer_as_before(device):
+    """kills: a block that is not compiled, weights by other names, another network."""
+    plain, compiled = network(), network()
+    compile_blocks(compiled, "inductor" if device.type == "cuda" else "eager")
+    assert all(block._compiled_call_impl is not None for block in compiled.trunk.blocks)
+    assert compiled.state_dict().keys() == plain.state_dict().keys()
+    (loss, exact), (other, found) = gradients(plain, device), gradients(compiled, device)
+    assert other == pytest.approx(loss, rel=1e-5)
+    assert (found - exact).norm() / exact.norm() < 1e-4
+
+
+def test_blocks_run_again_give_the_same_gradients(device):
+    """kills: an activation that is computed otherwise the second time."""
+    plain, again = network(), network()
+    again.trunk.checkpoint(True)
+    (loss, exact), (other, found) = gradients(plain, device), gradients(again, device)
+    assert other == loss
+    assert torch.equal(found, exact)
+
+
+def test_steps_are_determined(device, monkeypatch):
+    """kills: a step that differs from run to run under deterministic algorithms."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    place, ends = Place(device), []
+    torch.use_deterministic_algorithms(True)
+    try:
+        for _ in range(2):
+            made = network().to(device)
+            training_steps(place, made, 4, 3)()
+            ends.append(torch.cat([p.detach().flatten() for p in made.parameters()]))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert torch.equal(*ends)
+
+
+def test_nothing_in_a_step_waits_for_the_device(device):
+    """kills: `.item()`, `.cpu()`, `.tolist()` or an `if` on a tensor in loss, network or clipping:
+    each stops the processor until the device has caught up; an optimiser that is not fused."""
+    module = FlowMatchingExpert(TINY, OPTIM).to(device)
+    x0, t, c, eps = (part.to(device) for part in batch(TINY, 4))
+    weights, optimizer = list(module.parameters()), module.configure_optimizers()["optimizer"]
+
+    def pass_back():
+        optimizer.zero_grad()
+        module.loss(x0, t, eps, c).backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+
+    pass_back()
+    optimizer.step()  # its state is made, kernels are loaded
+    if device.type == "cuda":
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        with profile(activities=[ProfilerActivity.CPU]) as profiled:
+            pass_back()
+        optimizer.step()  # unprofiled: the CPU's fused kernel reads its own count of steps
+    finally:
+        if device.type == "cuda":
+            torch.cuda.set_sync_debug_mode("default")
+    calls = {event.key for event in profiled.key_averages()}
+    assert optimizer.defaults["fused"]
+    assert "aten::addmm" in calls
+    assert not {"aten::_local_scalar_dense", "aten::nonzero"} & calls
+
+
+def test_an_off_loaded_network_answers_as_it_would_on_the_device(device):
+    """kills: weights that stay on the device, are moved for good, or are another network's."""
+    own = network().eval()
+    resident, offloaded = copy.deepcopy(own).to(device), Offloaded(own).to(device)
+    x, t, c, _ = (part.to(device) for part in batch(TINY, 4))
+    with torch.no_grad():
+        assert torch.equal(offloaded(x, t, c), resident(x, t, c))
+    assert {p.device.type for p in own.parameters()} == {"cpu"}
+
+
+def test_an_off_loaded_network_cannot_be_moved():
+    """kills: an ensemble's `.to(device)` that brings all its experts there at once."""
+    offloaded = Offloaded(network()).to("meta")
+    assert not any(p.is_meta for p in offloaded.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA H100 NVL", 835e12),
+        ("NVIDIA H200", 989e12),
+        ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA A40", 149.7e12),
+        ("NVIDIA RTX A4000", None),
+    ],
+)
+def test_peaks_are_those_of_the_makers(name, peak):
+    """kills: the peak of another card, whose share would be another; one invented."""
+    assert stated_peak(name) == peak
+
+
+def test_a_share_of_peak_is_ours_alone():
+    """kills: the peer's rate or seconds in it, a share upside down, a goal read the wrong way."""
+    share = ShareOfPeak(peak=100.0, goal=0.55)
+    value = share.of(Timed(9.0, 2.0, amount=120.0), Timed(1.0, 1.0, amount=7.0), Clock.WALL)
+    assert value == 0.6
+    assert [share.met(x) for x in (0.54, 0.55, value)] == [False, True, True]
