@@ -6,8 +6,7 @@ Each trains on its own cluster's batches and nothing else; what an ensemble take
 
 from typing import ClassVar
 
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from modules.dit import DiT, DiTNetwork
 from modules.expert import Expert
@@ -15,7 +14,15 @@ from modules.mmdit import MMDiT, MMDiTNetwork
 from modules.objectives import X0, Epsilon, Objective, V, Velocity, check_invertible
 from modules.schedules import Cosine, Linear, Schedule
 from modules.text import Text
-from modules.training import EVERY_ROW, Batch, DiffusionModule, Optim, Times, UniformTimes
+from modules.training import (
+    EVERY_ROW,
+    Batch,
+    DiffusionModule,
+    Optim,
+    Posed,
+    Times,
+    UniformTimes,
+)
 
 
 class DenoisingExpert(DiffusionModule):
@@ -45,26 +52,32 @@ class DenoisingExpert(DiffusionModule):
         self.schedule = self.default_schedule if schedule is None else schedule
         check_invertible(self.objective, self.schedule)
 
+    def noised(self, x0: Tensor, t: Tensor, eps: Tensor, c: Text) -> Posed:
+        """The question at x0, eps [B, ...], t [B], and its answer."""
+        x_t = self.schedule.noise(x0, eps, t)
+        return Posed(x_t, t, c, self.objective.target(self.schedule, x0, eps, t))
+
+    def pose(self, batch: Batch) -> Posed:
+        return self.noised(batch["x0"], *self.draw(batch))
+
+    def judged(self, y: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """The squared error, its mean over a sample's pixels."""
+        return {"loss": (y - target).square().flatten(1).mean(1)}
+
     def loss(self, x0: Tensor, t: Tensor, eps: Tensor, c: Text) -> Tensor:
         """The mean over x0, eps [B, ...], t [B] and all pixels of the squared error."""
-        x_t = self.schedule.noise(x0, eps, t)
-        target = self.objective.target(self.schedule, x0, eps, t)
-        return F.mse_loss(self.network(x_t, t, c), target)
+        asked = self.noised(x0, t, eps, c)
+        return self.judged(self.network(asked.x_t, t, c), asked.target)["loss"].mean()
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        t, eps, c = self.draw(batch)
-        loss = self.loss(batch["x0"], t, eps, c)
-        self.log("loss", loss, prog_bar=True, sync_dist=True)
-        return loss
+    def validation_loss(self, batch: Batch, network: nn.Module) -> Tensor:
+        """The loss of held-out pictures, at the t and eps that came with them, captions kept."""
+        c = Text.of(batch["tokens"], batch["pooled"])
+        asked = self.noised(batch["x0"], batch["t"], batch["eps"], c)
+        return self.judged(network(asked.x_t, asked.t, c), asked.target)["loss"].mean()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The same loss of held-out pictures, at the t and eps that came with them, captions kept.
-
-        Logged as `validation`, the mean over all pictures, to no logger.
-        """
-        c = Text.of(batch["tokens"], batch["pooled"])
-        loss = self.loss(batch["x0"], batch["t"], batch["eps"], c)
-        n = len(batch["x0"])
+        """`validation_loss`, logged as `validation`, the mean over all pictures, to no logger."""
+        loss, n = self.validation_loss(batch, self.network), len(batch["x0"])
         self.log("validation", loss, on_epoch=True, batch_size=n, logger=False)
         return loss
 

@@ -18,7 +18,7 @@ from modules.expert import Expert
 from modules.routing import RouterNetwork
 from modules.schedules import Linear, Schedule, expand
 from modules.text import Text
-from modules.training import EVERY_ROW, Batch, DiffusionModule, Optim, generator
+from modules.training import EVERY_ROW, Batch, DiffusionModule, Optim, Posed, generator
 
 
 class Bayes(nn.Module):
@@ -72,7 +72,7 @@ class Head(DiffusionModule):
         super().__init__(RouterNetwork(shape, 1, pooled), optim, seed, text_dropout, rows=rows)
         self.public, self.schedule = public, schedule
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def pose(self, batch: Batch) -> Posed:
         own = len(batch["x0"])
         g = generator(self.seed + 1, int(batch["step"]))  # `draw` has the seed itself
         whole = torch.randint(len(self.public["x0"]), (own * self.rows.step,), generator=g)
@@ -82,11 +82,12 @@ class Head(DiffusionModule):
             for name in ("x0", "tokens", "pooled")
         }
         t, eps, c = self.draw({**both, "step": batch["step"]})
-        logits = self.network(self.schedule.noise(both["x0"], eps, t), t, c)[:, 0]
-        is_own = (torch.arange(2 * own, device=logits.device) < own).to(logits)
-        loss = F.binary_cross_entropy_with_logits(logits, is_own)
-        self.log("loss", loss, prog_bar=True, sync_dist=True)
-        return loss
+        is_own = (torch.arange(2 * own, device=t.device) < own).to(t)
+        return Posed(self.schedule.noise(both["x0"], eps, t), t, c, is_own)
+
+    def judged(self, y: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """The cross-entropy of logits y [B, 1] against 1 for the owner's own, 0 for the public."""
+        return {"loss": F.binary_cross_entropy_with_logits(y[:, 0], target, reduction="none")}
 
 
 class Odds(nn.Module):

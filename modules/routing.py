@@ -13,7 +13,7 @@ from modules.dit import DiT, Trunk
 from modules.ensemble import Posterior
 from modules.schedules import Linear, Schedule
 from modules.text import Text
-from modules.training import EVERY_ROW, Batch, DiffusionModule, Optim
+from modules.training import EVERY_ROW, Batch, DiffusionModule, Optim, Posed
 
 
 class RouterNetwork(nn.Module):
@@ -85,13 +85,14 @@ class Router(DiffusionModule):
         super().__init__(network, optim, seed, text_dropout, given_share=given_share, rows=rows)
         self.schedule = schedule
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def pose(self, batch: Batch) -> Posed:
         t, eps, c = self.draw(batch)
-        logits = self.network(self.schedule.noise(batch["x0"], eps, t), t, c)
-        loss = F.cross_entropy(logits, batch["cluster"])
-        hits = (logits.argmax(1) == batch["cluster"]).float().mean()
-        self.log_dict({"loss": loss, "accuracy": hits}, prog_bar=True, sync_dist=True)
-        return loss
+        return Posed(self.schedule.noise(batch["x0"], eps, t), t, c, batch["cluster"])
+
+    def judged(self, y: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """The cross-entropy of logits y [B, experts] against clusters [B], and which it hits."""
+        loss = F.cross_entropy(y, target, reduction="none")
+        return {"loss": loss, "accuracy": (y.argmax(1) == target).float()}
 
     def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         """p(k | x_t, t, c) [B, experts].  (HDDM, Eq. 2)"""

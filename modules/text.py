@@ -1,5 +1,6 @@
 """The condition c: encoded captions and, for clips that continue a given frame, that frame."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -50,6 +51,12 @@ class Text:
     def of(cls, tokens: Tensor, pooled: Tensor) -> "Text":
         """Captions of tokens [B, L, D] and pooled [B, P], none of them dropped."""
         return cls(tokens, pooled, torch.ones(len(tokens), dtype=torch.bool, device=tokens.device))
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Text]") -> "Text":
+        """The captions of all parts, in order. Given first frames are not joined."""
+        tokens, pooled, keep = zip(*((c.tokens, c.pooled, c.keep) for c in parts), strict=True)
+        return cls(torch.cat(tokens), torch.cat(pooled), torch.cat(keep))
 
     def __getitem__(self, rows: Tensor | slice) -> "Text":
         """The chosen rows, by indices [M], a mask [B] or a slice."""

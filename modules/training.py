@@ -1,6 +1,7 @@
 """What every training shares: the optimiser's recipe, and draws that depend on the step alone."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
@@ -105,11 +106,9 @@ class Optim:
         floor = self.final_lr / self.lr
         return floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2
 
-    def configure(self, network: nn.Module) -> OptimizerLRScheduler:
-        """The optimiser and schedule, as Lightning takes them."""
-        optimizer = torch.optim.AdamW(
-            network.parameters(), self.lr, weight_decay=self.weight_decay, fused=True
-        )
+    def configure(self, weights: Iterable[nn.Parameter]) -> OptimizerLRScheduler:
+        """The optimiser and schedule of those weights, as Lightning takes them."""
+        optimizer = torch.optim.AdamW(weights, self.lr, weight_decay=self.weight_decay, fused=True)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
         return {
             "optimizer": optimizer,
@@ -121,6 +120,19 @@ def generator(seed: int, step: int) -> torch.Generator:
     """The generator of one training step: the same after a resume as without one."""
     state = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]))
+
+
+@dataclass(frozen=True)
+class Posed:
+    """What a network is asked in a step, and what is compared with its answer.
+
+    x_t: [B, ...].  t: [B].  c: captions.  target: [B, ...], or a class [B].
+    """
+
+    x_t: Tensor
+    t: Tensor
+    c: Text
+    target: Tensor
 
 
 EVERY_ROW = slice(0, None, 1)
@@ -169,5 +181,20 @@ class DiffusionModule(L.LightningModule):
             c = replace(c, first=GivenFrame(x0[:, :, :1], batch["frame_feature"], given))
         return t, eps, c
 
+    def pose(self, batch: Batch) -> Posed:
+        """What the network is asked about a batch: a function of (seed, step) alone."""
+        raise NotImplementedError
+
+    def judged(self, y: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Of answers y [B, ...] to targets: `loss` [B], and what else is logged."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        asked = self.pose(batch)
+        judged = self.judged(self.network(asked.x_t, asked.t, asked.c), asked.target)
+        means = {name: values.mean() for name, values in judged.items()}
+        self.log_dict(means, prog_bar=True, sync_dist=True)
+        return means["loss"]
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        return self.optim.configure(self.network)
+        return self.optim.configure(self.network.parameters())

@@ -5,20 +5,40 @@ A stage reads its inputs from the store by their keys and writes only its own fo
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from experiments.pipeline.launch import local, server
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 
+Abreast = tuple[Stage, ...]
+"""Stages that one call makes: of one class, and alike in `Stage.abreast`."""
 
-def make(stage: Stage, context: Context) -> Path:
-    """Make one stage in this process, on the GPUs that are its own; bars go to its own row."""
+
+def make(stages: Abreast, context: Context) -> None:
+    """Make stages in this process, on the GPUs that are its own; bars go to its own row."""
     if context.hardware.gpus and local.worker is not None:  # before CUDA starts
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(context.hardware.share(local.worker))
-    return context.store.make(stage, replace(context, bar=local.slot))
+    context.store.make_abreast(stages, replace(context, bar=local.slot))
+
+
+def abreast(stages: Sequence[Stage], stack: int, workers: int) -> list[Abreast]:
+    """The stages in groups of at most `stack` that are made in one go, no worker left without.
+
+    Only what waits for the same stages is made together, so that no group waits for itself.
+    """
+    keys = {stage.key for stage in stages}
+    alike: dict[Hashable, list[Stage]] = {}
+    for stage in stages:
+        needs = frozenset(item.key for item in stage.inputs()) & keys
+        own = stage.key if stage.abreast is None else (type(stage), stage.abreast, needs)
+        alike.setdefault(own, []).append(stage)
+    groups = []
+    for members in alike.values():
+        size = min(stack, -(-len(members) // workers))
+        groups += [tuple(members[i : i + size]) for i in range(0, len(members), size)]
+    return groups
 
 
 class StagesFailed(Exception):  # noqa: N818 -- read as the sentence that it is
@@ -79,14 +99,24 @@ def ensure(targets: Sequence[Stage], context: Context, workers: int) -> None:
     killed.
     """
     lacking = missing(behind(targets), context.store)
-    tasks = [
-        local.Task(
-            stage.key, stage, stage.label, stage.cost, frozenset(i.key for i in stage.inputs())
-        )
-        for stage in lacking
-    ]
-    errors = local.map(functools.partial(make, context=context), tasks, workers)
+    groups = {group[0].key: group for group in abreast(lacking, context.hardware.stack, workers)}
+    errors = local.map(functools.partial(make, context=context), _tasks(groups), workers)
+    if any(len(groups[key]) > 1 for key in errors):  # which of them it is shows one by one
+        single = replace(context, hardware=replace(context.hardware, stack=1))
+        return ensure(targets, single, workers)
     if errors:
         failed = {stage: errors[stage.key] for stage in lacking if stage.key in errors}
         undone = [stage for stage in lacking if not context.store.has(stage)]
         raise StagesFailed(failed, len(undone) - len(failed)) from next(iter(failed.values()))
+
+
+def _tasks(groups: dict[str, Abreast]) -> list[local.Task[Abreast]]:
+    """A task for each group, after those of what any of its stages is made from."""
+    task_of = {stage.key: key for key, group in groups.items() for stage in group}
+    tasks = []
+    for key, group in groups.items():
+        needs = {task_of.get(item.key, item.key) for stage in group for item in stage.inputs()}
+        more = f" and {len(group) - 1} abreast" if len(group) > 1 else ""
+        label, cost = group[0].label + more, sum(stage.cost for stage in group)
+        tasks.append(local.Task(key, group, label, cost, frozenset(needs)))
+    return tasks

@@ -19,8 +19,9 @@ class Hardware:
     """What one stage trains on and how, its recipe being the same. ValueError if it makes no sense.
 
     devices: of one stage; every batch is divided among them.  compile: its network, by torch.
-    checkpointing: blocks run again going backward, for memory.  gpus: names of all that the workers
-    divide among them, as in CUDA_VISIBLE_DEVICES.
+    checkpointing: blocks run again going backward, for memory.  stack: as many small experts are
+    trained abreast by one worker, at most.  gpus: names of all that the workers divide among them,
+    as in CUDA_VISIBLE_DEVICES.
     """
 
     devices: int = 1
@@ -28,10 +29,13 @@ class Hardware:
     compile: bool = False
     checkpointing: bool = False
     gpus: tuple[str, ...] = ()
+    stack: int = 4
 
     def __post_init__(self) -> None:
         if self.devices < 1:
             raise ValueError(f"--devices must be at least 1, not {self.devices}")
+        if self.stack < 1:
+            raise ValueError(f"--stack must be at least 1, not {self.stack}")
         if self.strategy is Strategy.FSDP and self.devices == 1:
             raise ValueError("--strategy fsdp divides a network: it needs --devices 2 or more")
         if self.gpus and self.devices > len(self.gpus):

@@ -3,8 +3,9 @@
 import dataclasses
 import functools
 import json
+from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from experiments.pipeline import key
 from experiments.pipeline.files import read_json
@@ -27,6 +28,20 @@ class Stage:
     def make(self, folder: Path, context: Context) -> None:
         """Write the artifact's files into `folder`."""
         raise NotImplementedError
+
+    @property
+    def abreast(self) -> Hashable:
+        """Stages of one class and equal values here may be made by one `make_abreast`; None for a
+        stage that is made by itself."""
+        return None
+
+    @classmethod
+    def make_abreast(
+        cls, stages: Sequence[Self], folders: Sequence[Path], context: Context
+    ) -> None:
+        """Write each artifact's files into its own folder, the same to the bit as `make` would."""
+        for stage, folder in zip(stages, folders, strict=True):
+            stage.make(folder, context)
 
     @property
     def label(self) -> str:

@@ -9,8 +9,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -36,7 +36,10 @@ class Artifact(Protocol):
     @property
     def config(self) -> dict[str, Any]: ...
     def inputs(self) -> "tuple[Artifact, ...]": ...
-    def make(self, folder: Path, context: "Context") -> None: ...
+    @classmethod
+    def make_abreast(
+        cls, stages: "Sequence[Any]", folders: Sequence[Path], context: "Context"
+    ) -> None: ...
 
 
 def _alive(pid: int) -> bool:
@@ -116,30 +119,44 @@ class Store:
 
     def make(self, stage: Artifact, context: Context) -> Path:
         """The artifact's folder, made now unless it is there. Its inputs must be there."""
-        if self.has(stage):
-            return self.path(stage)
-        try:
-            with self._working(stage) as folder:
-                self._fill(stage, folder, context)
-        except OSError as error:
-            where = f"{stage.kind}/{stage.key} in the store {self.root}"
-            raise StoreError(f"cannot make {where}: {error}") from error
+        self.make_abreast([stage], context)
         return self.path(stage)
 
-    def _fill(self, stage: Artifact, folder: Path, context: Context) -> None:
-        if self.has(stage):
-            return  # made by another process while this one waited to begin
+    def make_abreast(self, stages: Sequence[Artifact], context: Context) -> None:
+        """Make artifacts of one class in one go, but for those that are there."""
+        missing = [stage for stage in stages if not self.has(stage)]
+        try:
+            with ExitStack() as held:
+                folders = [held.enter_context(self._working(stage)) for stage in missing]
+                self._fill(missing, folders, context)
+        except OSError as error:
+            which = ", ".join(f"{stage.kind}/{stage.key}" for stage in missing)
+            raise StoreError(f"cannot make {which} in the store {self.root}: {error}") from error
+
+    def _fill(self, stages: Sequence[Artifact], folders: Sequence[Path], context: Context) -> None:
+        here = zip(stages, folders, strict=True)
+        # What another process made while this one waited to begin is there.
+        todo = [(stage, folder) for stage, folder in here if not self.has(stage)]
+        if not todo:
+            return
         # Whatever is edited or committed meanwhile, this is the code that runs.
-        started, _, config = time.time(), commit(), stage.config
-        own, uncoded = code.digest(type(stage)), key.key(stage, coded=False)
-        self._begin(folder, config)
-        stage.make(folder, context)
-        made = provenance(time.time() - started, context.torch_device)
-        made["hardware"] = encode(context.hardware)
+        started, _ = time.time(), commit()
+        own = code.digest(type(todo[0][0]))
+        uncoded = [key.key(stage, coded=False) for stage, _ in todo]
+        for stage, folder in todo:
+            self._begin(folder, stage.config)
+        undone, empty = [stage for stage, _ in todo], [folder for _, folder in todo]
+        type(undone[0]).make_abreast(undone, empty, context)
+        made = provenance((time.time() - started) / len(todo), context.torch_device)
+        made.update(hardware=encode(context.hardware), abreast=len(todo), code=own)
+        for (stage, folder), bare in zip(todo, uncoded, strict=True):
+            self._finish(stage, folder, {**made, "uncoded": bare})
+
+    def _finish(self, stage: Artifact, folder: Path, made: dict[str, Any]) -> None:
+        """Write an artifact's provenance, and move it to its place."""
         files = [p for p in sorted(folder.iterdir()) if p.is_file() and p.name != "config.json"]
         made["files"] = {path.name: sha256(path) for path in files}
         made["seed"] = getattr(stage, "seed", None)
-        made["code"], made["uncoded"] = own, uncoded
         made["inputs"] = [f"{item.kind}/{item.key}" for item in stage.inputs()]
         (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
         target = self.path(stage)

@@ -4,9 +4,10 @@ Beside an expert's weights lies a card: what it predicts, on which schedule, fro
 """
 
 import json
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import pandas as pd
 import torch
@@ -18,7 +19,7 @@ from experiments.stages.corpus import Corpus
 from experiments.stages.run import Validation, train, training_cost
 from experiments.stages.seeds import CONTINUED, EXPERT, ROUTER, run_seed
 from experiments.stages.starts import PretrainedDiT, PretrainedFlux
-from experiments.training.fit import read_curve
+from experiments.training.callbacks import read_curve
 from modules.codec import encode
 from modules.denoising import DenoisingExpert
 from modules.dit import DiT, DiTNetwork
@@ -26,6 +27,7 @@ from modules.mmdit import MMDiT, MMDiTNetwork
 from modules.objectives import check_invertible
 from modules.routing import Router
 from modules.schedules import Schedule
+from modules.together import abreast
 from modules.training import EVERY_ROW, Optim, Times, UniformTimes
 from modules.weights import flux
 from modules.weights.checkpoint import load_weights
@@ -68,6 +70,7 @@ class TrainExpert(Stage):
     checkpoint that reads time otherwise than Eq. 21.
     """
 
+    version: ClassVar[int] = 2
     resumes: ClassVar[bool] = True
     shards: Corpus
     clusters: tuple[int, ...]
@@ -135,13 +138,35 @@ class TrainExpert(Stage):
             self.start.begin(module.network, store)
         return module
 
+    @property
+    def abreast(self) -> Hashable:
+        """Of small experts those of one shape and recipe; one that is validated is made alone."""
+        alike = self.validation is None and abreast(self.network, self.optim.batch)
+        return (self.network, self.optim) if alike else None
+
     def make(self, folder: Path, context: Context) -> None:
-        if self.start is not None and not isinstance(self.start.source, TrainExpert):
-            # Of an MMDiT the report needs no numbers, of which FLUX would want twice 48 GB.
-            with torch.device("meta" if isinstance(self.network, MMDiT) else "cpu"):
-                report = self.start.begin(self.build().network, context.store)
-            (folder / "transfer.txt").write_text(report)
-        train(self, folder, context, self.validation)
+        self.make_abreast([self], [folder], context)
+
+    @classmethod
+    def make_abreast(
+        cls, stages: Sequence[Self], folders: Sequence[Path], context: Context
+    ) -> None:
+        for stage, folder in zip(stages, folders, strict=True):
+            stage._report_start(folder, context)
+        train(stages, folders, context, stages[0].validation)
+        for stage, folder in zip(stages, folders, strict=True):
+            stage._write_card(folder, context)
+
+    def _report_start(self, folder: Path, context: Context) -> None:
+        """transfer.txt: what became of every tensor of a checkpoint that it is begun with."""
+        if self.start is None or isinstance(self.start.source, TrainExpert):
+            return
+        # Of an MMDiT the report needs no numbers, of which FLUX would want twice 48 GB.
+        with torch.device("meta" if isinstance(self.network, MMDiT) else "cpu"):
+            report = self.start.begin(self.build().network, context.store)
+        (folder / "transfer.txt").write_text(report)
+
+    def _write_card(self, folder: Path, context: Context) -> None:
         card = {
             "objective": encode(self.module.objective),
             "schedule": encode(self.schedule),
@@ -172,6 +197,7 @@ class TrainRouter(Stage):
     given_share: share of clips whose first frame is given.
     """
 
+    version: ClassVar[int] = 2
     resumes: ClassVar[bool] = True
     shards: Corpus
     clusters: tuple[int, ...]
@@ -218,7 +244,7 @@ class TrainRouter(Stage):
         return self.build(rows)
 
     def make(self, folder: Path, context: Context) -> None:
-        train(self, folder, context)
+        train([self], [folder], context)
 
     def load(self, store: Store) -> Router:
         """The trained module, in evaluation mode. CheckpointError if its weights do not fit."""

@@ -61,6 +61,7 @@ class Card(Stage):
 class TrainHead(Stage):
     """weights.safetensors of one owner's head: its own cluster's shards against the reference."""
 
+    version: ClassVar[int] = 2
     resumes: ClassVar[bool] = True
     shards: Shards
     cluster: int
@@ -104,7 +105,7 @@ class TrainHead(Stage):
         return self.build(store, rows)
 
     def make(self, folder: Path, context: Context) -> None:
-        train(self, folder, context)
+        train([self], [folder], context)
 
     def load(self, store: Store) -> nn.Module:
         """The trained network, in evaluation mode. CheckpointError if its weights do not fit."""

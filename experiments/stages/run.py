@@ -12,7 +12,7 @@ from experiments.pipeline.store import Context, Store
 from experiments.stages.clusters import Encoded
 from experiments.stages.corpus import Corpus
 from experiments.training import distributed
-from experiments.training.fit import fit
+from experiments.training.fit import Run, fit
 from modules.training import DiffusionModule, Optim
 
 VALIDATION_BATCH = 256
@@ -63,35 +63,51 @@ class Trained(Protocol):
 
 
 def train(
-    stage: Trained, folder: Path, context: Context, validation: Validation | None = None
+    stages: Sequence[Trained],
+    folders: Sequence[Path],
+    context: Context,
+    validation: Validation | None = None,
 ) -> None:
-    """Fit the module of `stage` to its clusters, and leave the weights in `folder`.
+    """Fit the modules of `stages` to their clusters, and leave the weights in `folders`.
 
-    On several devices each has its share of every batch. ValueError if that is no whole number.
+    Several stages have one recipe and no validation. On several devices they follow each other,
+    and each device has its share of every batch; ValueError if that is no whole number.
     """
-    devices, batch = context.hardware.devices, stage.optim.batch
-    if batch % devices:
-        raise ValueError(f"{stage.label}: batch {batch} does not divide among {devices} devices")
+    devices = context.hardware.devices
     if devices == 1:
-        _train(0, stage, folder, context, validation)
-    else:
-        distributed.run(_train, (stage, folder, context, validation), devices)
+        _train(0, stages, folders, context, validation)
+        return
+    for stage, folder in zip(stages, folders, strict=True):
+        batch = stage.optim.batch
+        if batch % devices:
+            raise ValueError(
+                f"{stage.label}: batch {batch} does not divide among {devices} devices"
+            )
+        distributed.run(_train, ([stage], [folder], context, validation), devices)
 
 
 def _train(
-    rank: int, stage: Trained, folder: Path, context: Context, validation: Validation | None
+    rank: int,
+    stages: Sequence[Trained],
+    folders: Sequence[Path],
+    context: Context,
+    validation: Validation | None,
 ) -> None:
     """The part of one device, by its rank."""
     context = context if rank == 0 else replace(context, bar=None)
     rows = slice(rank, None, context.hardware.devices)
-    module = stage.begun(context.store, rows)
-    optim, every, heldout = module.optim, None, None
-    if validation is not None:
-        every, heldout = validation.every, validation.heldout(context.store, stage.clusters)
-    data = stage.shards.loader(context.store, stage.clusters, optim, module.seed, rows, heldout)
-    fit(module, data, folder, stage.label, context, every)
+    every = None if validation is None else validation.every
+    runs = []
+    for stage, folder in zip(stages, folders, strict=True):
+        module = stage.begun(context.store, rows)
+        heldout = None if validation is None else validation.heldout(context.store, stage.clusters)
+        data = stage.shards.loader(
+            context.store, stage.clusters, module.optim, module.seed, rows, heldout
+        )
+        runs.append(Run(module, data, folder, stage.label))
+    fit(runs, context, every)
 
 
 def training_cost(optim: Optim) -> float:
     """Seconds on one core at `small`, about: an overhead a step, and a time a sample."""
-    return optim.steps * optim.accumulate * (0.006 + 0.0002 * optim.batch)
+    return optim.steps * optim.accumulate * (0.013 + 0.00022 * optim.batch)

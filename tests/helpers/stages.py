@@ -35,7 +35,7 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def killed(store, stage):
+def killed(store, stage, make=make):
     """Make `stage` in a forked process that must end in SIGKILL, by a `die` planted beforehand."""
     child = multiprocessing.get_context("fork").Process(target=make, args=(store, stage))
     child.start()
@@ -44,16 +44,16 @@ def killed(store, stage):
     assert not store.has(stage)
 
 
-def killed_at(store, stage, place, name, step=None):
+def killed_at(store, stage, place, name, step=None, make=make):
     """Make `stage` in a process that dies at `place.name`: at once, or at optimiser step `step`."""
     real = getattr(place, name)
 
-    def step_or_die(self, batch, index):
-        return die() if int(batch["step"]) == step else real(self, batch, index)
+    def step_or_die(self, batch):
+        return die() if int(batch["step"]) == step else real(self, batch)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(place, name, die if step is None else step_or_die)
-        killed(store, stage)
+        killed(store, stage, make)
 
 
 def places(folder):

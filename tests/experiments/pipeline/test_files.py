@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from experiments.pipeline.files import StoreError, read_json, write_whole
-from experiments.training.fit import WholeCheckpointIO
+from experiments.training.checkpoints import WholeCheckpointIO
 from tests.helpers.files import full_disk
 
 

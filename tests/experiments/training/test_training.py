@@ -101,7 +101,7 @@ def test_an_expert_killed_and_resumed_is_bit_identical(store, straight, monkeypa
     the average swapped in before it began, lines of the log lost or told twice."""
     stage = expert(LONG)
     for step in at:
-        killed_at(store, stage, FlowMatchingExpert, "training_step", step)
+        killed_at(store, stage, FlowMatchingExpert, "pose", step)
         assert (making(store, stage) / "last.ckpt").exists() == (step > 24)
     steps, draw = [], FlowMatchingExpert.draw
     monkeypatch.setattr(
@@ -113,7 +113,7 @@ def test_an_expert_killed_and_resumed_is_bit_identical(store, straight, monkeypa
 
 def test_a_router_killed_and_resumed_is_bit_identical(store, straight):
     """kills: a resume that holds for experts alone, or leans on the EMA's copy of the weights."""
-    killed_at(store, router(LONG), Router, "training_step", 75)
+    killed_at(store, router(LONG), Router, "pose", 75)
     same(store, straight, router(LONG))
 
 
@@ -148,7 +148,7 @@ def test_the_loop_is_the_recipe(store, final_lr):
     steps, warmup, clip, decay, start, lr = 10, 4, 0.02, 0.7, 3, 4e-3
     stage = replace(expert(), optim=Optim(steps, 4, lr, warmup, final_lr, 0.1, clip, decay, start))
     module = stage.build()
-    module.log = lambda *_, **__: None
+    module.log_dict = lambda *_, **__: None
     parameters = list(module.parameters())
     adam = torch.optim.AdamW(parameters, lr=1.0, weight_decay=0.1)
     shards = read_index(experts.shards(SMOKE).folders(store, [0])[0])
@@ -183,7 +183,7 @@ def test_the_loop_is_the_recipe(store, final_lr):
 def test_a_damaged_checkpoint_is_named(store, damage):
     """kills: a traceback from the unpickler, or a silent start from nothing or from wrong bytes."""
     stage = expert(LONG)
-    killed_at(store, stage, FlowMatchingExpert, "training_step", 30)
+    killed_at(store, stage, FlowMatchingExpert, "pose", 30)
     last = making(store, stage) / "last.ckpt"
     content = last.read_bytes()
     with zipfile.ZipFile(last) as archive:

@@ -15,7 +15,7 @@ from experiments.recipes import experts
 from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
 from experiments.stages.run import Validation
-from experiments.training.fit import Curve
+from experiments.training.callbacks import Curve
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
 from modules.dit import DiT, TextShape
@@ -141,11 +141,11 @@ def test_a_validated_run_trains_to_the_same_bits(straight, every):
 @pytest.mark.parametrize(
     ("every", "place", "name", "steps"),
     [
-        (10, FlowMatchingExpert, "training_step", [26, 60, 97]),
-        (24, FlowMatchingExpert, "training_step", [24, 49, 119]),
+        (10, FlowMatchingExpert, "pose", [26, 60, 97]),
+        (24, FlowMatchingExpert, "pose", [24, 49, 119]),
         (24, Curve, "on_validation_end", [None]),
         (24, ModelCheckpoint, "on_validation_end", [None]),
-        (24, FlowMatchingExpert, "validation_step", [None]),
+        (24, FlowMatchingExpert, "validation_loss", [None]),
         (10, Curve, "on_train_end", [None]),
     ],
 )

@@ -58,7 +58,7 @@ def test_killed_and_resumed_to_the_same_bits(straight, store, monkeypatch, which
     if which == "later":
         make(store, stage)
         stage, at = later.later(SCALE, stage), 5
-    killed_at(store, stage, FlowMatchingExpert, "training_step", at)
+    killed_at(store, stage, FlowMatchingExpert, "pose", at)
     steps, draw = [], FlowMatchingExpert.draw
     monkeypatch.setattr(
         FlowMatchingExpert, "draw", lambda self, b: (steps.append(int(b["step"])), draw(self, b))[1]

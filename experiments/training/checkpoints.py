@@ -1,0 +1,99 @@
+"""What a training leaves behind so that a killed one goes on: written whole, checked, one each."""
+
+import io
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins import TorchCheckpointIO
+from lightning_utilities import apply_to_collection
+from torch import Tensor
+
+from experiments.pipeline.files import write_whole
+from modules.weights.checkpoint import CheckpointError
+
+NAME = "last.ckpt"
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Checkpoints written beside their place and renamed: a kill leaves the last one as it was.
+
+    Lightning's own writer goes through the system's temporary folder, and moving from there to
+    another file system is a copy, which a kill can cut short.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        content = io.BytesIO()  # torch's own writer reports a full disk as no OSError
+        torch.save(checkpoint, content)
+        write_whole(Path(path), content.getbuffer(), part=Path(f"{path}.part"))
+
+
+class OneEach(WholeCheckpointIO):
+    """A checkpoint of E trainings as one of each, in its own folder: any of them goes on from there
+    by itself, or beside others at the same step.
+
+    What lies in rows [E, P] is divided, by row; all else is the same for all.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        super().__init__()
+        self.folders = list(folders)
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        for i, folder in enumerate(self.folders):
+            super().save_checkpoint(_row(checkpoint, i), folder / NAME, storage_options)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        parts = [
+            super(OneEach, self).load_checkpoint(folder / NAME, map_location, weights_only)
+            for folder in self.folders
+        ]
+        return _joined(parts)
+
+
+def _row(value: Any, i: int) -> Any:
+    """Row i of every matrix in `value`, as a matrix of one row of its own memory."""
+    return apply_to_collection(value, Tensor, lambda x: x[i : i + 1].clone() if x.ndim == 2 else x)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """The matrices of all parts as one; what is no matrix, of the first."""
+    first = parts[0]
+    if isinstance(first, Tensor) and first.ndim == 2:
+        return torch.cat(list(parts))
+    if isinstance(first, dict):
+        return {key: _joined([part[key] for part in parts]) for key in first}
+    if isinstance(first, list):
+        return [_joined(list(items)) for items in zip(*parts, strict=True)]
+    return first
+
+
+def check(checkpoint: Path) -> None:
+    """CheckpointError if any part of the archive fails its checksum; nothing if there is none."""
+    if checkpoint.exists() and _damaged(checkpoint):
+        raise CheckpointError(f"{checkpoint} is damaged; delete it to train from the start")
+
+
+def _damaged(checkpoint: Path) -> bool:
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            return archive.testzip() is not None
+    except (zipfile.BadZipFile, EOFError, zlib.error):
+        return True
+
+
+def step(folder: Path) -> int:
+    """The optimiser step of the checkpoint in a folder; 0 if there is none."""
+    path = folder / NAME
+    if not path.exists():
+        return 0
+    return int(torch.load(path, map_location="cpu", weights_only=False)["global_step"])
