@@ -14,7 +14,7 @@ from datamodules.sources.source import Source, Split
 from experiments.pipeline.files import read_json
 from experiments.pipeline.store import Context, Store
 from experiments.scores.judge import FeatureRows, Judge, Reading, SetReading, Wrong
-from experiments.stages.experts import load_trained
+from experiments.stages.run import load_trained
 from experiments.stages.samples import Images, Pictures
 from experiments.tables.columns import Column
 from metrics.diversity import agreement, nearest, spread, within_groups

@@ -17,7 +17,7 @@ from experiments.pipeline.files import read_json
 from experiments.pipeline.store import Context, Store
 from experiments.scores.clips import video_distance
 from experiments.scores.judge import FeatureRows, Judge, Reading, SetReading
-from experiments.stages.experts import load_trained
+from experiments.stages.run import load_trained
 from experiments.stages.samples import Images, Pictures
 from experiments.tables.columns import Column
 from metrics.clip_judge import MovingJudge, train_judge

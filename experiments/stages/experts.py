@@ -11,12 +11,11 @@ from typing import ClassVar, Self
 
 import pandas as pd
 import torch
-from torch import nn
 
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 from experiments.stages.corpus import Corpus
-from experiments.stages.run import Validation, train, training_cost
+from experiments.stages.run import Validation, load_trained, train, training_cost
 from experiments.stages.seeds import CONTINUED, EXPERT, ROUTER, run_seed
 from experiments.stages.starts import PretrainedDiT, PretrainedFlux
 from experiments.training.callbacks import read_curve
@@ -30,7 +29,6 @@ from modules.schedules import Schedule
 from modules.together import abreast
 from modules.training import EVERY_ROW, Optim, Times, UniformTimes
 from modules.weights import flux
-from modules.weights.checkpoint import load_weights
 from modules.weights.pretrained import Transfer, transfer
 
 
@@ -117,16 +115,8 @@ class TrainExpert(Stage):
         seed = run_seed(self.seed, role, *self.clusters)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self.module(
-                self.network,
-                self.optim,
-                self.schedule,
-                seed,
-                self.text_dropout,
-                self.times,
-                self.given_share,
-                rows,
-            )
+            share = self.text_dropout, self.times, self.given_share
+            return self.module(self.network, self.optim, self.schedule, seed, *share, rows)
 
     def begun(self, store: Store, rows: slice = EVERY_ROW) -> DenoisingExpert:
         """The untrained module, with the weights that it starts from."""
@@ -251,9 +241,3 @@ class TrainRouter(Stage):
         module = self.build()
         load_trained(module.network, self, store)
         return module.eval()
-
-
-def load_trained(network: nn.Module, stage: Stage, store: Store) -> None:
-    """Load a stage's weights. CheckpointError if they do not fit, StoreError if they changed."""
-    load_weights(network, store.path(stage) / "weights.safetensors")
-    store.file(stage, "weights.safetensors")

@@ -19,9 +19,9 @@ from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 from experiments.stages.clusters import Encoded
 from experiments.stages.corpus import Shards
-from experiments.stages.experts import TrainExpert, load_trained
+from experiments.stages.experts import TrainExpert
 from experiments.stages.routers import Routing
-from experiments.stages.run import train, training_cost
+from experiments.stages.run import load_trained, train, training_cost
 from experiments.stages.seeds import ROUTER, run_seed
 from modules.dit import DiT
 from modules.joining import (

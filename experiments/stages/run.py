@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from torch import nn
 
 from datamodules.latents import ValidationBatches
+from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 from experiments.stages.clusters import Encoded
 from experiments.stages.corpus import Corpus
 from experiments.training import distributed
 from experiments.training.fit import Run, fit
 from modules.training import DiffusionModule, Optim
+from modules.weights.checkpoint import load_weights
 
 VALIDATION_BATCH = 256
 
@@ -111,3 +114,9 @@ def _train(
 def training_cost(optim: Optim) -> float:
     """Seconds on one core at `small`, about: an overhead a step, and a time a sample."""
     return optim.steps * optim.accumulate * (0.013 + 0.00022 * optim.batch)
+
+
+def load_trained(network: nn.Module, stage: Stage, store: Store) -> None:
+    """Load a stage's weights. CheckpointError if they do not fit, StoreError if they changed."""
+    load_weights(network, store.path(stage) / "weights.safetensors")
+    store.file(stage, "weights.safetensors")

@@ -52,9 +52,9 @@ class Exact(FlowMatchingExpert):
         t, eps, c = super().draw(batch)
         return t.double(), eps, c
 
-    def loss(self, x0, t, eps, c):
+    def noised(self, x0, t, eps, c):
         c = replace(c, tokens=c.tokens.double(), pooled=c.pooled.double())
-        return super().loss(x0.double(), t.double(), eps.double(), c)
+        return super().noised(x0.double(), t.double(), eps.double(), c)
 
 
 class Mortal(Exact):

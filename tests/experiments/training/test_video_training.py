@@ -183,8 +183,8 @@ class Double(FlowMatchingExpert):
         text = replace(c, tokens=c.tokens.double(), pooled=c.pooled.double(), first=first)
         return t.double(), eps.double(), text
 
-    def loss(self, x0, t, eps, c):
-        return super().loss(x0.double(), t, eps, c)
+    def noised(self, x0, t, eps, c):
+        return super().noised(x0.double(), t, eps, c)
 
 
 @pytest.mark.slow
