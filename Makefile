@@ -16,7 +16,7 @@ DIALS    = --scale "$(SCALE)" --seeds "$(SEEDS)" $(if $(WORKERS),--workers "$(WO
 TEST    := OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering ablation-schedules \
            ablation-selection ablation-init ablation-router ablation-ratio ablation-objectives \
-           ablation-join ablation-alignment ablation-weights figures
+           ablation-join ablation-alignment ablation-weights ablation-readings figures
 VIDEO   := paris2-table1 paris2-switching paris2-specialization paris2-router paris2-i2v
 
 .DEFAULT_GOAL := help
@@ -64,6 +64,7 @@ ablation-objectives: ## x0 and v experts, alone, in pairs, among eight
 ablation-join: ## adding and removing an expert without retraining the router
 ablation-alignment: ## are the experts asked about what they know?
 ablation-weights: ## Prop. 1: weights and errors over t, by objective
+ablation-readings: ## readings of the conversion on exact networks: what each errs by
 figures: ## Figs 1, 2, 5-15 as pictures
 $(TABLES): env
 	@$(RUN) experiments.hddm.$(subst -,_,$@) $(DIALS)

@@ -70,7 +70,7 @@ def _check_path(path: Schedule) -> None:
         )
 
 
-def _field(ensemble: Ensemble, c: Text | None, scale: float) -> Field:
+def guided_field(ensemble: Ensemble, c: Text | None, scale: float) -> Field:
     """The ensemble's guided velocity; where the guard says so, of experts that are each guided."""
     _check_path(ensemble.path)
     if ensemble.guard.clip_guided:
@@ -124,7 +124,7 @@ class Euler:
     def draw(
         self, ensemble: Ensemble, c: Text | None, scale: float, x: Tensor, steps: int, fresh: Fresh
     ) -> Tensor:
-        return sampling.euler(_field(ensemble, c, scale), x, uniform(steps))
+        return sampling.euler(guided_field(ensemble, c, scale), x, uniform(steps))
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Heun:
     def draw(
         self, ensemble: Ensemble, c: Text | None, scale: float, x: Tensor, steps: int, fresh: Fresh
     ) -> Tensor:
-        return sampling.heun(_field(ensemble, c, scale), x, uniform(steps))
+        return sampling.heun(guided_field(ensemble, c, scale), x, uniform(steps))
 
 
 @dataclass(frozen=True)

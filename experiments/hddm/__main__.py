@@ -10,6 +10,7 @@ from experiments.hddm import (
     ablation_objectives,
     ablation_ordering,
     ablation_ratio,
+    ablation_readings,
     ablation_router,
     ablation_schedules,
     ablation_selection,
@@ -38,6 +39,7 @@ TABLES = (
     ablation_join.TABLE,
     ablation_alignment.TABLE,
     ablation_weights.TABLE,
+    ablation_readings.TABLE,
     figures.TABLE,
 )
 

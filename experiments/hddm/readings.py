@@ -12,16 +12,23 @@ from experiments.hddm import settings
 from experiments.recipes import experts
 from experiments.recipes.images import ImageScale
 from experiments.stages.setting import Setting
-from modules.alignment import MatchSNR, SameTime
+from modules.alignment import MatchSNR, SameTime, WholeIndex
 from modules.guard import LAST, Guard
 from modules.schedules import Cosine
+from modules.solvers import DDIM, Ancestral, Solver
 
 EARLY, LATE, CORRECTED = "literal §6.2", "literal §8.3.4", "corrected"
 READINGS = (EARLY, LATE, CORRECTED)
 SLOPES = tuple(f"{how}, expert's derivatives" for how in (EARLY, LATE))
 """Names of readings; the last two differentiate the expert's schedule, not the sampling path."""
-LATEST = 0.98
-"""A later LAST, for Table 3."""
+LATEST, STANDARD = 0.98, 0.999
+"""Later LASTs, for Table 3; from the second a sampler of 1000 times begins, as most do."""
+COUNTS = (25, 75, 300)
+"""Steps at which native and converted sampling are compared. 75 is the paper's count."""
+WHOLE = tuple(f"{how}, path's inverse" for how in (EARLY, LATE))
+GUIDED = tuple(f"{how}, clipped after guidance" for how in (EARLY, LATE))
+INDEXED = tuple(f"{how}, whole indices" for how in (LATE, CORRECTED))
+BY_CAPTION = f"{CORRECTED}, null half routed by the caption"
 
 UNALIGNED, GUARDED = f"equal time, to t = {LAST:g}", "equal SNR, guards of §8.3.4"
 ONE_BY_ONE = ((CORRECTED, UNALIGNED), (GUARDED, LATE), (CORRECTED, GUARDED), (UNALIGNED, LATE))
@@ -64,6 +71,44 @@ def halves(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
         GUARDED: replace(setting, alignment=MatchSNR(), guard=late),
         f"corrected, to t = {LATEST:g}": corrected(setting, LATEST),
     }
+
+
+def further(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
+    """Readings that the text allows and whose effect Table 3 asks for, one change at a time.
+
+    Eq. 8 taken whole: the path's alpha and sigma in Eq. 5 too. Eq. 28 after guidance, not before.
+    Eq. 21's integers, for the DDPM expert.
+    """
+    printed = literal(scale, setting) | {CORRECTED: corrected(setting)}
+    made = {}
+    for whole, guided, how in zip(WHOLE, GUIDED, (EARLY, LATE), strict=True):
+        each = printed[how]
+        made[whole] = replace(each, alignment=SameTime(path_inverse=True))
+        made[guided] = replace(each, guard=replace(each.guard, clip_guided=True))
+    for indexed, how in zip(INDEXED, (LATE, CORRECTED), strict=True):
+        each = printed[how]
+        made[indexed] = replace(each, alignment=WholeIndex(each.alignment))
+    return made
+
+
+def native(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
+    """DDPM's own samplers: begun where a corrected expert is asked last, and where a standard one
+    begins, there with x0 kept within the range of pixels as well, as Ho et al. (2020) keep it."""
+    samplers: dict[str, Solver] = {"DDIM": DDIM(), "ancestral": Ancestral()}
+    guards = {"": Guard(t_max=LAST), f", from t = {STANDARD:g}": Guard(t_max=STANDARD)}
+    if experts.shards(scale).latents.pixels:
+        guards[f", from t = {STANDARD:g}, x0 in [-1, 1]"] = Guard(1.0, t_max=STANDARD)
+    return {
+        f"{name}{begun}": replace(setting, solver=solver, guard=guard)
+        for begun, guard in guards.items()
+        for name, solver in samplers.items()
+    }
+
+
+def by_steps(how: str, setting: Setting) -> dict[str, Setting]:
+    """The setting at other numbers of steps than its own."""
+    others = [n for n in COUNTS if n != setting.steps]
+    return {f"{how}, {n} steps": replace(setting, steps=n) for n in others}
 
 
 def primary(scale: ImageScale, setting: Setting) -> dict[str, Setting]:

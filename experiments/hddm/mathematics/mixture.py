@@ -16,16 +16,40 @@ SPREAD = torch.tensor([0.4, 0.8], dtype=torch.float64)
 """Weight, mean and standard deviation of each component: the data of two clusters."""
 
 
-def _variance(schedule: Schedule, t: Tensor) -> Tensor:
-    """Var of each coordinate of x_t, [B, K]."""
-    return (schedule.alpha(t)[:, None] * SPREAD) ** 2 + schedule.sigma(t)[:, None] ** 2
+@dataclass(frozen=True)
+class Mixture:
+    """sum_j weight_j N(centre_j, spread_j^2) in the plane: [J], [J, 2], [J]."""
+
+    weight: Tensor
+    centre: Tensor
+    spread: Tensor
+
+    def _variance(self, schedule: Schedule, t: Tensor) -> Tensor:
+        """Var of each coordinate of x_t, [B, J]."""
+        return (schedule.alpha(t)[:, None] * self.spread) ** 2 + schedule.sigma(t)[:, None] ** 2
+
+    def log_joint(self, schedule: Schedule, x: Tensor, t: Tensor) -> Tensor:
+        """log p(j) p(x_t | j) up to a constant, [B, J], for x [B, 2]."""
+        away = x[:, None] - schedule.alpha(t)[:, None, None] * self.centre
+        variance = self._variance(schedule, t)
+        return self.weight.log() - variance.log() - away.square().sum(-1) / (2 * variance)
+
+    def posterior(self, schedule: Schedule, x: Tensor, t: Tensor, among: Tensor) -> Tensor:
+        """p(j | x_t), [B, J], of those components that `among` [B, J] has."""
+        return self.log_joint(schedule, x, t).masked_fill(~among, -torch.inf).softmax(1)
+
+    def expectation(
+        self, schedule: Schedule, x: Tensor, t: Tensor, among: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """E[x0 | x_t] and E[eps | x_t], [B, 2], of those components that `among` [B, J] has."""
+        alpha, sigma = schedule.alpha(t)[:, None, None], schedule.sigma(t)[:, None, None]
+        white = (x[:, None] - alpha * self.centre) / self._variance(schedule, t)[..., None]
+        x0 = self.centre + alpha * self.spread[:, None] ** 2 * white
+        p = self.posterior(schedule, x, t, among)[..., None]
+        return (p * x0).sum(1), (p * sigma * white).sum(1)
 
 
-def _log_joint(schedule: Schedule, x: Tensor, t: Tensor) -> Tensor:
-    """log p(k) p(x_t | k) up to a constant, [B, K], for x [B, 2]."""
-    away = x[:, None] - schedule.alpha(t)[:, None, None] * CENTRE
-    variance = _variance(schedule, t)
-    return PRIOR.log() - variance.log() - away.square().sum(-1) / (2 * variance)
+DATA = Mixture(PRIOR, CENTRE, SPREAD)
 
 
 @dataclass(frozen=True)
@@ -35,17 +59,15 @@ class ExactRouter:
     schedule: Schedule
 
     def __call__(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
-        return _log_joint(self.schedule, x, t).softmax(dim=1)
+        return DATA.log_joint(self.schedule, x, t).softmax(dim=1)
 
 
 def expert(k: int, objective: Objective, schedule: Schedule) -> Expert:
     """The expert of component k with nothing left to learn: y = E[a x0 + b eps | x_t, k]."""
 
     def network(x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
-        alpha, sigma = schedule.alpha(t)[:, None], schedule.sigma(t)[:, None]
-        white = (x - alpha * CENTRE[k]) / _variance(schedule, t)[:, k : k + 1]
-        x0 = CENTRE[k] + alpha * SPREAD[k] ** 2 * white
-        return objective.target(schedule, x0, sigma * white, t)
+        own = (torch.arange(len(PRIOR)) == k).expand(len(x), -1)
+        return objective.target(schedule, *DATA.expectation(schedule, x, t, own), t)
 
     return Expert(network, objective, schedule)
 
@@ -57,7 +79,7 @@ def marginal_velocity(path: Schedule, x: Tensor, t: Tensor) -> Tensor:
     """
     with torch.enable_grad():
         point = x.detach().requires_grad_()
-        density = _log_joint(path, point, t).logsumexp(dim=1).sum()
+        density = DATA.log_joint(path, point, t).logsumexp(dim=1).sum()
         (score,) = torch.autograd.grad(density, point)
     alpha, sigma = path.alpha(t)[:, None], path.sigma(t)[:, None]
     eps = -sigma * score
