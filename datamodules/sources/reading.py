@@ -1,6 +1,10 @@
 """How sources read their records: whole splits, batches in memory, and entries one by one."""
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,26 +56,19 @@ def record_batches(records: Records, size: int, counts: RecordCounts) -> Iterato
 
 Captioned = tuple[NDArray[np.float32], str]
 """A picture [C, H, W] or clip [C, T, H, W] in [-1, 1], and its caption."""
+Entry = tuple[str, Callable[[], Captioned]]
+"""A record's key, and a function that reads it."""
 
 
-def read_entries(
-    entries: Iterable[tuple[str, Callable[[], Captioned]]], size: int, counts: RecordCounts
-) -> Iterator[Records]:
+def read_entries(entries: Iterable[Entry], size: int, counts: RecordCounts) -> Iterator[Records]:
     """Batches of one part's readable entries, without labels; adds to `counts`.
 
-    entries: a key and a function that reads the record, which may raise BadRecordError or
-    LeftOutError. An entry whose key was read before is bad.
+    entries: a key and a function that reads the record, in a thread, which may raise BadRecordError
+    or LeftOutError. An entry whose key was read before is bad.
     """
-    keys: set[str] = set()
     batch: list[tuple[str, Captioned]] = []
-    for key, read in entries:
+    for key, read in _ahead(_with_keys_checked(entries), size):
         try:
-            if not _encodable(key):
-                key = key.encode(errors="replace").decode()
-                raise BadRecordError("a key that is no Unicode")
-            if key in keys:
-                raise BadRecordError("duplicated key")
-            keys.add(key)
             batch.append((key, read()))
         except BadRecordError as error:
             counts.bad.append((key, str(error)))
@@ -85,6 +82,46 @@ def read_entries(
             batch = []
     if batch:
         yield _joined(batch)
+
+
+def _with_keys_checked(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries; one whose key is no Unicode or was read before raises BadRecordError instead."""
+    keys: set[str] = set()
+    for key, read in entries:
+        if not _encodable(key):
+            yield (
+                key.encode(errors="replace").decode(),
+                partial(_refuse, "a key that is no Unicode"),
+            )
+        elif key in keys:
+            yield key, partial(_refuse, "duplicated key")
+        else:
+            keys.add(key)
+            yield key, read
+
+
+def _refuse(reason: str) -> Captioned:
+    raise BadRecordError(reason)
+
+
+def _ahead(entries: Iterable[Entry], size: int) -> Iterator[Entry]:
+    """The entries in their order, read in threads while earlier ones are encoded.
+
+    PIL decodes and resizes without Python's lock. Up to `size` entries and two a thread are held.
+    """
+    threads, failed = os.cpu_count() or 1, None
+    with ThreadPoolExecutor(threads, "decoding") as pool:
+        pending: deque[Entry] = deque()
+        try:
+            for key, read in entries:
+                pending.append((key, pool.submit(read).result))
+                if len(pending) > size + 2 * threads:
+                    yield pending.popleft()
+        except SourceError as error:  # of the source's end, met before what precedes it was asked
+            failed = error
+        yield from pending
+        if failed is not None:
+            raise failed
 
 
 def checked_caption(caption: object) -> str:

@@ -70,19 +70,6 @@ def test_bad_records_are_listed_filtered_ones_counted_and_the_rest_kept():
     assert refused.total == 8
 
 
-def test_a_stream_holds_one_batch():
-    """kills: a part read whole before its first batch is handed on."""
-    made = []
-
-    def entry(i):
-        made.append(i)
-        return f"k{i}", good(i)
-
-    stream = read_entries((entry(i) for i in range(100)), 5, RecordCounts())
-    next(stream)
-    assert made == list(range(5))
-
-
 def test_an_error_of_the_code_is_not_a_bad_record():
     """kills: every exception swallowed as a bad record."""
     with pytest.raises(ZeroDivisionError):
