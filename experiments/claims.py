@@ -42,7 +42,7 @@ READ_ME = (
     "*does not hold* where it has the other. Where the contrast is shown to lie within the margin, "
     "a claim that prints an effect does not hold, and of one that prints none the rows are "
     "*equivalent*. Otherwise it is *undecided*, which is not equality. A claim that nothing is "
-    "lost holds where the contrast lies above 0 less the margin. What no run could have found "
+    "lost holds where the contrast, the margin added, lies above 0. What no run could have found "
     "otherwise is *by construction*, and counts nowhere. *Every* rule or time is judged by the one "
     "with the least evidence for the claim. FID is on digit features.",
 )

@@ -201,7 +201,8 @@ def _decided(line: Line, asked: Hypotheses, different: Adjusted, within: Adjuste
     )
     given = verdict(tested, test.expected, printed=margin.printed)
     found = Found(asked.contrast, different, within, float(detectable(line.paired.differences)))
-    return Judged(line, given, finding(tested).value, found)
+    added = ", the margin added" if test.expected is Expected.NO_LESS else ""
+    return Judged(line, given, finding(tested).value + added, found)
 
 
 def detail(papers: Mapping[str, Sequence[Judged]]) -> str:

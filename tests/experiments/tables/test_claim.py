@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from scipy import stats
 
 from experiments.pipeline.files import StoreError
 from experiments.tables.claim import Claim, Test, above, below, every, judged
 from experiments.tables.contrasts import Less, PublishedTables
-from experiments.tables.verdicts import Expected, Margin, Verdict
+from experiments.tables.verdicts import Expected, Margin, Tested, Verdict, verdict
 from tests.helpers.tables import publish
 
 Test.__test__ = False  # not pytest's
@@ -51,9 +52,9 @@ def test_the_verdict_is_that_of_its_test(tmp_path, values, expected, verdict):
 def test_a_contrast_that_just_excludes_zero_decides(tmp_path):
     """kills: a normal quantile in place of Student's t with two degrees of freedom, 4.303."""
     spread = 3**0.5 / 4.302652729911275  # half-width 1 for deviations of -s, 0, s around the mean
-    for mean, verdict in ((-1.001, Verdict.HOLDS), (-0.999, Verdict.UNDECIDED)):
+    for mean, wanted in ((-1.001, Verdict.HOLDS), (-0.999, Verdict.UNDECIDED)):
         values = [mean - spread, mean, mean + spread]
-        assert read(tmp_path, values, Expected.BELOW).verdict is verdict
+        assert read(tmp_path, values, Expected.BELOW).verdict is wanted
 
 
 def test_a_margin_is_a_share_of_the_base_row(tmp_path):
@@ -99,21 +100,30 @@ def test_every_rule_is_judged_by_the_best(tmp_path):
         ("straw",): {"fid": [90.0, 91.0, 92.0]},
         ("worse",): {"fid": [2.0, 2.1, 1.9]},
         ("better",): {"fid": [0.5, 0.7, 0.6]},
+        ("near",): {"fid": [1.002, 0.999, 0.998]},
     }
     publish(tmp_path, "table9", rows)
 
-    def all_above(*names):
+    def all_on(side, *names):
         pairs = [((name,), ("trained",)) for name in names]
-        test = every("", "table9", "fid", pairs, Expected.ABOVE)
+        test = every("", "table9", "fid", pairs, side)
         return judged([Claim("", "", tests=(test,), margin=SMALL)], PublishedTables(tmp_path))[0]
 
-    holds, fails = all_above("straw", "worse"), all_above("straw", "worse", "better")
+    holds, fails = (
+        all_on(Expected.ABOVE, "straw", "worse"),
+        all_on(Expected.ABOVE, "straw", "worse", "better"),
+    )
     assert holds.line.paired.differences == pytest.approx((1.0, 1.1, 0.9))
     assert holds.verdict is Verdict.HOLDS
     assert holds.found.difference.p == pytest.approx(stats.ttest_1samp([1.0, 1.1, 0.9], 0).pvalue)
     assert fails.line.paired.differences == pytest.approx((-0.5, -0.3, -0.4))
     alone = stats.ttest_1samp([-0.5, -0.3, -0.4], 0).pvalue
     assert fails.found.difference.p == pytest.approx(3 * alone)
+    below = all_on(Expected.BELOW, "straw", "worse", "better")
+    assert below.line.paired.differences == pytest.approx((89.0, 90.0, 91.0))
+    near = all_on(Expected.ABOVE, "near", "straw").found.equivalence.p
+    inside = stats.ttest_1samp([0.102, 0.099, 0.098], 0, alternative="greater").pvalue
+    assert near == pytest.approx(2 * inside)
 
 
 def test_what_nothing_measures_is_not_judged_by_what_stands_beside_it(tmp_path):
@@ -171,3 +181,25 @@ def test_a_claim_on_a_row_that_is_not_there_is_an_error(published, row):
     claim = Claim("§1", "x", tests=tests, margin=SMALL)
     with pytest.raises(StoreError, match="table9"):
         judged([claim], published)
+
+
+def test_a_ledger_is_judged_as_its_simulations_are(tmp_path):
+    """kills: a step of the adjustment that the simulated ledgers have and the published ones lack:
+    here 200 contrasts, of which every second is nothing."""
+    values = np.random.default_rng(3).standard_normal((200, 10))
+    values[::2] += 2.0
+    rows = {(f"{i}",): {"fid": [10 + x for x in line]} for i, line in enumerate(values.tolist())}
+    publish(tmp_path, "table9", {("base",): {"fid": [10.0] * 10}, **rows})
+    tests = tuple(above(f"{i}", "table9", "fid", (f"{i}",), ("base",)) for i in range(200))
+    claim = Claim("", "", tests=tests, margin=SMALL)
+    made = judged([claim], PublishedTables(tmp_path))
+    p = stats.false_discovery_control(stats.ttest_1samp(values, 0, axis=-1).pvalue)
+    sides = [stats.ttest_1samp(values * s, -1, axis=-1, alternative="greater") for s in (1, -1)]
+    within = stats.false_discovery_control(np.maximum(*(side.pvalue for side in sides)))
+    # the margin is a tenth of the base row, 1
+    wanted = [
+        verdict(Tested(m, d, w), Expected.ABOVE, printed=True)
+        for m, d, w in zip(values.mean(axis=1), p, within, strict=True)
+    ]
+    assert {*wanted} == {Verdict.HOLDS, Verdict.FAILS, Verdict.UNDECIDED}
+    assert [reading.verdict for reading in made] == wanted
