@@ -25,7 +25,7 @@ from experiments.stages.encode import Encode
 from modules.training import Optim
 
 WINDOW_BYTES = 16_000_000_000
-"""Of a window of samples, two bytes a number, that training holds and shuffles in."""
+"""Of a window of samples, two bytes a number, that training shuffles in; it holds two of them."""
 
 
 class Corpus(Stage):
