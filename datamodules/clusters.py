@@ -12,7 +12,6 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans, MiniBatchKMeans
 
 Array = NDArray[np.floating]
 ROWS = 65_536
@@ -57,6 +56,8 @@ class Lloyd:
 
     def centroids(self, parts: Sequence[Array], fine: int, seed: int) -> Array:
         """Centroids [fine, F] of the features in `parts` [N_i, F]."""
+        from sklearn.cluster import KMeans
+
         points = unit_rows(np.concatenate(parts))
         kmeans = KMeans(fine, n_init=self.starts, max_iter=self.iterations, random_state=seed)
         return kmeans.fit(points).cluster_centers_
@@ -79,6 +80,8 @@ class MiniBatch:
 
     def centroids(self, parts: Sequence[Array], fine: int, seed: int) -> Array:
         """Centroids [fine, F] of the features in `parts` [N_i, F]."""
+        from sklearn.cluster import KMeans, MiniBatchKMeans
+
         batch = max(self.batch, fine)
         sample = unit_rows(_sample(parts, 3 * batch, seed))
         start = KMeans(fine, n_init=4, random_state=seed).fit(sample).cluster_centers_
@@ -150,6 +153,8 @@ def partition(
     into: [N], where the assignment is written part by part, such as a mapped file.
     Raises ValueError if k or fine exceeds the features, or a cluster is empty.
     """
+    from sklearn.cluster import KMeans
+
     n = sum(map(len, parts))
     if k > n:
         raise ValueError(f"K = {k} clusters of {n} pictures: K exceeds the data")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 import numpy as np
-import webdataset as wds
 from numpy.typing import NDArray
 
 from datamodules.members import MembersError, members, stacked
@@ -75,6 +74,8 @@ class ClusterWriter:
 
     def write(self, sample: Sample) -> None:
         """Add a sample. OSError if the shard cannot be written."""
+        import webdataset as wds
+
         if self.file is None:
             self.file = open(self._path, "wb")  # noqa: SIM115  closed by _finish
             self.writer = wds.TarWriter(self.file, mtime=0)

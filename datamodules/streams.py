@@ -5,55 +5,20 @@ A batch depends on (seed, number) only, so a resumed run continues exactly where
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
 
 import lightning as L
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from datamodules.encoders.encoder import FeatureEncoder, LatentEncoder
-from datamodules.latents import ALL, Arrays, ValidationBatches
-from datamodules.sources.source import Split, VideoSource
+from datamodules.sources.source import DrawingSource, Split
+from datamodules.validation import ValidationBatches
+from datamodules.windows import ALL, Arrays
 
 DATA = 1
 """Separates the random draws of data from those of noise, which use the same seed and number."""
-
-
-class DrawnClips(NamedTuple):
-    """New clips [N, C, T, H, W] in [-1, 1].
-
-    labels: [N], int64, indices into the source's captions.  scene: [N], int64, the clusters.
-    """
-
-    clips: Tensor
-    labels: Tensor
-    scene: Tensor
-
-
-@runtime_checkable
-class DrawingSource(VideoSource, Protocol):
-    """A source that draws any number of new clips of given clusters."""
-
-    @property
-    def clusters(self) -> int:
-        """The number of clusters."""
-        ...
-
-    @property
-    def captions(self) -> tuple[str, ...]:
-        """The caption of each class, V in all."""
-        ...
-
-    def draw(self, split: Split, clusters: Sequence[int], n: int, g: torch.Generator) -> DrawnClips:
-        """n clips [n, C, T, H, W] of the given clusters, from the split's material."""
-        ...
-
-    def cluster(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The clusters [N] of classes [N]."""
-        ...
 
 
 @dataclass(frozen=True)

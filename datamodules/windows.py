@@ -15,6 +15,8 @@ from datamodules.shards import Shard, ShardError, read_shard
 
 Arrays = dict[str, Tensor]
 """A batch: x0 [B, ...], tokens [B, L, D], pooled [B, P], cluster [B], and others, by name."""
+ALL = slice(None)
+"""Of a batch, the rows of a device that has the whole of it."""
 
 
 def read_window(shards: Sequence[Shard]) -> Arrays:

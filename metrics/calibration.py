@@ -2,8 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 Probabilities = NDArray[np.floating]
 Labels = NDArray[np.int64]
@@ -35,6 +33,9 @@ def log_loss(p: Probabilities, labels: Labels) -> float:
 
 def temperature(p: Probabilities, labels: Labels) -> float:
     """The T in [0.05, 20] with the least log loss of p^(1/T), normalised; p [N, K], labels [N]."""
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
     logits = np.log(np.maximum(p.astype(np.float64), np.finfo(np.float64).tiny))
 
     def loss(log_t: float) -> float:

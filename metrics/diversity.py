@@ -2,8 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import pdist
-from sklearn.metrics import pairwise_distances_argmin_min
 
 
 def within_groups(features: NDArray[np.floating], groups: NDArray) -> dict[str, float]:
@@ -20,11 +18,15 @@ def within_groups(features: NDArray[np.floating], groups: NDArray) -> dict[str, 
 
 def spread(features: NDArray[np.floating]) -> float:
     """The mean pairwise Euclidean distance of all features [N, F], N >= 2."""
+    from scipy.spatial.distance import pdist
+
     return float(pdist(features).mean())
 
 
 def nearest(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     """The median over a [N, ...] of the Euclidean distance to the nearest row of b [M, ...]."""
+    from sklearn.metrics import pairwise_distances_argmin_min
+
     flat = (x.reshape(len(x), -1).astype(np.float64) for x in (a, b))
     return float(np.median(pairwise_distances_argmin_min(*flat)[1]))
 

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pytorch_fid.fid_score import calculate_frechet_distance
-from sklearn.metrics.pairwise import polynomial_kernel
 
 Features = NDArray[np.floating]
 
@@ -31,6 +29,8 @@ def moments_distance(a: Moments, b: Moments) -> float:
 
     (Heusel et al. 2017, Eq. 6)  Raises ValueError if the widths F differ.
     """
+    from pytorch_fid.fid_score import calculate_frechet_distance
+
     if a.mean.shape != b.mean.shape:
         raise ValueError(
             f"features of {a.mean.size} and {b.mean.size} numbers cannot be compared: "
@@ -55,6 +55,8 @@ def kernel_distance(a: Features, b: Features) -> float:
     (Binkowski et al. 2018)  Published KIDs average this over random subsets; here all rows are used
     and there is no seed. torchmetrics divides all three sums by N, which is right for M = N only.
     """
+    from sklearn.metrics.pairwise import polynomial_kernel
+
     x, y = a.astype(np.float64), b.astype(np.float64)
     within = [
         (k.sum() - np.trace(k)) / (len(k) * (len(k) - 1))

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import pairwise_distances_chunked
 
 Features = NDArray[np.floating]
 Distances = NDArray[np.float64]
@@ -17,6 +16,8 @@ Distances = NDArray[np.float64]
 
 def _distances(a: Features, b: Features) -> Iterator[Distances]:
     """Blocks [n, M] of rows of the distances [N, M] of a [N, F] to b [M, F], in float64."""
+    from sklearn.metrics import pairwise_distances_chunked
+
     mean = b.astype(np.float64).mean(axis=0)  # centring keeps digits of |x|² + |y|² - 2 x.y
     centred = (a.astype(np.float64) - mean, b.astype(np.float64) - mean)
     yield from pairwise_distances_chunked(*centred, working_memory=256)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 Array = NDArray[np.floating]
 
@@ -30,6 +29,8 @@ class Wins:
     @property
     def p(self) -> float:
         """p of the exact two-sided sign test without ties; 1 if all are ties."""
+        from scipy.stats import binomtest
+
         n = self.won + self.lost
         return float(binomtest(self.won, n).pvalue) if n else 1.0
 

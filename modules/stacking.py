@@ -5,14 +5,39 @@ what a network computes has the same bits in a stack of any height, where its ro
 """
 
 import copy
+import functools
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from modules.dit import DiT
+from modules.mmdit import MMDiT
+
 LANES = 32
 """Numbers that torch's loops take at a time, at most. What is left over at the end is computed by
 other instructions, of other rounding: so a network's part of every array is a multiple of it."""
+LARGEST = 4_000_000
+"""Parameters of the largest network that is stacked: a larger one's arithmetic takes longer than
+its calls."""
+
+
+def abreast(shape: DiT | MMDiT, batch: int) -> bool:
+    """Whether networks of this shape, each with such a batch, have the same bits in one stack."""
+    if not (isinstance(shape, DiT) and stacks(shape)):
+        return False
+    # What is not linear runs over [B, width], [B, N, 4 width] and the sinusoids' [B, half].
+    return batch * math.gcd(shape.size.width, shape.frequencies // 2) % LANES == 0
+
+
+@functools.cache
+def stacks(shape: DiT | MMDiT) -> bool:
+    """Whether networks of this shape are trained as a stack, be it of one."""
+    if not isinstance(shape, DiT):
+        return False
+    with torch.device("meta"):
+        return sum(p.numel() for p in shape.build().parameters()) < LARGEST
 
 
 class Flat:

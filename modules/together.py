@@ -2,8 +2,6 @@
 and average, and one network call a step for all.
 """
 
-import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,32 +13,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from modules.denoising import DenoisingExpert
-from modules.dit import DiT, DiTNetwork
-from modules.mmdit import MMDiT
-from modules.stacking import LANES, Flat, Stack
+from modules.dit import DiTNetwork
+from modules.stacking import Flat, Stack, stacks
 from modules.text import Text
 from modules.training import Batch, DiffusionModule, Posed
-
-LARGEST = 4_000_000
-"""Parameters of the largest network that is stacked: a larger one's arithmetic takes longer than
-its calls."""
-
-
-def abreast(shape: DiT | MMDiT, batch: int) -> bool:
-    """Whether networks of this shape, each with such a batch, have the same bits in one stack."""
-    if not (isinstance(shape, DiT) and stacks(shape)):
-        return False
-    # What is not linear runs over [B, width], [B, N, 4 width] and the sinusoids' [B, half].
-    return batch * math.gcd(shape.size.width, shape.frequencies // 2) % LANES == 0
-
-
-@functools.cache
-def stacks(shape: DiT | MMDiT) -> bool:
-    """Whether networks of this shape are trained as a stack, be it of one."""
-    if not isinstance(shape, DiT):
-        return False
-    with torch.device("meta"):
-        return sum(p.numel() for p in shape.build().parameters()) < LARGEST
 
 
 class Together(L.LightningModule):

@@ -1,18 +1,23 @@
 """What every training shares: the optimiser's recipe, and draws that depend on the step alone."""
 
+import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from modules.text import GivenFrame, Text
+
+if TYPE_CHECKING:
+    from lightning import LightningModule as Module
+    from lightning.pytorch.utilities.types import OptimizerLRScheduler
+else:
+    from torch.nn import Module
 
 Batch = dict[str, Tensor]
 """x0 [B, ...], tokens [B, L, D], pooled [B, P], cluster [B], and step, the batch's own number; of
@@ -106,7 +111,7 @@ class Optim:
         floor = self.final_lr / self.lr
         return floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2
 
-    def configure(self, weights: Iterable[nn.Parameter]) -> OptimizerLRScheduler:
+    def configure(self, weights: Iterable[nn.Parameter]) -> "OptimizerLRScheduler":
         """The optimiser and schedule of those weights, as Lightning takes them."""
         optimizer = torch.optim.AdamW(weights, self.lr, weight_decay=self.weight_decay, fused=True)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
@@ -139,7 +144,18 @@ EVERY_ROW = slice(0, None, 1)
 """The rows of one device that has the whole batch."""
 
 
-class DiffusionModule(L.LightningModule):
+@functools.cache
+def lightning_class(kind: type) -> type:
+    """The subclass of a class of modules that is a LightningModule too."""
+    import lightning
+
+    if issubclass(kind, lightning.LightningModule):
+        return kind
+    about = {"__module__": kind.__module__, "__doc__": kind.__doc__}
+    return type(kind.__name__, (kind, lightning.LightningModule), about)
+
+
+class DiffusionModule(Module):
     """Draws t, eps and dropped captions for a batch as a function of (seed, step) alone.
 
     Args:
@@ -152,6 +168,10 @@ class DiffusionModule(L.LightningModule):
         rows: those of the whole batch that this device has, every `rows.step`-th. Numbers are
             drawn for the whole batch, so that the number of devices changes nothing.
     """
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """A LightningModule, of a class that configs name without importing Lightning."""
+        return super().__new__(lightning_class(cls))  # type: ignore[arg-type]
 
     def __init__(
         self,
@@ -196,5 +216,5 @@ class DiffusionModule(L.LightningModule):
         self.log_dict(means, prog_bar=True, sync_dist=True)
         return means["loss"]
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
+    def configure_optimizers(self) -> "OptimizerLRScheduler":
         return self.optim.configure(self.network.parameters())

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torchvision import datasets
 
 from datamodules.sources.pictures import scaled
 from datamodules.sources.reading import read_all
@@ -178,6 +177,8 @@ class FashionMNIST(Classed):
 
     def load(self, training: bool) -> tuple[Pixels, NDArray[np.int64]]:
         """Pixels [N, C, 32, 32], uint8, and labels [N] of the training or the test file."""
+        from torchvision import datasets
+
         data = datasets.FashionMNIST(self.data_root, train=training, download=self.download)
         pixels = np.pad(data.data.numpy(), ((0, 0), (2, 2), (2, 2)))
         return pixels[:, None], data.targets.numpy().astype(np.int64)
@@ -214,5 +215,7 @@ class CIFAR10(Classed):
 
     def load(self, training: bool) -> tuple[Pixels, NDArray[np.int64]]:
         """Pixels [N, C, 32, 32], uint8, and labels [N] of the training or the test file."""
+        from torchvision import datasets
+
         data = datasets.CIFAR10(self.data_root, train=training, download=self.download)
         return data.data.transpose(0, 3, 1, 2), np.array(data.targets, dtype=np.int64)

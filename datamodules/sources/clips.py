@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, BinaryIO
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -35,6 +34,8 @@ def decode_clip(
     Raises BadRecordError if a frame cannot be decoded or a side is odd, which 4:2:0 excludes.
     Raises LeftOutError if the clip is too small, too short or has too few frames a second.
     """
+    import av
+
     try:
         with av.open(file, options=DEMUXERS) as container:
             _check_size(container, max(side, min_side), frames, rate)
@@ -50,6 +51,8 @@ def decode_clip(
 
 def _check_size(container: Any, min_side: int, frames: int, rate: float) -> None:
     """Check size and length before anything is decoded."""
+    import av
+
     if not container.streams.video:
         raise BadRecordError("no video in it")
     width, height = container.streams.video[0].width, container.streams.video[0].height

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from datamodules.sources.reading import record_batches
 from datamodules.sources.source import RecordCounts, Records, Split
@@ -65,6 +64,8 @@ class Digits:
 
     def read(self, split: Split) -> Records:
         """One split. A key is the digit's index in scikit-learn's file."""
+        from sklearn.datasets import load_digits
+
         digits = load_digits()
         order = np.random.default_rng(SHUFFLE).permutation(len(digits.target))
         start = {Split.TRAIN: 0, Split.JUDGE: self.train, Split.HELDOUT: self.train + self.judge}

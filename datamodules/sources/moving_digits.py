@@ -18,8 +18,7 @@ from torch import Tensor
 
 from datamodules.sources.digits import WORDS, Digits
 from datamodules.sources.reading import record_batches
-from datamodules.sources.source import RecordCounts, Records, Split
-from datamodules.streams import DrawnClips
+from datamodules.sources.source import DrawnClips, RecordCounts, Records, Split
 
 SPEED = 0.5
 """Speed of a digit or camera that moves in a line, in pixels a frame."""

@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 BAD_SHARE = 0.01
 """The largest share of bad records, unless another is given."""
@@ -170,3 +172,37 @@ def record_shape(source: Source) -> tuple[int, ...]:
     frames = getattr(source, "frames", None)
     time = () if frames is None else (frames,)
     return (source.channels, *time, source.image, source.image)
+
+
+class DrawnClips(NamedTuple):
+    """New clips [N, C, T, H, W] in [-1, 1].
+
+    labels: [N], int64, indices into the source's captions.  scene: [N], int64, the clusters.
+    """
+
+    clips: Tensor
+    labels: Tensor
+    scene: Tensor
+
+
+@runtime_checkable
+class DrawingSource(VideoSource, Protocol):
+    """A source that draws any number of new clips of given clusters."""
+
+    @property
+    def clusters(self) -> int:
+        """The number of clusters."""
+        ...
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """The caption of each class, V in all."""
+        ...
+
+    def draw(self, split: Split, clusters: Sequence[int], n: int, g: torch.Generator) -> DrawnClips:
+        """n clips [n, C, T, H, W] of the given clusters, from the split's material."""
+        ...
+
+    def cluster(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The clusters [N] of classes [N]."""
+        ...

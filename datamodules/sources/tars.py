@@ -8,8 +8,6 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 
-from webdataset.tariterators import base_plus_ext
-
 from datamodules.sources.opening import CHUNK, open_address
 from datamodules.sources.source import SourceError
 
@@ -61,6 +59,8 @@ def _grouped(tar: tarfile.TarFile) -> Iterator[tuple[str, Files]]:
 
 
 def _files(tar: tarfile.TarFile) -> Iterator[tuple[str, str, bytes]]:
+    from webdataset.tariterators import base_plus_ext
+
     while (member := tar.next()) is not None:
         # Otherwise tarfile keeps every header in memory.
         tar.members.clear()  # type: ignore[attr-defined]

@@ -4,14 +4,15 @@ A bar is a mean over seeds, its line the 95 % interval of that mean (Student's t
 """
 
 from collections.abc import Sequence
-
-import matplotlib.pyplot as plt
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING
 
 from experiments.drawing.style import COLOURS, INK, png, tidy
 from experiments.tables.columns import Column
 from experiments.tables.results import Results
 from experiments.tables.statistics import Estimate, estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PANEL = 2.3
 """Inches of a panel's width."""
@@ -19,6 +20,8 @@ PANEL = 2.3
 
 def bars(results: Results, columns: Sequence[Column]) -> bytes:
     """A PNG: each column in a panel, a bar for every row."""
+    import matplotlib.pyplot as plt
+
     shown = [results.shown(column) for column in columns]
     names = [row.name for row in results.rows[0]]
     figure, panels = plt.subplots(
@@ -43,6 +46,8 @@ def gains(
 
     columns: with 1 where higher is better, -1 where lower is, 0 for neither, drawn grey.
     """
+    import matplotlib.pyplot as plt
+
     width = 0.8 / len(rows)
     figure, axes = plt.subplots(figsize=(6.6, 3.0))
     for n, row in enumerate(rows):
@@ -68,7 +73,7 @@ def gain(results: Results, row: int, base: int, column: Column, sign: float) -> 
 
 
 def _bars(
-    axes: Axes,
+    axes: "Axes",
     places: Sequence[float],
     estimates: Sequence[Estimate],
     colours: Sequence[str],

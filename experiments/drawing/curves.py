@@ -7,18 +7,19 @@ that mean (Student's t), absent where one seed was run.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from experiments.drawing.labels import place
 from experiments.drawing.style import COLOURS, FAINT, INK, MARKERS, png, tidy
 from experiments.tables.columns import Column
 from experiments.tables.results import Results
 from experiments.tables.statistics import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 DASHES = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
 """The lines of rows that have no place along x, in the order of use."""
@@ -87,7 +88,7 @@ def scatter(results: Results, x: Column, y: Column, by: By) -> bytes:
 
 
 def _points(
-    axes: Axes,
+    axes: "Axes",
     results: Results,
     rows: Sequence[int],
     x: Column,
@@ -142,7 +143,9 @@ def _style(n: int) -> Style:
     return Style(COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)])
 
 
-def _panels(n: int, width: float = 3.1, height: float = 2.5) -> tuple[Figure, list[Axes]]:
+def _panels(n: int, width: float = 3.1, height: float = 2.5) -> "tuple[Figure, list[Axes]]":
+    import matplotlib.pyplot as plt
+
     across, down = min(n, PANELS), -(-n // PANELS)
     figure, grid = plt.subplots(
         down, across, figsize=(width * across, height * down), squeeze=False, layout="constrained"
@@ -157,7 +160,7 @@ def _array(values: Sequence[float | None]) -> np.ndarray:
 
 
 def _line(
-    axes: Axes, x: Sequence[float], estimates: Sequence[Estimate], name: str, style: Style
+    axes: "Axes", x: Sequence[float], estimates: Sequence[Estimate], name: str, style: Style
 ) -> None:
     """Points, the line through them, their intervals as bars and a band; NaN parts all of it."""
     mean, half = _array([e.mean for e in estimates]), _array([e.half_width for e in estimates])
@@ -169,7 +172,7 @@ def _line(
     axes.errorbar(x, mean, yerr=half, fmt="none", ecolor=c, elinewidth=0.9, capsize=2, alpha=0.7)
 
 
-def _level(axes: Axes, estimate: Estimate, name: str, n: int) -> None:
+def _level(axes: "Axes", estimate: Estimate, name: str, n: int) -> None:
     """A horizontal line with its interval."""
     if estimate.mean is None:
         return
@@ -179,7 +182,7 @@ def _level(axes: Axes, estimate: Estimate, name: str, n: int) -> None:
         axes.axhspan(estimate.low, estimate.high, color=shade, alpha=0.07, linewidth=0)
 
 
-def _point(axes: Axes, at: tuple[float, float], half: tuple[float, float], style: Style) -> None:
+def _point(axes: "Axes", at: tuple[float, float], half: tuple[float, float], style: Style) -> None:
     """A point with its intervals along x and y."""
     axes.errorbar(
         [at[0]],
@@ -195,15 +198,17 @@ def _point(axes: Axes, at: tuple[float, float], half: tuple[float, float], style
     )
 
 
-def _counting_axis(axes: Axes) -> None:
+def _counting_axis(axes: "Axes") -> None:
     """Powers of two along x, written as the numbers they are."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.12, y=0.1)
 
 
-def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
+def _legend(figure: "Figure", panels: "Sequence[Axes]") -> None:
     """One legend for all panels, above them; none where a single nameless line needs none."""
     named = {
         label: handle

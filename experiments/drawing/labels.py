@@ -1,12 +1,15 @@
 """Words beside points, each in the first place about its point where it covers nothing."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import Collection
-from matplotlib.text import Annotation
-from matplotlib.transforms import Bbox
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import Collection
+    from matplotlib.text import Annotation
+    from matplotlib.transforms import Bbox
 
 Place = tuple[float, float, str, str]
 PLACES: tuple[Place, ...] = (
@@ -20,8 +23,10 @@ PLACES: tuple[Place, ...] = (
 """Offsets in points with the words' alignment, in order of liking."""
 
 
-def place(axes: Axes, texts: Sequence[tuple[str, float, float, str]]) -> None:
+def place(axes: "Axes", texts: Sequence[tuple[str, float, float, str]]) -> None:
     """Write (words, x, y, colour) beside the points (x, y) of `axes`, all drawn already."""
+    from matplotlib.transforms import Bbox
+
     figure = axes.figure
     figure.canvas.draw()  # settles the axes, so that data coordinates have their pixels
     points = np.array([axes.transData.transform((x, y)) for _, x, y, _ in texts])
@@ -40,8 +45,8 @@ def place(axes: Axes, texts: Sequence[tuple[str, float, float, str]]) -> None:
 
 
 def _write(
-    axes: Axes, words: str, point: tuple[float, float], where: Place, colour: str
-) -> Annotation:
+    axes: "Axes", words: str, point: tuple[float, float], where: Place, colour: str
+) -> "Annotation":
     dx, dy, ha, va = where
     text = axes.annotate(
         words, point, (dx, dy), textcoords="offset points", ha=ha, va=va, fontsize=7.5, color=colour
@@ -50,17 +55,21 @@ def _write(
     return text
 
 
-def _extent(axes: Axes, drawn: Collection) -> Bbox:
+def _extent(axes: "Axes", drawn: "Collection") -> "Bbox":
     """The pixels that an interval's bar spans; its own window extent leaves its data out."""
+
     return drawn.get_datalim(axes.transData).transformed(axes.transData)
 
 
-def _overlap(a: Bbox, b: Bbox) -> float:
+def _overlap(a: "Bbox", b: "Bbox") -> float:
     """The area [square pixels] that two boxes share."""
+    from matplotlib.transforms import Bbox
+
     both = Bbox.intersection(a, b)
     return 0.0 if both is None else float(both.width * both.height)
 
 
-def _outside(box: Bbox, frame: Bbox) -> float:
+def _outside(box: "Bbox", frame: "Bbox") -> float:
     """The area of the box that lies outside the frame."""
+
     return float(box.width * box.height) - _overlap(box, frame)

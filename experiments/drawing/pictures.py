@@ -8,16 +8,18 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from experiments.drawing.style import FAINT, INK, page, picture, png
 from experiments.pipeline.store import Store
 from experiments.scores.score import Drawn, Score
 from experiments.tables.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FRAMED = "red: the judge reads another class than the caption names"
 MOST = 400
@@ -206,21 +208,23 @@ def _above(lines: Sequence[PictureRow], captions: CaptionPlace, letters: int) ->
     return 0.06 + _tallest(lines[0], letters) if captions is CaptionPlace.ABOVE else 0.0
 
 
-def _head(axes: Axes, words: str, left: float, right: float) -> None:
+def _head(axes: "Axes", words: str, left: float, right: float) -> None:
     if words:
         middle = (left + right) / 2
         axes.text(middle, 0.16, words, ha="center", va="bottom", fontsize=9, color=INK)
         axes.plot([left, right], [0.2, 0.2], color=FAINT, linewidth=0.8)
 
 
-def _write(axes: Axes, words: str, x: float, y: float, letters: int, va: str) -> None:
+def _write(axes: "Axes", words: str, x: float, y: float, letters: int, va: str) -> None:
     filled = textwrap.fill(words, letters)
     axes.text(
         x, y, filled, ha="center", va=va, fontsize=FONT, color=INK, linespacing=1.05, clip_on=False
     )
 
 
-def _frame(axes: Axes, x: float, y: float, side: float, wrong: bool) -> None:
+def _frame(axes: "Axes", x: float, y: float, side: float, wrong: bool) -> None:
+    from matplotlib.patches import Rectangle
+
     colour, width = ("red", 2.0) if wrong else ("#cccccc", 0.6)
     axes.add_patch(
         Rectangle((x, y), side, side, fill=False, edgecolor=colour, linewidth=width, clip_on=False)

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
-
 from experiments.drawing.style import COLOURS, MARKERS, png, tidy
 from experiments.tables.columns import Column
 from experiments.tables.results import Results
@@ -13,6 +11,8 @@ def profiles(
     results: Results, columns: Sequence[Column], x: Sequence[float], xlabel: str, ylabel: str
 ) -> bytes:
     """A PNG: each row's numbers in `columns` at x, with the 95 % intervals of their means."""
+    import matplotlib.pyplot as plt
+
     figure, axes = plt.subplots(figsize=(5.2, 3.2))
     for i, row in enumerate(results.rows[0]):
         estimates = [results.mean(i, column) for column in columns]

@@ -1,17 +1,18 @@
 """What all figures share: colours that the colour-blind tell apart, and bytes that repeat."""
 
 import io
+import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+os.environ["MPLBACKEND"] = "Agg"  # no window; matplotlib is imported where something is drawn
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's, without the yellow that white paper swallows, in the order of use."""
@@ -21,7 +22,7 @@ DPI = 150
 """Pixels an inch: a figure of 7 inches is a little wider than the README shows it."""
 
 
-def tidy(axes: Axes) -> None:
+def tidy(axes: "Axes") -> None:
     """Two spines, a faint grid, small figures."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
@@ -30,8 +31,10 @@ def tidy(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: "Figure") -> bytes:
     """The figure as PNG bytes, the same at every call: no date, no version. It is closed."""
+    import matplotlib.pyplot as plt
+
     buffer = io.BytesIO()
     figure.savefig(
         buffer,
@@ -46,8 +49,10 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def page(width: float, height: float) -> tuple[Figure, Axes]:
+def page(width: float, height: float) -> "tuple[Figure, Axes]":
     """An empty figure whose axes count inches, x to the right and y down."""
+    import matplotlib.pyplot as plt
+
     figure = plt.figure(figsize=(width, height))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, width)
@@ -56,7 +61,7 @@ def page(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def picture(axes: Axes, image: NDArray[np.float32], x: float, y: float, side: float) -> None:
+def picture(axes: "Axes", image: NDArray[np.float32], x: float, y: float, side: float) -> None:
     """A picture [C, H, W] in [-1, 1] on a `page`, its top left corner at (x, y).
 
     One channel is ink on paper, -1 blank; three are red, green and blue. ValueError for others.
@@ -104,9 +109,11 @@ class Box:
         return self.x + self.width / 2, self.y + self.height
 
     def draw(
-        self, axes: Axes, words: str, colour: str, size: float = 8, pale: bool = False
+        self, axes: "Axes", words: str, colour: str, size: float = 8, pale: bool = False
     ) -> None:
         """The box in its colour with words in its middle; pale where nothing happens in it."""
+        from matplotlib.patches import FancyBboxPatch
+
         alpha = 0.3 if pale else 1.0
         axes.add_patch(
             FancyBboxPatch(
@@ -123,12 +130,12 @@ class Box:
         write(axes, words, x, y, size, INK if not pale else "#aaaaaa")
 
 
-def write(axes: Axes, words: str, x: float, y: float, size: float, colour: str = INK) -> None:
+def write(axes: "Axes", words: str, x: float, y: float, size: float, colour: str = INK) -> None:
     axes.text(x, y, words, ha="center", va="center", fontsize=size, color=colour, linespacing=1.35)
 
 
 def arrow(
-    axes: Axes,
+    axes: "Axes",
     start: tuple[float, float],
     end: tuple[float, float],
     colour: str = INK,

@@ -7,8 +7,7 @@ small: 1 min for 3 seeds on 2 cores beyond Table 1.
 
 import sys
 from dataclasses import dataclass
-
-import matplotlib.pyplot as plt
+from typing import TYPE_CHECKING
 
 from datamodules.sources.source import Split
 from experiments.cli.main import main
@@ -27,6 +26,9 @@ from experiments.tables.rows import Row
 from experiments.tables.statistics import estimate
 from experiments.tables.sweeps import check
 from modules.denoising import FlowMatchingExpert
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PLACES = HELDOUT, SAMPLING
 
@@ -91,6 +93,8 @@ def _sample(score: Score) -> Sample:
 
 def curves(results: Results) -> bytes:
     """A PNG: every measure over t, held-out states above and states met in sampling below."""
+    import matplotlib.pyplot as plt
+
     size = 3.4 * len(COLUMNS), 6
     figure, axes = plt.subplots(
         len(PLACES), len(COLUMNS), figsize=size, sharey="col", layout="constrained"
@@ -111,8 +115,9 @@ def curves(results: Results) -> bytes:
     return png(figure)
 
 
-def _curve(axis: plt.Axes, results: Results, i: int, place: str, column: Column) -> None:
+def _curve(axis: "Axes", results: Results, i: int, place: str, column: Column) -> None:
     """One row's curve with its intervals, where the measure exists."""
+
     rows = [rows[i] for rows in results.rows]
     names, times = rows[0].names, _times(results)
     by_seed = [row.measured.read(results.store) for row in rows if row.measured is not None]

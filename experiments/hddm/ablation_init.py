@@ -7,10 +7,9 @@ small: 5 min for 3 seeds on 2 cores · paper: DiT-XL/2, 75K steps.
 
 import sys
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 
 from datamodules.sources.source import Split
 from experiments.cli.main import main
@@ -31,6 +30,9 @@ from experiments.tables.statistics import estimate
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.dit import DiT
 from modules.weights.pretrained import Transfer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PAPER_COLUMN = "Convergence, times (paper)"
 PAPER = 1.2
@@ -133,6 +135,8 @@ def tests(results: Results) -> list[str]:
 
 def figure(results: Results) -> bytes:
     """Validation loss over steps: means over seeds, bands their 95 % intervals."""
+    import matplotlib.pyplot as plt
+
     drawn, panels = plt.subplots(
         1, len(TARGETS), figsize=(3.6 * len(TARGETS), 3.0), squeeze=False, layout="constrained"
     )
@@ -147,7 +151,7 @@ def figure(results: Results) -> bytes:
     return png(drawn)
 
 
-def _curve(axes: Axes, results: Results, row: int, colour: str) -> None:
+def _curve(axes: "Axes", results: Results, row: int, colour: str) -> None:
     """One row's losses, from a twentieth of the steps on: the fall before hides all else."""
     stages = [seed_rows[row].measured for seed_rows in results.rows]
     curves = [x.run.validated(results.store) for x in stages if isinstance(x, Convergence)]

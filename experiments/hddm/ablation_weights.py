@@ -8,11 +8,10 @@ small: 1 min for 3 seeds on 2 cores beside the experts · paper: 2 DiT-XL/2 expe
 import math
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 
 from datamodules.sources.source import Split
 from experiments.cli.main import main
@@ -36,6 +35,9 @@ from modules.denoising import (
 )
 from modules.objectives import x0_weight
 from modules.schedules import Cosine, Schedule
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LOW, HIGH = ("0.05", "0.2"), ("0.8", "0.95")
 DRAWS, BATCHES = 4, 8
@@ -103,6 +105,8 @@ def _gap(results: Results) -> float:
 
 def weights(results: Results) -> bytes:
     """w(t): lines are closed forms, points are measured by losses (o) and by gradients (x)."""
+    import matplotlib.pyplot as plt
+
     drawn, axes = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
     t = torch.linspace(0.02, 0.98, 193, dtype=torch.float64)
     for (name, (module, schedule)), colour in zip(EXPERTS.items(), COLOURS, strict=False):
@@ -124,6 +128,8 @@ def weights(results: Results) -> bytes:
 
 def x0_errors(results: Results) -> bytes:
     """The x0 error over the noise level, and as a multiple of the DDPM expert's, by seed."""
+    import matplotlib.pyplot as plt
+
     drawn, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.4), layout="constrained")
     for i, name in enumerate(EXPERTS):
         ours, base = _by_seed(results, name), _by_seed(results, DDPM)  # [seeds, levels]
@@ -145,7 +151,7 @@ def _by_seed(results: Results, name: str) -> np.ndarray:
     return np.array([[rows_of_seed[i]["x0_error"] for i in at] for rows_of_seed in results.numbers])
 
 
-def _band(axes: Axes, levels: tuple[float, ...], values: np.ndarray, i: int, name: str) -> None:
+def _band(axes: "Axes", levels: tuple[float, ...], values: np.ndarray, i: int, name: str) -> None:
     """Means over seeds with their 95 % intervals."""
     points = [estimate(list(column)) for column in values.T]
     mean = [math.nan if point.mean is None else point.mean for point in points]

@@ -6,11 +6,10 @@ The pictures, the probabilities and the numbers are those of the artifacts; K la
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from experiments.drawing.style import COLOURS, FAINT, INK, Box, arrow, page, picture, png, write
@@ -22,6 +21,9 @@ from experiments.stages.samples import Sample
 from modules.guidance import Guided
 from modules.objectives import X0, Epsilon, V, Velocity
 from modules.sampling import euler, uniform
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 VELOCITY, CONVERTED, ROUTER = COLOURS[0], COLOURS[1], COLOURS[2]
 SHOWN = 2000
@@ -116,7 +118,7 @@ def inference(sample: Sample, store: Store) -> bytes:
 
 
 def _expert_lane(
-    axes: Axes, expert: TrainExpert, w: float, y: float, start: Box, fusion: Box
+    axes: "Axes", expert: TrainExpert, w: float, y: float, start: Box, fusion: Box
 ) -> None:
     """One expert between x_t and the fusion, pale where its weight is zero: it is not asked."""
     kind, pale = _kind(expert), w == 0
@@ -140,8 +142,10 @@ def _expert_lane(
         write(axes, f"$w_{k}$ = {w:.2f}", 5.85, y + 0.02, 7, kind.colour)
 
 
-def _shown(axes: Axes, image: NDArray[np.float32], place: Box, words: str) -> None:
+def _shown(axes: "Axes", image: NDArray[np.float32], place: Box, words: str) -> None:
     """A picture with its name below."""
+    from matplotlib.patches import Rectangle
+
     picture(axes, image, place.x, place.y, place.width)
     axes.add_patch(
         Rectangle((place.x, place.y), place.width, place.height, fill=False, edgecolor=FAINT)
@@ -197,7 +201,7 @@ def _batch(stage: TrainExpert | TrainRouter) -> int:
     return stage.optim.batch * stage.optim.accumulate
 
 
-def _trained(axes: Axes, expert: TrainExpert, box: Box) -> None:
+def _trained(axes: "Axes", expert: TrainExpert, box: Box) -> None:
     """An expert's box at the end of its lane, with what it predicts and on which schedule."""
     kind, (k,) = _kind(expert), expert.clusters
     schedule = type(expert.schedule).__name__.lower()
@@ -208,7 +212,13 @@ def _trained(axes: Axes, expert: TrainExpert, box: Box) -> None:
 
 
 def _crowd(
-    axes: Axes, images: NDArray[np.float32], x: float, y: float, side: float, across: int, down: int
+    axes: "Axes",
+    images: NDArray[np.float32],
+    x: float,
+    y: float,
+    side: float,
+    across: int,
+    down: int,
 ) -> None:
     """The first pictures, close together, top left at (x, y)."""
     for i, image in enumerate(images[: across * down]):

@@ -8,7 +8,6 @@ small: 14 min for 3 seeds on 2 cores beside the experts · paper: 8 FM + 2 DDPM 
 import sys
 
 import numpy as np
-from scipy.stats import ttest_rel
 
 from experiments.cli.main import main
 from experiments.drawing.pictures import sample_grid
@@ -90,6 +89,8 @@ def tests(results: Results) -> list[str | None]:
 def _over_classes(results: Results, a: tuple[str, ...], b: tuple[str, ...]) -> str:
     """Diversity within a prompt, averaged over the prompts of a class and over seeds, of row a less
     row b, paired by class: phrasings of one class are no independent prompts."""
+    from scipy.stats import ttest_rel
+
     by_class = []
     for row in (index(results, *a), index(results, *b)):
         scores = [rows[row].measured for rows in results.rows]

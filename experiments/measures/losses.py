@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -19,17 +18,20 @@ from modules.denoising import DenoisingExpert
 from modules.objectives import x0_weight
 from modules.text import Text
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 THIRDS = ("t in the first third", "t in the second third", "t in the last third")
 GRADIENT_BATCH = 64
 """Pictures whose gradient is taken at once."""
 
 
-def loss_at(curve: pd.DataFrame, step: float) -> float:
+def loss_at(curve: "pd.DataFrame", step: float) -> float:
     """The validation loss at a step, on the straight lines between validations."""
     return float(np.interp(step, curve["step"], curve["loss"]))
 
 
-def reached(curve: pd.DataFrame, loss: float) -> float | None:
+def reached(curve: "pd.DataFrame", loss: float) -> float | None:
     """The first step at which the straight lines between validations are down at `loss`.
 
     The first validation's step if it is there already, which is then late; None if never.

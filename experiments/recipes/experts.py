@@ -7,8 +7,7 @@ import functools
 from dataclasses import replace
 from typing import Any
 
-from datamodules.sources.source import Source, Split
-from datamodules.streams import DrawingSource
+from datamodules.sources.source import DrawingSource, Source, Split
 from experiments.recipes.scale import Scale
 from experiments.stages.clusters import Clusters, Encoded
 from experiments.stages.corpus import Corpus, Shards, Streamed

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from datamodules.streams import DrawingSource
+from datamodules.sources.source import DrawingSource
 from experiments.recipes.experts import shards
 from experiments.recipes.scale import Scale
 from experiments.scores.judge import Judge

@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.encoders.encoder import CPU
-from datamodules.sources.source import RecordCounts, Split
-from datamodules.streams import DrawingSource
+from datamodules.sources.source import DrawingSource, RecordCounts, Split
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 from experiments.stages.corpus import Shards

@@ -5,24 +5,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning as L
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from datamodules.encoders.encoder import FeatureEncoder, LatentEncoder, TextEncoder
-from datamodules.latents import ALL, Latents, ValidationBatches
 from datamodules.shards import ClusterWriter, read_index
-from datamodules.sources.source import Source, Split, record_shape
-from datamodules.streams import DrawingSource, DrawnClipData, EncodedCaptions
+from datamodules.sources.source import DrawingSource, Source, Split, record_shape
+from datamodules.validation import ValidationBatches
+from datamodules.windows import ALL
 from experiments.pipeline.files import read_json
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 from experiments.stages.clusters import Clusters, Encoded
 from experiments.stages.encode import Encode
 from modules.training import Optim
+
+if TYPE_CHECKING:  # they import Lightning, which takes longer than all the rest
+    from lightning import LightningDataModule
+
+    from datamodules.latents import Latents
+    from datamodules.streams import DrawnClipData
 
 WINDOW_BYTES = 16_000_000_000
 """Of a window of samples, two bytes a number, that training shuffles in; it holds two of them."""
@@ -71,7 +76,7 @@ class Corpus(Stage):
         seed: int,
         rows: slice = ALL,
         heldout: ValidationBatches | None = None,
-    ) -> L.LightningDataModule:
+    ) -> "LightningDataModule":
         """Training batches of these clusters alone: of every batch the given rows."""
         raise NotImplementedError
 
@@ -160,7 +165,9 @@ class Shards(Corpus):
         seed: int,
         rows: slice = ALL,
         heldout: ValidationBatches | None = None,
-    ) -> Latents:
+    ) -> "Latents":
+        from datamodules.latents import Latents
+
         folders, text, every = self.folders(store, clusters), self.text, optim.accumulate
         numbers = text.length * text.width if text.cached else text.length
         window = min(100_000, WINDOW_BYTES // (2 * (math.prod(self.latent_shape) + numbers)))
@@ -214,7 +221,9 @@ class Streamed(Corpus):
         seed: int,
         rows: slice = ALL,
         heldout: ValidationBatches | None = None,
-    ) -> DrawnClipData:
+    ) -> "DrawnClipData":
+        from datamodules.streams import DrawnClipData, EncodedCaptions
+
         names = ("tokens.npy", "pooled.npy")
         captions = EncodedCaptions(
             *(torch.from_numpy(np.load(store.file(self, name))) for name in names)

@@ -7,9 +7,8 @@ import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-import pandas as pd
 import torch
 
 from experiments.pipeline.stage import Stage
@@ -18,7 +17,6 @@ from experiments.stages.corpus import Corpus
 from experiments.stages.run import Validation, load_trained, train, training_cost
 from experiments.stages.seeds import CONTINUED, EXPERT, ROUTER, run_seed
 from experiments.stages.starts import PretrainedDiT, PretrainedFlux
-from experiments.training.callbacks import read_curve
 from modules.codec import encode
 from modules.denoising import DenoisingExpert
 from modules.dit import DiT, DiTNetwork
@@ -26,10 +24,13 @@ from modules.mmdit import MMDiT, MMDiTNetwork
 from modules.objectives import check_invertible
 from modules.routing import Router
 from modules.schedules import Schedule
-from modules.together import abreast
+from modules.stacking import abreast
 from modules.training import EVERY_ROW, Optim, Times, UniformTimes
 from modules.weights import flux
 from modules.weights.pretrained import Transfer, transfer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -172,8 +173,10 @@ class TrainExpert(Stage):
         load_trained(module.network, self, store)
         return module.eval()
 
-    def validated(self, store: Store) -> pd.DataFrame:
+    def validated(self, store: Store) -> "pd.DataFrame":
         """step and loss at every validation, in order; for a stage that has validation."""
+        from experiments.training.callbacks import read_curve
+
         return read_curve(store.file(self, "validation.csv"))
 
 

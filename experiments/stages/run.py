@@ -8,13 +8,12 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from datamodules.latents import ValidationBatches
+from datamodules.validation import ValidationBatches
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 from experiments.stages.clusters import Encoded
 from experiments.stages.corpus import Corpus
 from experiments.training import distributed
-from experiments.training.fit import Run, fit
 from modules.training import DiffusionModule, Optim
 from modules.weights.checkpoint import load_weights
 
@@ -97,6 +96,8 @@ def _train(
     validation: Validation | None,
 ) -> None:
     """The part of one device, by its rank."""
+    from experiments.training.fit import Run, fit  # Lightning, which only training needs
+
     context = context if rank == 0 else replace(context, bar=None)
     rows = slice(rank, None, context.hardware.devices)
     every = None if validation is None else validation.every

@@ -4,9 +4,7 @@ import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Protocol, TypeVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from experiments.pipeline.stage import Measurement, Stage
 from experiments.pipeline.store import Store
@@ -15,6 +13,9 @@ from experiments.tables.dials import changed
 from experiments.tables.rows import Row
 from experiments.tables.statistics import Estimate, estimate
 from experiments.tables.sweeps import Sweep, turned
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ScaleT = TypeVar("ScaleT")
 """What a paper's scales are; tables only hand them on to whoever makes rows and judge."""
@@ -153,8 +154,11 @@ class Results(Generic[ScaleT]):
         stages = [row.measured for row in there if row.measured is not None]
         return list(dict.fromkeys(line for stage in stages for line in stage.remarks(self.store)))
 
-    def frame(self) -> pd.DataFrame:
+    def frame(self) -> "pd.DataFrame":
         """One line a row: names, the paper's numbers, means with interval ends, n."""
+
+        import pandas as pd
+
         lines, base = [], self.table.baseline
         for i, row in enumerate(self.rows[0]):
             line: dict[str, object] = {**row.names}

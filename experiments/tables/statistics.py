@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,8 @@ class Estimate:
 
 def estimate(values: Sequence[float]) -> Estimate:
     """Student's 95 % interval of the mean of independent values."""
+    from scipy.special import stdtrit  # scipy.stats, which has it too, takes a second to import
+
     n = len(values)
     if n == 0:
         return Estimate(None, None, 0)
@@ -34,4 +35,4 @@ def estimate(values: Sequence[float]) -> Estimate:
     if n == 1:
         return Estimate(mean, None, 1)
     spread = float(np.std(values, ddof=1)) / math.sqrt(n)
-    return Estimate(mean, float(student.ppf(0.975, n - 1)) * spread, n)
+    return Estimate(mean, float(stdtrit(n - 1, 0.975)) * spread, n)

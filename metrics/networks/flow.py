@@ -9,7 +9,6 @@ no downloaded network.
 import itertools
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -87,6 +86,8 @@ class Flow:
 
     def _enlarged(self, frame: Frame) -> Frame:
         """The frame [H, W, C] as [m H, m W, C], m = magnify."""
+        import cv2
+
         m, (height, width, channels) = self.magnify, frame.shape
         if m > 1:
             size = (m * width, m * height)
@@ -99,6 +100,8 @@ class Flow:
 
 def flow(a: Frame, b: Frame) -> Array:
     """The flow [H, W, 2], (x, y) in pixels, from grey frames a to b [H, W]: a(p) ~ b(p + flow)."""
+    import cv2
+
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     dis.setFinestScale(0)
     return np.asarray(dis.calc(a, b, None), dtype=np.float32)  # type: ignore[call-overload]
@@ -134,6 +137,8 @@ def _pair(a: Frame, b: Frame) -> tuple[float, ...]:
 
 def _grey(frame: Frame) -> Frame:
     """The frame [H, W, C] as grey [H, W], by BT.601."""
+    import cv2
+
     if frame.shape[2] == 1:
         return np.ascontiguousarray(frame[..., 0])
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY), np.uint8)
@@ -141,4 +146,6 @@ def _grey(frame: Frame) -> Frame:
 
 def _sampled(field: Array, x: Array, y: Array) -> Array:
     """The field [H, W, C] at the points x, y [H, W], bilinear."""
+    import cv2
+
     return np.asarray(cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))

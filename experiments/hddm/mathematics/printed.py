@@ -1,7 +1,5 @@
 """Arithmetic on numbers that the paper prints: ratios, days, FLOPs, and a p-value."""
 
-from scipy.stats import ttest_ind_from_stats
-
 from experiments.hddm.mathematics.check import Check, agrees
 from experiments.measures.resources import (
     A40,
@@ -130,6 +128,8 @@ def images_each() -> Check:
 
 
 def diversity() -> Check:
+    from scipy.stats import ttest_ind_from_stats
+
     (hetero, its), (homo, other) = LPIPS
     p = float(ttest_ind_from_stats(hetero, its, 100, homo, other, 100).pvalue)
     return Check(

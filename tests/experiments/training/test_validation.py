@@ -8,8 +8,8 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from datamodules.latents import ValidationBatches
 from datamodules.sources.source import Split
+from datamodules.validation import ValidationBatches
 from experiments.pipeline.store import Store
 from experiments.recipes import experts
 from experiments.recipes.images import SCALES
