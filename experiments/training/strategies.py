@@ -96,12 +96,6 @@ class Sharded(DDPStrategy):
         self.checkpoint_io.teardown()
 
 
-def compile_blocks(network: nn.Module, backend: str = "inductor") -> None:
-    """Compile a network's blocks in place, each by itself: those of one shape share their code."""
-    for block in _blocks(network):
-        block.compile(backend=backend)
-
-
 def _blocks(network: nn.Module) -> list[nn.Module]:
     """The blocks of a network of pictures or of video."""
     if isinstance(network, MMDiTNetwork):

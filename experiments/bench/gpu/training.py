@@ -12,7 +12,6 @@ from experiments.bench.gpu.device import Place
 from experiments.bench.pairing import Alike, Bench, BenchRow, Room, Side, TwoSides
 from experiments.bench.peers import counted_flops, training_flops, versioned
 from experiments.bench.ratios import Clock, RateRatio, Ratio, Timed
-from experiments.training.strategies import compile_blocks
 from modules.dit import DiTNetwork
 
 BATCH, STEPS, SIDE = 128, 10, 8192
@@ -79,7 +78,7 @@ def _sides(place: Place, room: Room) -> TwoSides:
     place.put(network)
     network.trunk.checkpoint(place.checkpointing)
     if place.is_cuda:
-        compile_blocks(network)
+        network.trunk.compile_blocks()
     blank, count = shape.build(), room.amount(STEPS, 1)
     flops = training_flops(blank, blank, shape, n)
     product = counted_flops(products(place, side, 1))
