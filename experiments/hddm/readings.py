@@ -28,7 +28,8 @@ COUNTS = (25, 75, 300)
 WHOLE = tuple(f"{how}, path's inverse" for how in (EARLY, LATE))
 GUIDED = tuple(f"{how}, clipped after guidance" for how in (EARLY, LATE))
 INDEXED = tuple(f"{how}, whole indices" for how in (LATE, CORRECTED))
-BY_CAPTION = f"{CORRECTED}, null half routed by the caption"
+NULL_HALF = "null half routed by the caption"
+BY_CAPTION = f"{CORRECTED}, {NULL_HALF}"
 
 UNALIGNED, GUARDED = f"equal time, to t = {LAST:g}", "equal SNR, guards of §8.3.4"
 ONE_BY_ONE = ((CORRECTED, UNALIGNED), (GUARDED, LATE), (CORRECTED, GUARDED), (UNALIGNED, LATE))

@@ -3,7 +3,7 @@
 Claims: conversion improves on native DDPM; combining experts raises diversity and worsens FID; the
 same schedule for both is marginally better. The paper states neither its DDPM sampler nor which of
 two dampings its conversion has (§6.2, §8.3.4): every reading is a row.
-small: 2 min for 3 seeds on 2 cores beside the experts · paper: 3 DiT-XL/2 experts of one cluster.
+small: 6 min for 3 seeds on 2 cores beside the experts · paper: 4 DiT-XL/2 experts of one cluster.
 """
 
 import sys
@@ -23,9 +23,8 @@ from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import DDPMExpert, FlowMatchingExpert
-from modules.schedules import Cosine
+from modules.schedules import Cosine, NicholDhariwal
 from modules.selection import Only, Switch
-from modules.solvers import DDIM, Ancestral
 
 COLUMNS = ["LPIPS (paper)", "FID-5K (paper)", "CLIP (paper)"]
 PAPER = {
@@ -35,6 +34,9 @@ PAPER = {
     "Combined, same schedule": (0.782, 32.67, 0.312),
     "Combined, different schedules": (0.777, 33.29, 0.312),
 }
+NATIVE, CONVERTED = "Native DDPM", "DDPM→FM"
+IMPROVED = "trained on Nichol and Dhariwal's cosine"
+"""§6.2's reference for its cosine; Eqs. 26-27 are another curve."""
 EARLY_FM = Switch(0.5, early=Only(0), late=Only(1))
 """FM for t > 0.5, DDPM below: the deterministic router of §3.3.1, of experts (FM, DDPM)."""
 
@@ -45,18 +47,18 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
     ddpm = settings.paired(scale, DDPMExpert, seed)
     fm_cosine = settings.paired(scale, FlowMatchingExpert, seed, Cosine())
     setting = settings.conversion(scale)
-    native = readings.corrected(setting)
-    table_rows = [
-        _alone("FM", "", scale, fm, seed, setting),
-        _alone("Native DDPM", "DDIM", scale, ddpm, seed, replace(native, solver=DDIM())),
-        _alone("Native DDPM", "ancestral", scale, ddpm, seed, replace(native, solver=Ancestral())),
-    ]
-    linear = {
-        **readings.literal(scale, setting),
-        CORRECTED: readings.corrected(setting),
-        **readings.halves(scale, setting),
-    }
-    table_rows += [_alone("DDPM→FM", how, scale, ddpm, seed, each) for how, each in linear.items()]
+    table_rows = [_alone("FM", "", scale, fm, seed, setting)]
+    for name, hows in (
+        (NATIVE, _native(scale, setting)),
+        (CONVERTED, _converted(scale, setting)),
+    ):
+        table_rows += [_alone(name, how, scale, ddpm, seed, each) for how, each in hows.items()]
+    improved = settings.paired(scale, DDPMExpert, seed, NicholDhariwal())
+    for name, how, each in (
+        (NATIVE, "DDIM", readings.native(scale, setting)["DDIM"]),
+        (CONVERTED, CORRECTED, readings.corrected(setting)),
+    ):
+        table_rows.append(_alone(name, f"{how}, {IMPROVED}", scale, improved, seed, each))
     for name, early, path in (
         ("Combined, same schedule", fm_cosine, replace(setting, path=Cosine())),
         ("Combined, different schedules", fm, setting),
@@ -65,6 +67,28 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
             score = scores.score(scale, [early, ddpm], None, EARLY_FM, seed, each)
             table_rows.append(_row(name, how, score))
     return table_rows
+
+
+def _native(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
+    """DDPM's samplers, and the two of the corrected row's beginning at other numbers of steps."""
+    each = readings.native(scale, setting)
+    return {
+        **each,
+        **readings.by_steps("DDIM", each["DDIM"]),
+        **readings.by_steps("ancestral", each["ancestral"]),
+    }
+
+
+def _converted(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
+    """Every reading of the conversion, and the corrected one at other numbers of steps."""
+    right = readings.corrected(setting)
+    return {
+        **readings.literal(scale, setting),
+        CORRECTED: right,
+        **readings.halves(scale, setting),
+        **readings.further(scale, setting),
+        **readings.by_steps(CORRECTED, right),
+    }
 
 
 def _alone(
@@ -80,13 +104,18 @@ def _row(name: str, how: str, score: Score) -> Row:
 
 def tests(results: Results) -> list[str | None]:
     """The converted row against the literal ones, and what the paper says of the others."""
-    right, literal = ("DDPM→FM", CORRECTED), (EARLY, LATE)
-    lines = [compared(results, FID, right, ("DDPM→FM", how)) for how in literal]
+    right, literal = (CONVERTED, CORRECTED), (EARLY, LATE)
+    lines = [compared(results, FID, right, (CONVERTED, how)) for how in literal]
     lines += [
-        compared(results, FID, ("DDPM→FM", a), ("DDPM→FM", b)) for a, b in readings.ONE_BY_ONE
+        compared(results, FID, (CONVERTED, a), (CONVERTED, b)) for a, b in readings.ONE_BY_ONE
     ]
+    lines += [compared(results, FID, right, (NATIVE, sampler)) for sampler in ("DDIM", "ancestral")]
+    for how in (*readings.WHOLE, *readings.GUIDED, *readings.INDEXED):
+        base = how.rpartition(", ")[0]
+        lines.append(compared(results, FID, (CONVERTED, how), (CONVERTED, base)))
     lines += [
-        compared(results, FID, right, ("Native DDPM", sampler)) for sampler in ("DDIM", "ancestral")
+        compared(results, FID, (name, f"{how}, {readings.COUNTS[-1]} steps"), (name, how))
+        for name, how in ((NATIVE, "DDIM"), (NATIVE, "ancestral"), right)
     ]
     for how in READINGS:
         same, different = (
@@ -112,7 +141,12 @@ TABLE = Table(
         "derivatives of the path unless it says the expert's) or corrected (equal signal-to-noise "
         f"ratio; the DDPM expert asked at t <= {readings.LAST:g} of its own schedule, and nothing "
         "else). Two rows change one of these at a time. The paper's number stands beside each.",
-        f"Native samplers begin at t = {readings.LAST:g}, with noise of that level. Ancestral "
+        "Further readings: path's inverse takes Eq. 8 whole, with the path's alpha and sigma in "
+        "Eq. 5; clipped after guidance has Eq. 28 clamp the guided x0; whole indices round the "
+        "expert's time to one of 1000 (Eq. 21). What each errs by where the truth is known: "
+        "ablation-readings.",
+        f"Native samplers begin at t = {readings.LAST:g}, with noise of that level, unless the row "
+        f"says t = {readings.STANDARD:g}, where a sampler of 1000 times begins. Ancestral "
         "samples of an exact expert come short of the data's deviation, on N(0, 1) by 17 % in 10 "
         "steps, 4 % in 50, 1 % in 300.",
         "On one schedule for both, with DDPM at t <= 0.5 alone, §6.2 guards nothing: that row is "

@@ -6,13 +6,14 @@ small: 14 min for 3 seeds on 2 cores beside the experts · paper: 8 FM + 2 DDPM 
 """
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 
 from experiments.cli.main import main
 from experiments.drawing.pictures import sample_grid
 from experiments.hddm import readings, settings
-from experiments.hddm.readings import CORRECTED
+from experiments.hddm.readings import BY_CAPTION, CORRECTED, NULL_HALF
 from experiments.hddm.variants import MIXES, ROUTERS
 from experiments.pipeline.store import Store
 from experiments.recipes import experts, scores
@@ -60,12 +61,15 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
 def _readings(
     scale: ImageScale, setting: Setting, converted: bool, reads_text: bool
 ) -> dict[str, Setting]:
-    """Every reading where there is something to convert, and a router that leads to the prompt."""
+    """Every reading where there is something to convert, and a router that leads to the prompt;
+    under the paper's router those of the sampling path, which with it are the paper's pipeline."""
     right = readings.corrected(setting)
+    by_caption = replace(right, null_by_caption=True)
     if not converted:
-        return {"": right}
-    literal = readings.literal(scale, setting) if reads_text else {}
-    return {**literal, CORRECTED: right}
+        return {"": right, NULL_HALF: by_caption} if reads_text else {"": right}
+    if not reads_text:
+        return readings.primary(scale, setting)
+    return {**readings.literal(scale, setting), CORRECTED: right, BY_CAPTION: by_caption}
 
 
 def _settings(scale: ImageScale) -> dict[str, Setting]:
@@ -129,7 +133,8 @@ TABLE = Table(
         "DDPM experts have clusters 0 and 3, here the largest and the fourth largest; the paper "
         "chose its own two by what they show.",
         "Top-2 throughout; the paper does not say which selection it has. Its router reads no "
-        "text: those rows come last. How far prompts are obeyed is a column.",
+        "text: those rows come last, and its literal ones are the paper's pipeline. How far "
+        "prompts are obeyed is a column.",
         "Diversity is the mean distance between the samples of one prompt, over samples of their "
         "own: at small 10 of each of the 40 captions there are, in §3.4.1 of each of 100. The test "
         "paired over classes takes seeds as given; the intervals over seeds do not.",

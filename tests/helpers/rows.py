@@ -10,7 +10,7 @@ import torch
 
 from experiments.recipes.images import SCALES
 from experiments.stages.samples import Sample
-from modules.alignment import MatchSNR, SameTime
+from modules.alignment import MatchSNR, SameTime, WholeIndex
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
 from modules.guard import Guard, LogisticDamping, StepDamping
 from modules.schedules import Cosine, Linear
@@ -48,6 +48,21 @@ READINGS = {
     "equal SNR, guards of §8.3.4": (MatchSNR(), LATE),
     "corrected, to t = 0.98": (MatchSNR(), Guard(t_max=0.98)),
 }
+FURTHER = {
+    "literal §6.2, path's inverse": (SameTime(path_inverse=True), EARLY),
+    "literal §8.3.4, path's inverse": (SameTime(path_inverse=True), LATE),
+    "literal §6.2, clipped after guidance": (SameTime(), replace(EARLY, clip_guided=True)),
+    "literal §8.3.4, clipped after guidance": (SameTime(), replace(LATE, clip_guided=True)),
+    "literal §8.3.4, whole indices": (WholeIndex(SameTime()), LATE),
+    "corrected, whole indices": (WholeIndex(MatchSNR()), Guard(t_max=0.95)),
+}
+"""What Table 3 alone asks."""
+BEGUN = {
+    "": (MatchSNR(), Guard(t_max=0.95)),
+    ", from t = 0.999": (MatchSNR(), Guard(t_max=0.999)),
+    ", from t = 0.999, x0 in [-1, 1]": (MatchSNR(), Guard(1.0, t_max=0.999)),
+}
+"""How a native sampler's row ends; the last keeps x0 among pixels."""
 TABLE_3 = {  # above t = 0.5, and below (§3.3.1); LPIPS, FID, CLIP
     "Native DDPM": (DDPM, DDPM, 0.787, 27.04, 0.316),
     "FM": (FM, FM, 0.752, 20.23, 0.324),
@@ -90,25 +105,29 @@ def asked(sample, t):
     return [kind(expert) for expert, weight in pairs if weight > 0]
 
 
-def sampled(row, case, setting, path=Linear(), solver=Euler(), reading=None):
-    """The row's sample set, drawn as a setting of the paper and a reading of the conversion say."""
+def sampled(row, case, setting, path=Linear(), solver=Euler(), reading=None, steps=None):
+    """The row's sample set, drawn as a setting of the paper and a reading of the conversion say.
+
+    reading: a name, or an alignment and a guard.  steps: where they are not the setting's.
+    """
     sample = row.measured.pictures
     assert isinstance(sample, Sample)
     how = sample.setting
-    assert (how.steps, how.guidance) == case.settings[setting]
+    own_steps, guidance = case.settings[setting]
+    assert (how.steps, how.guidance) == (own_steps if steps is None else steps, guidance)
     assert (how.path, how.solver) == (path, solver)
     if reading is not None:
-        alignment, guard = READINGS[reading]
-        if guard.x0_clip is not None and case.scale.data.latents.pixels:
+        alignment, guard = READINGS[reading] if isinstance(reading, str) else reading
+        if guard.x0_clip == 20.0 and case.scale.data.latents.pixels:
             guard = replace(guard, x0_clip=5.0)  # Eq. 28 clips pixels at 5
         assert (how.alignment, how.guard) == (alignment, guard)
     assert {sample.seed, *(expert.seed for expert in sample.experts)} == {SEED}
     return sample
 
 
-def pair(row, case, path=Linear(), solver=Euler(), reading=None):
+def pair(row, case, path=Linear(), solver=Euler(), reading=None, steps=None):
     """The sample set of experts of the one data cluster, which ask no router (§3.3.1)."""
-    sample = sampled(row, case, "conversion", path, solver, reading)
+    sample = sampled(row, case, "conversion", path, solver, reading, steps)
     assert {expert.clusters for expert in sample.experts} == {case.pair}
     shapes = {replace(expert.network, time=Thousand()) for expert in sample.experts}
     assert len(shapes) == len({expert.optim for expert in sample.experts}) == 1

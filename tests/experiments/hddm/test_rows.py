@@ -1,6 +1,7 @@
 """The rows of the tables name the experts, the sampling and the numbers that the paper names."""
 
 import itertools
+import re
 from dataclasses import replace
 
 import pytest
@@ -14,14 +15,16 @@ from experiments.hddm import (
 )
 from experiments.stages.prompts import Repeated
 from modules.denoising import DDPMExpert, FlowMatchingExpert
-from modules.schedules import Cosine, Linear
+from modules.schedules import Cosine, Linear, NicholDhariwal
 from modules.selection import Top
 from modules.solvers import DDIM, Ancestral, Euler
 from tests.helpers.rows import (
+    BEGUN,
     CASES,
     DDPM,
     FM,
     FM_COSINE,
+    FURTHER,
     READINGS,
     TABLE_3,
     TABLE_4,
@@ -34,6 +37,8 @@ from tests.helpers.rows import (
     sampled,
 )
 
+NULL_HALF = "null half routed by the caption"
+IMPROVED = ", trained on Nichol and Dhariwal's cosine"
 EACH = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 """A scale, and what the paper says of it."""
 
@@ -41,20 +46,30 @@ EACH = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 @EACH
 def test_table_3_has_the_papers_five_samplings(case):
     """kills: DDPM first at high noise, FM of the same schedule trained on linear, DDPM on it, the
-    native samplers swapped, a reading's guard under another's name, a number beside its row."""
-    solvers = {"DDIM": DDIM(), "ancestral": Ancestral()}
-    rows = rows_of(table3, case)
+    native samplers swapped, a reading's guard or steps under another's name, another cosine, a
+    number beside its row."""
+    solvers, rows = {"DDIM": DDIM(), "ancestral": Ancestral()}, rows_of(table3, case)
     for (name, how), row in rows.items():
         path = Cosine() if name == "Combined, same schedule" else Linear()
-        reading = "corrected" if how in solvers else how or None
-        sample = pair(row, case, path, solvers.get(how, Euler()), reading)
+        counted = re.fullmatch(r"(.*), (\d+) steps", how)
+        base, steps = (counted[1], int(counted[2])) if counted else (how, None)
         early, late, *numbers = TABLE_3[name]
+        if base.endswith(IMPROVED):
+            base, early = base.removesuffix(IMPROVED), (DDPMExpert, NicholDhariwal())
+            late = early
+        sampler, begun = re.fullmatch(r"(DDIM|ancestral|)(.*)", base).groups()
+        reading = BEGUN[begun] if sampler else (READINGS | FURTHER)[base] if base else None
+        sample = pair(row, case, path, solvers.get(sampler, Euler()), reading, steps)
         assert [asked(sample, t) for t in (0.9, 0.51)] == [[early]] * 2
         assert [asked(sample, t) for t in (0.5, 0.1)] == [[late]] * 2
         columns = ("LPIPS (paper)", "FID-5K (paper)", "CLIP (paper)")
         assert row.paper == dict(zip(columns, numbers, strict=True))
-    wanted = {("FM", ""), *(("Native DDPM", s) for s in solvers)}
-    wanted |= {("DDPM→FM", how) for how in READINGS}
+    counts = [f", {n} steps" for n in (25, 75, 300) if n != case.settings["conversion"][0]]
+    begun = list(BEGUN)[: 3 if case.scale.data.latents.pixels else 2]
+    native = {s + end for s in solvers for end in (*begun, *counts)} | {"DDIM" + IMPROVED}
+    converted = {*READINGS, *FURTHER, *("corrected" + end for end in (*counts, IMPROVED))}
+    wanted = {("FM", ""), *(("Native DDPM", how) for how in native)}
+    wanted |= {("DDPM→FM", how) for how in converted}
     assert set(rows) == wanted | {(name, how) for name in list(TABLE_3)[3:] for how in THREE}
 
 
@@ -65,7 +80,10 @@ def test_table_4_has_the_papers_mixes_and_numbers(case):
     settings, rows = case.settings, rows_of(table4, case)
     clusters = {"8FM": [], "1DDPM:7FM": [0], "2DDPM:6FM": [0, 3]}
     for (router, mix, setting, how, cfg, steps), row in rows.items():
-        sample = sampled(row, case, setting, reading=how or None)
+        by_caption = how.endswith(NULL_HALF)
+        base = how.removesuffix(NULL_HALF).removesuffix(", ")
+        sample = sampled(row, case, setting, reading=base or None)
+        assert sample.setting.null_by_caption == by_caption
         ddpm = converted(sample)
         assert (int(steps), float(cfg)) == settings[setting]
         assert ddpm == clusters[mix]
@@ -74,11 +92,13 @@ def test_table_4_has_the_papers_mixes_and_numbers(case):
         assert again == replace(sample, asked=Repeated(*case.repeated))
         known = (len(ddpm), setting)
         assert row.paper == ({"FID-50K (paper)": TABLE_4[known]} if known in TABLE_4 else {})
-    readings = {"text-aware": list(READINGS)[:5], "text-free": ["corrected"]}
+    by_caption = f"corrected, {NULL_HALF}"
+    readings = {"text-aware": [*list(READINGS)[:5], by_caption], "text-free": THREE}
+    native = {"text-aware": ["", NULL_HALF], "text-free": [""]}
     assert {names[:4] for names in rows} == {
         (router, mix, setting, how)
         for router, mix, setting in itertools.product(readings, clusters, ("aligned", "conversion"))
-        for how in (readings[router] if clusters[mix] else [""])
+        for how in (readings if clusters[mix] else native)[router]
     }
 
 
