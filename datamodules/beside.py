@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 import lightning as L
+import torch
 
 from datamodules.latents import Arrays
 
@@ -26,6 +27,15 @@ class Beside(L.LightningDataModule):
     def val_dataloader(self) -> "Abreast":
         """Lists of one validation batch."""
         return Abreast([self.parts[0].val_dataloader()])
+
+    def transfer_batch_to_device(
+        self, batch: list[Arrays], device: torch.device, dataloader_idx: int
+    ) -> list[Arrays]:
+        """All but the step, which is read where numbers are drawn: a GPU would be waited for."""
+        return [
+            {key: x if key == "step" else x.to(device, non_blocking=True) for key, x in own.items()}
+            for own in batch
+        ]
 
     def on_after_batch_transfer(self, batch: list[Arrays], dataloader_idx: int) -> list[Arrays]:
         """What each part makes of its batch on the device."""

@@ -127,6 +127,11 @@ def generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(state[0]))
 
 
+def beside(x: Tensor, drawn: Tensor) -> Tensor:
+    """What was drawn on the CPU, where x is; a GPU takes it from pinned memory, unwaited for."""
+    return drawn.pin_memory().to(x.device, non_blocking=True) if x.is_cuda else drawn.to(x.device)
+
+
 @dataclass(frozen=True)
 class Posed:
     """What a network is asked in a step, and what is compared with its answer.
@@ -192,12 +197,12 @@ class DiffusionModule(Module):
         """(t [B] in [0, 1], eps [B, ...], c with captions dropped), drawn on the CPU."""
         x0 = batch["x0"]
         g, whole = generator(self.seed, int(batch["step"])), len(x0) * self.rows.step
-        t = self.times.draw(whole, g)[self.rows].to(x0)
-        eps = torch.randn((whole, *x0.shape[1:]), generator=g)[self.rows].to(x0)
-        drop = torch.rand(whole, generator=g)[self.rows].to(x0.device) < self.text_dropout
+        t = beside(x0, self.times.draw(whole, g)[self.rows]).to(x0)
+        eps = beside(x0, torch.randn((whole, *x0.shape[1:]), generator=g)[self.rows]).to(x0)
+        drop = beside(x0, torch.rand(whole, generator=g)[self.rows] < self.text_dropout)
         c = Text.of(batch["tokens"], batch["pooled"]).dropped(drop)
         if self.given_share:
-            given = torch.rand(whole, generator=g)[self.rows].to(x0.device) < self.given_share
+            given = beside(x0, torch.rand(whole, generator=g)[self.rows] < self.given_share)
             c = replace(c, first=GivenFrame(x0[:, :, :1], batch["frame_feature"], given))
         return t, eps, c
 
