@@ -150,7 +150,7 @@ def test_a_cut_between_two_frames_is_no_short_clip(tmp_path, monkeypatch):
         def decode(self, stream):
             yield from (frame for i, frame in enumerate(self.file.decode(stream)) if i < 30)
 
-    monkeypatch.setattr("datamodules.sources.clips.av.open", Cut)
+    monkeypatch.setattr("av.open", Cut)
     with pytest.raises(BadRecordError, match="cut short: 30 of 40 frames"):
         read(path, 40, 24)
 
