@@ -2,7 +2,7 @@
 
 Claims: at equal settings 2DDPM:6FM beats 8FM in FID and in diversity within a prompt; a second DDPM
 expert improves on one. The paper leaves out 8FM at CFG 6 and 75 steps; the row is here.
-small: 14 min for 3 seeds on 2 cores beside the experts · paper: 8 FM + 2 DDPM DiT-XL/2 experts.
+small: 21 min for 3 seeds on 2 cores beside the experts · paper: 8 FM + 2 DDPM DiT-XL/2 experts.
 """
 
 import sys
