@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import matplotlib.pyplot as plt
 import torch
 from torch import Tensor
 
@@ -147,6 +146,8 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
 
 def curves(results: Results) -> bytes:
     """A PNG: the velocity error of a converted expert over t, by reading."""
+    import matplotlib.pyplot as plt
+
     figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
     shown = results.where("Experts", CONVERTED)
     for i, (row, numbers) in enumerate(zip(shown.rows[0], shown.numbers[0], strict=True)):
