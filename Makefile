@@ -15,8 +15,9 @@ DIALS    = --scale "$(SCALE)" --seeds "$(SEEDS)" $(if $(WORKERS),--workers "$(WO
            --store "$(STORE)" --results "$(RESULTS)" $(if $(PLAN),--plan true) $(ARGS)
 TEST    := OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering ablation-schedules \
-           ablation-selection ablation-init ablation-router ablation-ratio ablation-objectives \
-           ablation-join ablation-alignment ablation-weights ablation-readings figures
+           ablation-selection ablation-sampling ablation-init ablation-router ablation-ratio \
+           ablation-objectives ablation-join ablation-alignment ablation-weights ablation-readings \
+           figures
 VIDEO   := paris2-table1 paris2-switching paris2-specialization paris2-router paris2-i2v
 
 .DEFAULT_GOAL := help
@@ -57,6 +58,7 @@ ablation-threshold: ## Fig 4: the threshold between an FM and a DDPM expert
 ablation-ordering: ## Fig 13: FM first against DDPM first
 ablation-schedules: ## Fig 14: the same schedule for both experts, or each its own
 ablation-selection: ## Fig 15: Top-k, thresholds, nuclei, the oracle, against their cost
+ablation-sampling: ## the router asked seldom, guidance in an interval of t: quality against cost
 ablation-init: ## Fig 3: from scratch against converted from another objective
 ablation-router: ## text-free or text-aware, calibrated or not
 ablation-ratio: ## how many of eight experts are DDPM, and which

@@ -146,3 +146,23 @@ class Oracle(nn.Module):
             return p.to(x.dtype).repeat(len(x) // len(p), 1)
 
         return posterior
+
+
+class EveryNth:
+    """A posterior that asks `router` at each n-th of `steps` equal steps from t = 1, and gives the
+    same answer in between.
+
+    It follows one batch along one trajectory: rows of another number are asked about at once. A
+    solver that asks at t and at the next step's t counts these as two steps.
+    """
+
+    def __init__(self, router: Posterior, n: int, steps: int) -> None:
+        self.router, self.n, self.steps = router, n, steps
+        self.p: Tensor | None = None
+
+    def __call__(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
+        """p [B, K] at x [B, ...], at one time for all, t [B]."""
+        step = round((1 - float(t[0])) * self.steps)
+        if self.p is None or len(self.p) != len(x) or step % self.n == 0:
+            self.p = self.router(x, t, c)
+        return self.p

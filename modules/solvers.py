@@ -16,7 +16,7 @@ from modules import sampling
 from modules.ensemble import Ensemble
 from modules.expert import Expert
 from modules.guard import Guard
-from modules.guidance import Guided
+from modules.guidance import Guide, Guided
 from modules.sampling import Denoiser, Field, uniform
 from modules.schedules import Schedule
 from modules.text import Text
@@ -38,7 +38,7 @@ class Solver(Protocol):
         """The times [N] at which this expert is asked."""
 
     def draw(
-        self, ensemble: Ensemble, c: Text | None, scale: float, x: Tensor, steps: int, fresh: Fresh
+        self, ensemble: Ensemble, c: Text | None, scale: Guide, x: Tensor, steps: int, fresh: Fresh
     ) -> Tensor: ...
 
 
@@ -70,7 +70,7 @@ def _check_path(path: Schedule) -> None:
         )
 
 
-def guided_field(ensemble: Ensemble, c: Text | None, scale: float) -> Field:
+def guided_field(ensemble: Ensemble, c: Text | None, scale: Guide) -> Field:
     """The ensemble's guided velocity; where the guard says so, of experts that are each guided."""
     _check_path(ensemble.path)
     if ensemble.guard.clip_guided:
@@ -80,12 +80,12 @@ def guided_field(ensemble: Ensemble, c: Text | None, scale: float) -> Field:
     return lambda x, t: guided(x, t, captions)
 
 
-def _guided(expert: Expert, scale: float) -> Expert:
+def _guided(expert: Expert, scale: Guide) -> Expert:
     """An expert whose predictions are guided, before anything is made of them."""
     return replace(expert, network=Guided(expert.network, scale))
 
 
-def _denoiser(ensemble: Ensemble, c: Text | None, scale: float) -> tuple[Denoiser, Expert]:
+def _denoiser(ensemble: Ensemble, c: Text | None, scale: Guide) -> tuple[Denoiser, Expert]:
     """The one expert's own (x0, eps), guided. ValueError if there are several."""
     if len(ensemble.experts) != 1:
         raise ValueError(
@@ -122,7 +122,7 @@ class Euler:
         return uniform(steps)[:-1]
 
     def draw(
-        self, ensemble: Ensemble, c: Text | None, scale: float, x: Tensor, steps: int, fresh: Fresh
+        self, ensemble: Ensemble, c: Text | None, scale: Guide, x: Tensor, steps: int, fresh: Fresh
     ) -> Tensor:
         return sampling.euler(guided_field(ensemble, c, scale), x, uniform(steps))
 
@@ -137,7 +137,7 @@ class Heun:
         return uniform(steps)[:-1]
 
     def draw(
-        self, ensemble: Ensemble, c: Text | None, scale: float, x: Tensor, steps: int, fresh: Fresh
+        self, ensemble: Ensemble, c: Text | None, scale: Guide, x: Tensor, steps: int, fresh: Fresh
     ) -> Tensor:
         return sampling.heun(guided_field(ensemble, c, scale), x, uniform(steps))
 
@@ -152,7 +152,7 @@ class DDIM:
         return own_times(expert, guard, steps)[:-1]
 
     def draw(
-        self, ensemble: Ensemble, c: Text | None, scale: float, x: Tensor, steps: int, fresh: Fresh
+        self, ensemble: Ensemble, c: Text | None, scale: Guide, x: Tensor, steps: int, fresh: Fresh
     ) -> Tensor:
         denoise, expert = _denoiser(ensemble, c, scale)
         grid = own_times(expert, ensemble.guard, steps)
@@ -173,7 +173,7 @@ class Ancestral:
         return own_times(expert, guard, steps)[:-1]
 
     def draw(
-        self, ensemble: Ensemble, c: Text | None, scale: float, x: Tensor, steps: int, fresh: Fresh
+        self, ensemble: Ensemble, c: Text | None, scale: Guide, x: Tensor, steps: int, fresh: Fresh
     ) -> Tensor:
         denoise, expert = _denoiser(ensemble, c, scale)
         grid = own_times(expert, ensemble.guard, steps)

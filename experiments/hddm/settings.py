@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from experiments.recipes import experts
+from experiments.recipes import experts, scores
 from experiments.recipes.images import ImageScale
 from experiments.recipes.scale import turned
 from experiments.scores.score import Score
@@ -52,13 +52,13 @@ def paired(
 def aligned(scale: ImageScale) -> Setting:
     """CFG 7.5 and 50 steps at paper scale.  (HDDM, §3.1)"""
     study = scale.study
-    return Setting(study.aligned_steps, study.aligned_guidance, precision=scale.train.precision)
+    return scores.setting(scale, study.aligned_steps, study.aligned_guidance)
 
 
 def conversion(scale: ImageScale) -> Setting:
     """CFG 6 and 75 steps at paper scale.  (HDDM, §3.3.1)"""
     steps, guidance = scale.study.conversion_steps, scale.study.conversion_guidance
-    return Setting(steps, guidance, precision=scale.train.precision)
+    return scores.setting(scale, steps, guidance)
 
 
 def repeated(scale: ImageScale, score: Score) -> Score:

@@ -131,16 +131,23 @@ class Draw:
         batch: drawn at once.
         steps: of the solver.
         guidance: scale of classifier-free guidance; 1 is none.
+        guided_from, guided_to: the earliest and the latest t at which there is guidance.
+        router_every: the router is asked at each so many-th step, and its answer kept in between.
     """
 
     samples: int
     batch: int
     steps: int
     guidance: float
+    guided_from: float = 0.0
+    guided_to: float = 1.0
+    router_every: int = 1
 
     def __post_init__(self) -> None:
         at_least("draw", self, 2, "samples")  # a covariance is taken of them
-        at_least("draw", self, 1, "batch", "steps")
+        at_least("draw", self, 1, "batch", "steps", "router_every")
+        if not 0 <= self.guided_from <= self.guided_to <= 1:
+            raise ValueError("0 <= draw.guided_from <= draw.guided_to <= 1 must hold")
         if self.guidance < 0:
             raise ValueError(f"draw.guidance must not be negative, not {self.guidance}")
 

@@ -15,6 +15,7 @@ from experiments.stages.prompts import Heldout, InClusters, Prompts
 from experiments.stages.routers import Routing
 from experiments.stages.samples import Sample
 from experiments.stages.setting import Setting
+from modules.guidance import Within
 from modules.selection import Only, Selection
 
 
@@ -34,7 +35,15 @@ def real(scale: Scale[Any], seed: int) -> Score:
 
 def default(scale: Scale[Any]) -> Setting:
     """The scale's own solver steps and guidance."""
-    return Setting(scale.draw.steps, scale.draw.guidance, precision=scale.train.precision)
+    return setting(scale, scale.draw.steps, scale.draw.guidance)
+
+
+def setting(scale: Scale[Any], steps: int, guidance: float) -> Setting:
+    """So many solver steps and so much guidance, else as the scale draws."""
+    draw, low, high = scale.draw, scale.draw.guided_from, scale.draw.guided_to
+    always = guidance == 1 or (low, high) == (0, 1)
+    within = guidance if always else Within(guidance, low, high)
+    return Setting(steps, within, precision=scale.train.precision, router_every=draw.router_every)
 
 
 def score(

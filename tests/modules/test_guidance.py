@@ -10,7 +10,7 @@ from modules.dit import DiT, TextShape
 from modules.ensemble import Ensemble, Uniform, counting
 from modules.expert import Expert
 from modules.guard import Guard
-from modules.guidance import Guided
+from modules.guidance import Guided, Within
 from modules.objectives import Epsilon, Velocity
 from modules.routing import Oracle, Probabilities, RouterNetwork
 from modules.sampling import euler, uniform
@@ -53,6 +53,21 @@ def test_guidance_without_captions():
     assert torch.equal(Guided(Field(), 1.0)(x, t, None), x)
     with pytest.raises(ValueError, match=r"scale 7\.5"):
         Guided(Field(), 7.5)(x, t, None)
+
+
+def test_guidance_within_an_interval_of_times():
+    """kills: an interval turned about, its ends left out though rounded, a null half evaluated
+    where no row is guided, a row guided by another row's time."""
+    c, x = Text.of(randn(5, 2, 3), randn(5, 3, seed=1)), randn(5, 3)
+    t = torch.tensor([0.9, 0.7, 0.5, 0.2, 0.0], dtype=torch.float32)
+    for low, high, guided in ((0.2, 0.7, [0, 1, 1, 1, 0]), (0, 1, [1] * 5), (0.3, 0.4, [0] * 5)):
+        field = Field()
+        u = Guided(field, Within(4.0, low, high))(x, t, c)
+        scale = 1 + 3 * torch.tensor(guided, dtype=x.dtype)[:, None]
+        torch.testing.assert_close(u, x + scale * c.pooled)
+        assert field.rows == (10 if any(guided) else 5)
+    with pytest.raises(ValueError, match=r"from t = 0\.7 to 0\.2"):
+        Within(2.0, 0.7, 0.2)
 
 
 def alive(network, seed):

@@ -8,7 +8,8 @@ from torch import nn
 from modules.ensemble import Ensemble, Uniform, counting
 from modules.expert import Expert
 from modules.objectives import Velocity
-from modules.routing import Oracle, Tempered
+from modules.routing import EveryNth, Oracle, Tempered
+from modules.sampling import uniform
 from modules.schedules import Linear
 from modules.selection import Full, Only
 from modules.text import Text
@@ -110,3 +111,24 @@ def test_the_oracle_asks_each_rows_own_expert_alone():
 def test_a_moved_oracle_keeps_its_answers():
     """kills: probabilities that do not move with the module to the experts' device."""
     assert Oracle(CLUSTER, 4).to(torch.device("meta")).p.device.type == "meta"
+
+
+def test_a_router_asked_at_each_nth_step_keeps_its_answer_in_between():
+    """kills: a step counted off by one on a grid in float32, an answer for other rows kept, or one
+    of the last trajectory given to the next."""
+    asked = []
+
+    def router(x, t, c):
+        asked.append((len(x), round(20 * (1 - float(t[0])))))
+        return x.new_full((len(x), 2), asked[-1][1])
+
+    seldom = EveryNth(router, 3, 20)
+    for _ in range(2):
+        answers = [
+            float(seldom(torch.zeros(4, 1), t.float().expand(4))[0, 0]) for t in uniform(20)[:-1]
+        ]
+        assert [step for _, step in asked] == [0, 3, 6, 9, 12, 15, 18]
+        assert answers == [3 * (i // 3) for i in range(20)]
+        asked.clear()
+    seldom(torch.zeros(8, 1), torch.full((8,), 0.95))
+    assert asked == [(8, 1)]  # both halves, where there was one

@@ -12,11 +12,15 @@ from experiments.hddm import (
     ablation_objectives,
     ablation_ratio,
     ablation_router,
+    ablation_sampling,
     ablation_selection,
     ablation_weights,
 )
 from experiments.stages.routers import Calibrated, Known
+from experiments.stages.setting import Setting
+from modules.codec import encode
 from modules.dit import XL
+from modules.guidance import Within
 from modules.selection import Full, Top
 from modules.timesteps import Rounded
 from modules.weights.pretrained import Transfer
@@ -41,6 +45,33 @@ from tests.helpers.rows import (
 
 EACH = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 """A scale, and what the paper says of it."""
+
+
+@EACH
+def test_each_row_of_sampling_spares_one_thing(case):
+    """kills: n for 1 / n, an interval's ends exchanged, a row that spares two things or none."""
+    steps, scale = case.settings["aligned"]
+    plain = Setting(steps, scale, precision=case.scale.train.precision)
+    spared = {"as elsewhere": plain, "no guidance": replace(plain, guidance=1.0)}
+    spared |= {f"router every {n} steps": replace(plain, router_every=n) for n in (2, 5, 25)}
+    for low, high in ((0, 0.9), (0, 0.7), (0, 0.5)):
+        spared[f"guidance at t <= {high}"] = replace(plain, guidance=Within(scale, low, high))
+    for low, high in ((0.1, 1), (0.3, 1), (0.5, 1)):
+        spared[f"guidance at t >= {low}"] = replace(plain, guidance=Within(scale, low, high))
+    rows = rows_of(ablation_sampling, case)
+    assert len(rows) == 2 * len(spared)
+    for (name, router), row in rows.items():
+        sample = row.measured.samples
+        assert sample.setting == spared[name]
+        assert (sample.selection, sample.router.reads_text) == (Top(2), router == "text-aware")
+        assert {kind(expert) for expert in sample.experts} == {FM}
+
+
+def test_what_spares_nothing_has_the_key_of_before():
+    """kills: a dial at its default that is part of a sample's key, and makes all samples anew."""
+    before = {"is": "Setting", "steps": 25, "guidance": 2.0}
+    assert encode(Setting(25, 2.0), defaults=False) == before
+    assert encode(Setting(25, 2.0, router_every=4), defaults=False) == before | {"router_every": 4}
 
 
 @EACH
