@@ -66,10 +66,10 @@ def test_training_from_it_tells_of_every_tensor(store, file, monkeypatch, module
     the file's hash, or not among what the store guards; weights that no longer load."""
     stage, real, seen = begun(module), stages.train, []
 
-    def watched(stage, folder, context, *rest):
-        state = stage.begun(context.store).network.state_dict()
+    def watched(begun, folders, context, *rest):
+        state = begun[0].begun(context.store).network.state_dict()
         seen.append({name: x.clone() for name, x in state.items()})
-        real(stage, folder, context, *rest)
+        real(begun, folders, context, *rest)
 
     monkeypatch.setattr(stages, "train", watched)
     folder = make(store, stage)

@@ -123,8 +123,8 @@ def test_an_expert_begins_with_the_trained_weights_of_its_source(store, monkeypa
     make(store, source)
     begun = []
 
-    def watched(stage, folder, context, *rest):
-        state = stage.begun(context.store).network.state_dict()
+    def watched(stages, folders, context, *rest):
+        state = stages[0].begun(context.store).network.state_dict()
         begun.append({name: x.clone() for name, x in state.items()})
 
     monkeypatch.setattr(stages, "train", watched)
