@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import lightning as L
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from datamodules.batches import Batches
 from datamodules.encoders.encoder import TextEncoder
 from datamodules.shards import Shard, read_index
 from datamodules.validation import ValidationBatches
@@ -112,7 +112,7 @@ class BatchStream(IterableDataset[Arrays]):
             yield {**{k: x[self.rows] for k, x in whole.items()}, "step": torch.tensor(step)}
 
 
-class Latents(L.LightningDataModule):
+class Latents(Batches):
     """Training batches from the given clusters' folders; no other file is opened.
 
     Args:

@@ -6,12 +6,12 @@ A batch depends on (seed, number) only, so a resumed run continues exactly where
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from datamodules.batches import Batches
 from datamodules.encoders.encoder import FeatureEncoder, LatentEncoder
 from datamodules.sources.source import DrawingSource, Split
 from datamodules.validation import ValidationBatches
@@ -39,7 +39,7 @@ class DrawnBatches(IterableDataset[Arrays]):
         return map(self.data.batch_of, range(self.first, self.last))
 
 
-class DrawnClipData(L.LightningDataModule):
+class DrawnClipData(Batches):
     """Training batches of clips that a source draws of the given clusters.
 
     Args:

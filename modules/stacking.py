@@ -20,20 +20,20 @@ LANES = 32
 other instructions, of other rounding: so a network's part of every array is a multiple of it."""
 LARGEST = 4_000_000
 """Parameters of the largest network that is stacked: a larger one's arithmetic takes longer than
-its calls."""
+its calls. It decides which sums are taken: who changes it raises `TrainExpert.version`."""
 
 
-def abreast(shape: DiT | MMDiT, batch: int) -> bool:
-    """Whether networks of this shape, each with such a batch, have the same bits in one stack."""
-    if not (isinstance(shape, DiT) and stacks(shape)):
+def stackable(shape: DiT | MMDiT, batch: int) -> bool:
+    """Whether networks of this shape, each with such a batch, have the same bits in any stack."""
+    if not (isinstance(shape, DiT) and small(shape)):
         return False
     # What is not linear runs over [B, width], [B, N, 4 width] and the sinusoids' [B, half].
     return batch * math.gcd(shape.size.width, shape.frequencies // 2) % LANES == 0
 
 
 @functools.cache
-def stacks(shape: DiT | MMDiT) -> bool:
-    """Whether networks of this shape are trained as a stack, be it of one."""
+def small(shape: DiT | MMDiT) -> bool:
+    """Whether networks of this shape are trained as a stack, be it of one: see `LARGEST`."""
     if not isinstance(shape, DiT):
         return False
     with torch.device("meta"):

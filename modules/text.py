@@ -54,7 +54,9 @@ class Text:
 
     @classmethod
     def joined(cls, parts: "Sequence[Text]") -> "Text":
-        """The captions of all parts, in order. Given first frames are not joined."""
+        """The captions of all parts, in order. ValueError if any has given first frames."""
+        if any(c.first is not None for c in parts):
+            raise ValueError("captions with given first frames are not joined")
         tokens, pooled, keep = zip(*((c.tokens, c.pooled, c.keep) for c in parts), strict=True)
         return cls(torch.cat(tokens), torch.cat(pooled), torch.cat(keep))
 

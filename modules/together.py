@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from modules.denoising import DenoisingExpert
 from modules.dit import DiTNetwork
-from modules.stacking import Flat, Stack, stacks
+from modules.stacking import Flat, Stack, small
 from modules.text import Text
 from modules.training import Batch, DiffusionModule, Posed
 
@@ -22,7 +22,7 @@ from modules.training import Batch, DiffusionModule, Posed
 class Together(L.LightningModule):
     """E members that are trained to the same bits as each would be alone.
 
-    Of two members or more all have one recipe, `optim`, and networks of one shape that `stacks`.
+    Of two members or more all have one recipe, `optim`, and networks of one shape that is `small`.
     """
 
     def __init__(
@@ -33,8 +33,9 @@ class Together(L.LightningModule):
         self.members = tuple(members)  # in a tuple they are no submodules: `flat` has their weights
         self.optim, first = members[0].optim, members[0].network.to(device)
         self.flat = Flat([member.network for member in members], device)
-        self.average = self.flat.weights.detach().clone()
-        if isinstance(first, DiTNetwork) and stacks(first.shape):
+        average = self.flat.weights.detach()
+        self.average = average if self.optim.ema is None else average.clone()
+        if isinstance(first, DiTNetwork) and small(first.shape):
             self.network: nn.Module = Stack(first, self.flat)
         else:
             self.flat.bind(first)
@@ -98,7 +99,9 @@ class Together(L.LightningModule):
 
     @torch.no_grad()
     def _take_into_average(self, step: int) -> None:
-        if self.optim.ema is None or step <= self.optim.ema_start:
+        if self.optim.ema is None:
+            return  # the average is the weights
+        if step <= self.optim.ema_start:
             self.average.copy_(self.flat.weights)
         else:
             self.average.lerp_(self.flat.weights, 1 - self.optim.ema)

@@ -127,7 +127,7 @@ def generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(state[0]))
 
 
-def beside(x: Tensor, drawn: Tensor) -> Tensor:
+def put_beside(x: Tensor, drawn: Tensor) -> Tensor:
     """What was drawn on the CPU, where x is; a GPU takes it from pinned memory, unwaited for."""
     return drawn.pin_memory().to(x.device, non_blocking=True) if x.is_cuda else drawn.to(x.device)
 
@@ -197,12 +197,12 @@ class DiffusionModule(Module):
         """(t [B] in [0, 1], eps [B, ...], c with captions dropped), drawn on the CPU."""
         x0 = batch["x0"]
         g, whole = generator(self.seed, int(batch["step"])), len(x0) * self.rows.step
-        t = beside(x0, self.times.draw(whole, g)[self.rows]).to(x0)
-        eps = beside(x0, torch.randn((whole, *x0.shape[1:]), generator=g)[self.rows]).to(x0)
-        drop = beside(x0, torch.rand(whole, generator=g)[self.rows] < self.text_dropout)
+        t = put_beside(x0, self.times.draw(whole, g)[self.rows]).to(x0)
+        eps = put_beside(x0, torch.randn((whole, *x0.shape[1:]), generator=g)[self.rows]).to(x0)
+        drop = put_beside(x0, torch.rand(whole, generator=g)[self.rows] < self.text_dropout)
         c = Text.of(batch["tokens"], batch["pooled"]).dropped(drop)
         if self.given_share:
-            given = beside(x0, torch.rand(whole, generator=g)[self.rows] < self.given_share)
+            given = put_beside(x0, torch.rand(whole, generator=g)[self.rows] < self.given_share)
             c = replace(c, first=GivenFrame(x0[:, :, :1], batch["frame_feature"], given))
         return t, eps, c
 

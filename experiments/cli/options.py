@@ -183,7 +183,7 @@ def parse(
     parser.add_argument(
         "--checkpointing", type=bool, default=False, help="memory for time: run blocks again"
     )
-    parser.add_argument("--stack", type=int, default=4, help="small experts trained abreast")
+    parser.add_argument("--stack", type=int, default=4, help="small experts trained at once")
     parser.add_argument("--plan", type=bool, default=False, help="say what it takes, run nothing")
     parser.add_argument("--debug", type=bool, default=False, help="show tracebacks")
     if sweep is not None:

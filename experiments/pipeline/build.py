@@ -12,18 +12,22 @@ from experiments.pipeline.launch import local, server
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 
-Abreast = tuple[Stage, ...]
-"""Stages that one call makes: of one class, and alike in `Stage.abreast`."""
+Stages = tuple[Stage, ...]
+"""Stages that one call makes: of one class, and alike in `Stage.stack_key`."""
 
 
-def make(stages: Abreast, context: Context) -> None:
+STACKED = 0.7
+"""What a stage costs in a stack of two or more, of what it costs in a stack of one, at `small`."""
+
+
+def make(stages: Stages, context: Context) -> None:
     """Make stages in this process, on the GPUs that are its own; bars go to its own row."""
     if context.hardware.gpus and local.worker is not None:  # before CUDA starts
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(context.hardware.share(local.worker))
-    context.store.make_abreast(stages, replace(context, bar=local.slot))
+    context.store.make_stack(stages, replace(context, bar=local.slot))
 
 
-def abreast(stages: Sequence[Stage], stack: int, workers: int) -> list[Abreast]:
+def stacked(stages: Sequence[Stage], stack: int, workers: int) -> list[Stages]:
     """The stages in groups of at most `stack` that are made in one go, no worker left without.
 
     Only what waits for the same stages is made together, so that no group waits for itself.
@@ -32,7 +36,7 @@ def abreast(stages: Sequence[Stage], stack: int, workers: int) -> list[Abreast]:
     alike: dict[Hashable, list[Stage]] = {}
     for stage in stages:
         needs = frozenset(item.key for item in stage.inputs()) & keys
-        own = stage.key if stage.abreast is None else (type(stage), stage.abreast, needs)
+        own = stage.key if stage.stack_key is None else (type(stage), stage.stack_key, needs)
         alike.setdefault(own, []).append(stage)
     groups = []
     for members in alike.values():
@@ -99,7 +103,7 @@ def ensure(targets: Sequence[Stage], context: Context, workers: int) -> None:
     killed.
     """
     lacking = missing(behind(targets), context.store)
-    groups = {group[0].key: group for group in abreast(lacking, context.hardware.stack, workers)}
+    groups = {group[0].key: group for group in stacked(lacking, context.stack, workers)}
     errors = local.map(functools.partial(make, context=context), _tasks(groups), workers)
     if any(len(groups[key]) > 1 for key in errors):  # which of them it is shows one by one
         single = replace(context, hardware=replace(context.hardware, stack=1))
@@ -110,13 +114,18 @@ def ensure(targets: Sequence[Stage], context: Context, workers: int) -> None:
         raise StagesFailed(failed, len(undone) - len(failed)) from next(iter(failed.values()))
 
 
-def _tasks(groups: dict[str, Abreast]) -> list[local.Task[Abreast]]:
+def _cost(group: Stages) -> float:
+    """Rough seconds of a group on one core."""
+    return sum(stage.cost for stage in group) * (STACKED if len(group) > 1 else 1.0)
+
+
+def _tasks(groups: dict[str, Stages]) -> list[local.Task[Stages]]:
     """A task for each group, after those of what any of its stages is made from."""
     task_of = {stage.key: key for key, group in groups.items() for stage in group}
     tasks = []
     for key, group in groups.items():
         needs = {task_of.get(item.key, item.key) for stage in group for item in stage.inputs()}
-        more = f" and {len(group) - 1} abreast" if len(group) > 1 else ""
-        label, cost = group[0].label + more, sum(stage.cost for stage in group)
+        more = f" and {len(group) - 1} in its stack" if len(group) > 1 else ""
+        label, cost = group[0].label + more, _cost(group)
         tasks.append(local.Task(key, group, label, cost, frozenset(needs)))
     return tasks

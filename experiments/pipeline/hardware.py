@@ -20,7 +20,7 @@ class Hardware:
 
     devices: of one stage; every batch is divided among them.  compile: its network, by torch.
     checkpointing: blocks run again going backward, for memory.  stack: as many small experts are
-    trained abreast by one worker, at most.  gpus: names of all that the workers divide among them,
+    trained as one stack, at most, on a CPU.  gpus: names of all that the workers divide among them,
     as in CUDA_VISIBLE_DEVICES.
     """
 

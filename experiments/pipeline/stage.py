@@ -30,15 +30,13 @@ class Stage:
         raise NotImplementedError
 
     @property
-    def abreast(self) -> Hashable:
-        """Stages of one class and equal values here may be made by one `make_abreast`; None for a
+    def stack_key(self) -> Hashable:
+        """Stages of one class and equal values here may be made by one `make_stack`; None for a
         stage that is made by itself."""
         return None
 
     @classmethod
-    def make_abreast(
-        cls, stages: Sequence[Self], folders: Sequence[Path], context: Context
-    ) -> None:
+    def make_stack(cls, stages: Sequence[Self], folders: Sequence[Path], context: Context) -> None:
         """Write each artifact's files into its own folder, the same to the bit as `make` would."""
         for stage, folder in zip(stages, folders, strict=True):
             stage.make(folder, context)

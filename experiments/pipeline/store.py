@@ -37,7 +37,7 @@ class Artifact(Protocol):
     def config(self) -> dict[str, Any]: ...
     def inputs(self) -> "tuple[Artifact, ...]": ...
     @classmethod
-    def make_abreast(
+    def make_stack(
         cls, stages: "Sequence[Any]", folders: Sequence[Path], context: "Context"
     ) -> None: ...
 
@@ -65,6 +65,12 @@ class Context:
     tensorboard: bool = False
     device: Device = "auto"
     hardware: Hardware = Hardware()
+
+    @property
+    def stack(self) -> int:
+        """As many small experts are trained in one stack, at most. On a GPU one: it may multiply
+        more matrices by another kernel, of other rounding."""
+        return self.hardware.stack if self.torch_device.type == "cpu" else 1
 
     @property
     def torch_device(self) -> torch.device:
@@ -119,10 +125,10 @@ class Store:
 
     def make(self, stage: Artifact, context: Context) -> Path:
         """The artifact's folder, made now unless it is there. Its inputs must be there."""
-        self.make_abreast([stage], context)
+        self.make_stack([stage], context)
         return self.path(stage)
 
-    def make_abreast(self, stages: Sequence[Artifact], context: Context) -> None:
+    def make_stack(self, stages: Sequence[Artifact], context: Context) -> None:
         """Make artifacts of one class in one go, but for those that are there."""
         missing = [stage for stage in stages if not self.has(stage)]
         try:
@@ -146,9 +152,9 @@ class Store:
         for stage, folder in todo:
             self._begin(folder, stage.config)
         undone, empty = [stage for stage, _ in todo], [folder for _, folder in todo]
-        type(undone[0]).make_abreast(undone, empty, context)
+        type(undone[0]).make_stack(undone, empty, context)
         made = provenance((time.time() - started) / len(todo), context.torch_device)
-        made.update(hardware=encode(context.hardware), abreast=len(todo), code=own)
+        made.update(hardware=encode(context.hardware), stack=len(todo), code=own)
         for (stage, folder), bare in zip(todo, uncoded, strict=True):
             self._finish(stage, folder, {**made, "uncoded": bare})
 

@@ -24,7 +24,7 @@ from modules.mmdit import MMDiT, MMDiTNetwork
 from modules.objectives import check_invertible
 from modules.routing import Router
 from modules.schedules import Schedule
-from modules.stacking import abreast
+from modules.stacking import stackable
 from modules.training import EVERY_ROW, Optim, Times, UniformTimes
 from modules.weights import flux
 from modules.weights.pretrained import Transfer, transfer
@@ -130,18 +130,16 @@ class TrainExpert(Stage):
         return module
 
     @property
-    def abreast(self) -> Hashable:
+    def stack_key(self) -> Hashable:
         """Of small experts those of one shape and recipe; one that is validated is made alone."""
-        alike = self.validation is None and abreast(self.network, self.optim.batch)
+        alike = self.validation is None and stackable(self.network, self.optim.batch)
         return (self.network, self.optim) if alike else None
 
     def make(self, folder: Path, context: Context) -> None:
-        self.make_abreast([self], [folder], context)
+        self.make_stack([self], [folder], context)
 
     @classmethod
-    def make_abreast(
-        cls, stages: Sequence[Self], folders: Sequence[Path], context: Context
-    ) -> None:
+    def make_stack(cls, stages: Sequence[Self], folders: Sequence[Path], context: Context) -> None:
         for stage, folder in zip(stages, folders, strict=True):
             stage._report_start(folder, context)
         train(stages, folders, context, stages[0].validation)

@@ -16,6 +16,7 @@ from experiments.pipeline.files import write_whole
 from modules.weights.checkpoint import CheckpointError
 
 NAME = "last.ckpt"
+GO_ON = "go on with as many as then, or delete it to train from the start"
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
@@ -31,6 +32,18 @@ class WholeCheckpointIO(TorchCheckpointIO):
         content = io.BytesIO()  # torch's own writer reports a full disk as no OSError
         torch.save(checkpoint, content)
         write_whole(Path(path), content.getbuffer(), part=Path(f"{path}.part"))
+
+
+class Divided(WholeCheckpointIO):
+    """The checkpoint of a training that several devices share."""
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        checkpoint = super().load_checkpoint(path, map_location, weights_only)
+        if checkpoint["state_dict"].keys() == {"weights", "average"}:
+            raise CheckpointError(f"{path} was left by one device: {GO_ON}")
+        return checkpoint
 
 
 class OneEach(WholeCheckpointIO):
@@ -57,6 +70,9 @@ class OneEach(WholeCheckpointIO):
             super(OneEach, self).load_checkpoint(folder / NAME, map_location, weights_only)
             for folder in self.folders
         ]
+        for part, folder in zip(parts, self.folders, strict=True):
+            if part["state_dict"].keys() != {"weights", "average"}:
+                raise CheckpointError(f"{folder / NAME} was left by several devices: {GO_ON}")
         return _joined(parts)
 
 
@@ -96,4 +112,4 @@ def step(folder: Path) -> int:
     path = folder / NAME
     if not path.exists():
         return 0
-    return int(torch.load(path, map_location="cpu", weights_only=False)["global_step"])
+    return int(torch.load(path, map_location="cpu", weights_only=False, mmap=True)["global_step"])

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import nn
 
-from datamodules.beside import Beside
+from datamodules.stacked import StackedBatches
 from experiments.pipeline.store import Context
 from experiments.training import checkpoints
 from experiments.training.callbacks import Averaging, Curve, StageBar
@@ -37,11 +37,10 @@ class Run:
     label: str
 
     def save(self, first: bool = True) -> None:
-        """weights.safetensors and log.csv in place of the checkpoint, by the first process."""
+        """weights.safetensors and log.csv, by the first process."""
         save_weights(self.module.network, self.folder / "weights.safetensors", first)
         if first:
             _join_logs(self.folder)
-            (self.folder / checkpoints.NAME).unlink(missing_ok=True)
 
 
 def fit(runs: Sequence[Run], context: Context, every: int | None = None) -> None:
@@ -64,12 +63,14 @@ def fit(runs: Sequence[Run], context: Context, every: int | None = None) -> None
     if context.hardware.devices > 1:
         (run,) = runs
         _fit_divided(run, context, every)
-        return
-    for abreast in _abreast(runs):
-        _fit_together(abreast, context, every)
+    else:
+        for group in _at_one_step(runs):
+            _fit_together(group, context, every)
+    for run in runs:  # not before the last is saved: until then each may have to go on
+        (run.folder / checkpoints.NAME).unlink(missing_ok=True)
 
 
-def _abreast(runs: Sequence[Run]) -> Iterator[list[Run]]:
+def _at_one_step(runs: Sequence[Run]) -> Iterator[list[Run]]:
     """The runs in groups that stand at the same step, where a kill has set them apart."""
     at = [checkpoints.step(run.folder) if len(runs) > 1 else 0 for run in runs]
     for step in sorted(set(at)):
@@ -81,13 +82,13 @@ def _fit_together(runs: Sequence[Run], context: Context, every: int | None) -> N
     together = Together(modules, context.torch_device, _log_every(modules[0].optim))
     _prepare(together.network, context)
     one_each = checkpoints.OneEach([run.folder for run in runs])
-    label = runs[0].label + (f" and {len(runs) - 1} abreast" if len(runs) > 1 else "")
+    label = runs[0].label + (f" and {len(runs) - 1} in its stack" if len(runs) > 1 else "")
     callbacks = _callbacks(together.optim, runs[0].folder, label, context, every is not None)
     each = [_loggers(run.folder, context) for run in runs]
     loggers = [log for kind in zip(*each, strict=True) for log in kind]
     trainer = _trainer(together.optim, callbacks, loggers, one_each, context, every)
     last = runs[0].folder / checkpoints.NAME
-    data = Beside([run.data for run in runs])
+    data = StackedBatches([run.data for run in runs])
     trainer.fit(together, data, ckpt_path=last if last.exists() else None, weights_only=False)
     together.finish()
     for run in runs:
@@ -106,7 +107,7 @@ def _fit_divided(run: Run, context: Context, every: int | None) -> None:
         optim,
         [*averaging, *callbacks],
         _loggers(run.folder, context),
-        checkpoints.WholeCheckpointIO(),
+        checkpoints.Divided(),
         context,
         every,
     )

@@ -50,7 +50,7 @@ def autocast(precision: Precision, device: str) -> list[MixedPrecision]:
 
 class Sharded(DDPStrategy):
     """FSDP: of weights, gradients and moments each device has a part; a checkpoint has the whole,
-    as one device would write it, so that any number of devices goes on from it.
+    so that any number of devices goes on from it, be it two or more.
 
     It is torch's second FSDP, put where Lightning wraps for DDP. Lightning's FSDPStrategy, around
     the first, runs on no CPU and cannot clip by norm; its ModelParallelStrategy, around the second,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -43,12 +44,17 @@ def gathered(x: Tensor) -> Tensor:
 
 
 def save_weights(network: nn.Module, path: Path, write: bool = True) -> None:
-    """Write all parameters and buffers of `network` as safetensors. Raises OSError.
+    """Write all parameters and buffers of `network` as safetensors.
+
+    Raises OSError, and CheckpointError for a tensor with a number that is not finite, by name.
 
     write: False on a device that only contributes its shards.
     """
     state = network.state_dict().items()
     tensors = {name: gathered(x.detach()).cpu().contiguous() for name, x in state}
+    for name, x in tensors.items():
+        if not bool(torch.isfinite(x).all()):
+            raise CheckpointError(f"{name} has numbers that are not finite: the training diverged")
     if write:
         path.write_bytes(save(tensors))  # safetensors' own writer reports a full disk as no OSError
 

@@ -1,6 +1,7 @@
 """LightningModules: losses recomputed by hand, draws as functions of (seed, step), the recipe."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from modules.dit import DiT, TextShape
 from modules.objectives import X0, Epsilon, V, Velocity
 from modules.routing import Router
 from modules.schedules import Cosine, Linear
-from modules.text import Text
+from modules.text import GivenFrame, Text
 from modules.training import Optim, generator
 
 EXPERTS = (FlowMatchingExpert, DDPMExpert, X0Expert, VExpert)
@@ -212,3 +213,13 @@ def test_the_optimiser_is_as_configured():
     group = configured["optimizer"].param_groups[0]
     assert (group["lr"], group["weight_decay"], group["betas"]) == (5e-4, 0.0, (0.9, 0.999))
     assert configured["lr_scheduler"]["interval"] == "step"
+
+
+def test_captions_with_first_frames_are_not_joined():
+    """kills: first frames that are dropped without a word."""
+    plain = Text.of(torch.zeros(2, 3, 4), torch.zeros(2, 5))
+    frames = GivenFrame(torch.zeros(2, 1, 1, 2, 2), torch.zeros(2, 3), torch.ones(2).bool())
+    joined = Text.joined([plain, plain])
+    assert joined.tokens.shape == (4, 3, 4)
+    with pytest.raises(ValueError, match="first frames"):
+        Text.joined([plain, replace(plain, first=frames)])

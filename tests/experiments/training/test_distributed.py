@@ -22,6 +22,7 @@ from experiments.recipes.scale import turned
 from experiments.stages.joining import TrainHead
 from experiments.stages.run import Validation
 from experiments.training import distributed
+from experiments.training import fit as loop
 from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert
 from modules.training import Optim
@@ -229,3 +230,17 @@ def test_new_processes_train_as_forked_ones(prepared, store, monkeypatch):
     """kills: work that does not survive the way to a process of its own, or words on stdout."""
     monkeypatch.setattr(distributed, "Process", multiprocessing.get_context("spawn").Process)
     assert distance(trained(store, expert(), DDP), prepared.path(expert(validated=True))) < 1e-10
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_checkpoint_of_another_number_of_devices_is_one_line(store, tmp_path, monkeypatch, first):
+    """kills: a traceback of tensors' names, or a start from nothing, where one device goes on from
+    what two have left, or two from what one has."""
+    monkeypatch.setenv("FATAL", str(tmp_path / "fatal"))
+    hardware = {1: Hardware(), 2: Hardware(2)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop.Run, "save", lambda *_: 1 / 0)
+        with pytest.raises(Exception, match="division"):
+            trained(store, expert(), hardware[first])
+    with pytest.raises(Exception, match="go on with as many as then, or delete it"):
+        trained(store, expert(), hardware[3 - first])

@@ -6,11 +6,14 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from datamodules.latents import Latents
+from datamodules.stacked import StackedBatches
 from experiments.bench.gpu.device import TINY, Place, stated_peak
 from experiments.bench.gpu.training import ShareOfPeak, training_steps
 from experiments.bench.peers import batch
 from experiments.bench.ratios import Clock, Timed
 from modules.denoising import FlowMatchingExpert
+from modules.together import Together
 from modules.training import Optim
 from modules.weights.offloading import Offloaded
 
@@ -100,18 +103,16 @@ def test_nothing_in_a_step_waits_for_the_device(device):
     has caught up; an optimiser that is not fused."""
     module = FlowMatchingExpert(TINY, OPTIM).to(device)
     x0, _, c, _ = (part.to(device) for part in batch(TINY, 4))
-    given = {
-        "x0": x0,
-        "tokens": c.tokens,
-        "pooled": c.pooled,
-        "step": 3,
-    }  # no tensor: it stays on the CPU
-    weights, optimizer = list(module.parameters()), module.configure_optimizers()["optimizer"]
+    together, data = Together([module], device), StackedBatches([Latents([], 4, 10, 0)])
+    given = {"x0": x0, "tokens": c.tokens, "pooled": c.pooled, "step": torch.tensor(3)}
+    batches = data.transfer_batch_to_device([given], device, 0)
+    assert batches[0]["step"].device.type == "cpu"
+    optimizer = together.configure_optimizers()["optimizer"]
 
     def pass_back():
-        optimizer.zero_grad()
-        module.loss(x0, *module.draw(given)).backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        together.zero_grad()
+        together.training_step(batches, 0).backward()
+        together.configure_gradient_clipping(optimizer)
 
     pass_back()
     optimizer.step()  # its state is made, kernels are loaded
@@ -124,10 +125,11 @@ def test_nothing_in_a_step_waits_for_the_device(device):
     finally:
         if device.type == "cuda":
             torch.cuda.set_sync_debug_mode("default")
-    calls = {event.key for event in profiled.key_averages()}
+    calls = {event.key: event.count for event in profiled.key_averages()}
     assert optimizer.defaults["fused"]
-    assert "aten::addmm" in calls
-    assert not {"aten::_local_scalar_dense", "aten::nonzero"} & calls
+    assert "aten::baddbmm" in calls
+    assert calls["aten::_local_scalar_dense"] == 1  # the step, which lies on the CPU
+    assert "aten::nonzero" not in calls
 
 
 def test_an_off_loaded_network_answers_as_it_would_on_the_device(device):

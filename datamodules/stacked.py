@@ -8,7 +8,7 @@ import torch
 from datamodules.latents import Arrays
 
 
-class Beside(L.LightningDataModule):
+class StackedBatches(L.LightningDataModule):
     """Lists of batches, one of each part; each part reads its own files and no other's.
 
     Validation batches are the first part's: only a training by itself is validated.
@@ -18,23 +18,23 @@ class Beside(L.LightningDataModule):
         super().__init__()
         self.parts = list(parts)
 
-    def train_dataloader(self) -> "Abreast":
+    def train_dataloader(self) -> "InStep":
         """Lists of E batches, from the trainer's step on."""
         for part in self.parts:
             part.trainer = self.trainer
-        return Abreast([part.train_dataloader() for part in self.parts])
+        return InStep([part.train_dataloader() for part in self.parts])
 
-    def val_dataloader(self) -> "Abreast":
+    def val_dataloader(self) -> "InStep":
         """Lists of one validation batch."""
-        return Abreast([self.parts[0].val_dataloader()])
+        return InStep([self.parts[0].val_dataloader()])
 
     def transfer_batch_to_device(
         self, batch: list[Arrays], device: torch.device, dataloader_idx: int
     ) -> list[Arrays]:
-        """All but the step, which is read where numbers are drawn: a GPU would be waited for."""
+        """Each part's batch, as it moves it."""
         return [
-            {key: x if key == "step" else x.to(device, non_blocking=True) for key, x in own.items()}
-            for own in batch
+            part.transfer_batch_to_device(own, device, dataloader_idx)
+            for part, own in zip(self.parts, batch, strict=False)
         ]
 
     def on_after_batch_transfer(self, batch: list[Arrays], dataloader_idx: int) -> list[Arrays]:
@@ -45,7 +45,7 @@ class Beside(L.LightningDataModule):
         ]
 
 
-class Abreast:
+class InStep:
     """Iterables, one item of each at a time, until one ends."""
 
     def __init__(self, iterables: Sequence[Iterable[Arrays]]) -> None:

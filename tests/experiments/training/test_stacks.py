@@ -1,16 +1,19 @@
-"""Experts trained abreast: the bits of each alone, whatever trains beside it and whatever befalls.
+"""Experts in a stack: the bits of each alone, whatever trains beside it and whatever befalls.
 
 The stack's arithmetic is held against the networks' own in tests/modules/test_stacking.py.
 """
 
+import math
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
 from experiments.pipeline import build
+from experiments.pipeline.files import StoreError
 from experiments.pipeline.hardware import Hardware
 from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts
@@ -18,8 +21,10 @@ from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
 from experiments.stages.experts import Start
 from experiments.training import checkpoints
+from experiments.training import fit as loop
 from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert
+from modules.stacking import small
 from tests.helpers.stages import killed_at, make, serial
 
 SMOKE = turned(
@@ -77,15 +82,15 @@ def same(store, alone, stages=FOUR):
 
 
 @pytest.mark.parametrize("height", [2, 3, 4])
-def test_experts_abreast_have_the_bits_of_each_alone(store, alone, height):
+def test_experts_in_a_stack_have_the_bits_of_each_alone(store, alone, height):
     """kills: one norm, one draw, one average or one schedule for all; rows of one that another
     sees; a member's objective or shards taken for another's; a product that hangs on the height."""
     for start in range(0, 4, height):
-        store.make_abreast(FOUR[start : start + height], context(store))
+        store.make_stack(FOUR[start : start + height], context(store))
     same(store, alone)
     steps = pd.read_csv(store.path(FOUR[0]) / "log.csv")["step"].tolist()
     assert steps == [49]
-    assert store.provenance(FOUR[0])["abreast"] == height
+    assert store.provenance(FOUR[0])["stack"] == height
 
 
 @pytest.mark.parametrize("at", [[20], [40, 55]], ids=str)
@@ -93,14 +98,14 @@ def test_a_killed_stack_goes_on_in_any_company(store, alone, at):
     """kills: rows of a checkpoint given to another, the state of one kept for all."""
 
     def four(store_, _):
-        store_.make_abreast(FOUR, context(store_))
+        store_.make_stack(FOUR, context(store_))
 
     for step in at:
         killed_at(store, FOUR[0], FlowMatchingExpert, "pose", step, make=four)
     found = [checkpoints.step(folder) for folder in making(store)]
     assert set(found) == {step // 12 * 12 for step in at[-1:]}
     make(store, FOUR[2])
-    store.make_abreast(FOUR, context(store))
+    store.make_stack(FOUR, context(store))
     same(store, alone)
 
 
@@ -109,12 +114,77 @@ def test_those_that_a_kill_set_apart_are_not_mixed(store, alone):
     killed_at(store, FOUR[0], FlowMatchingExpert, "pose", 50)
     killed_at(store, FOUR[2], FlowMatchingExpert, "pose", 30)
     assert sorted(checkpoints.step(folder) for folder in making(store)) == [24, 48]
-    store.make_abreast(FOUR, context(store))
+    store.make_stack(FOUR, context(store))
     same(store, alone)
 
 
 def making(store):
     return [path for path in (store.root / "making").iterdir() if path.is_dir()]
+
+
+def test_who_has_ended_waits_for_the_others(store, alone):
+    """kills: a finished member whose checkpoint goes before those behind it have ended: a kill then
+    costs it the whole training."""
+    killed_at(store, FOUR[0], FlowMatchingExpert, "pose", 50)
+
+    def four(store_, _):
+        store_.make_stack(FOUR, context(store_))
+
+    killed_at(store, FOUR[0], FlowMatchingExpert, "pose", 49, make=four)
+    killed_at(store, FOUR[0], DDPMExpert, "pose", 58, make=four)
+    assert min(checkpoints.step(folder) for folder in making(store)) == 48
+    store.make_stack(FOUR, context(store))
+    same(store, alone)
+
+
+def test_a_save_that_fails_costs_no_training(store, alone, monkeypatch):
+    """kills: checkpoints deleted as the weights are saved, one by one."""
+    real, saved = loop.save_weights, []
+
+    def failing(network, path, write):
+        saved.append(path)
+        if len(saved) == 3:
+            raise OSError("no space left on device")
+        real(network, path, write)
+
+    monkeypatch.setattr(loop, "save_weights", failing)
+    with pytest.raises(StoreError, match="no space left"):
+        store.make_stack(FOUR, context(store))
+    assert [checkpoints.step(folder) for folder in making(store)] == [60] * 4
+    store.make_stack(FOUR, context(store))
+    same(store, alone)
+
+
+def test_a_diverged_expert_is_no_artifact(store, monkeypatch):
+    """kills: weights that are no numbers, stored as complete, alone or beside sound ones."""
+    real = DDPMExpert.judged
+    monkeypatch.setattr(
+        DDPMExpert,
+        "judged",
+        lambda self, y, target: {"loss": real(self, y, target)["loss"] * math.nan},
+    )
+    monkeypatch.setattr(build.local, "map", serial)
+    with pytest.raises(build.StagesFailed, match="not finite: the training diverged") as error:
+        build.ensure(FOUR, context(store), 1)
+    assert list(error.value.errors) == [FOUR[1]]
+
+
+def test_a_gpu_has_stacks_of_one():
+    """kills: products of several matrices where another kernel may round otherwise."""
+    cpu, gpu = (
+        Context(Store(Path("none")), device=name, hardware=Hardware()) for name in ("cpu", "cuda")
+    )
+    assert (cpu.stack, gpu.stack) == (4, 1)
+
+
+def test_the_shapes_that_are_stacked():
+    """kills: another limit, by which experts of a scale would train by other sums unnoticed."""
+    found = {
+        name: small(experts.network(scale, scale.data.source)) for name, scale in SCALES.items()
+    }
+    assert found == {
+        "smoke": True, "small": True, "medium-cpu": True, "medium": False, "paper": False,
+    }  # fmt: skip
 
 
 def test_one_that_fails_costs_no_other(store, alone, monkeypatch):
@@ -136,21 +206,21 @@ def test_a_run_leaves_its_average(alone):
     assert max(float((one[k] - x).abs().max()) for k, x in two.items()) > 1e-3
 
 
-def test_who_stands_abreast():
+def test_who_stands_in_a_stack():
     """kills: other recipes, validated experts, those whose start is not there yet, in one stack; a
     worker left without; a monolith's batches beside an expert's."""
     eight = [experts.expert(SMOKE, FlowMatchingExpert, k, 0) for k in range(8)]
     monolith = experts.monolith(SMOKE, FlowMatchingExpert, 0)
     later = replace(eight[0], start=Start(eight[1]))
     longer = replace(eight[0], optim=replace(eight[0].optim, steps=61))
-    groups = build.abreast([*eight, monolith, later, longer, experts.router(SMOKE, True, 0)], 4, 2)
+    groups = build.stacked([*eight, monolith, later, longer, experts.router(SMOKE, True, 0)], 4, 2)
     assert [len(group) for group in groups] == [4, 4, 1, 1, 1, 1]
-    assert [len(group) for group in build.abreast(eight, 4, 4)] == [2, 2, 2, 2]
-    assert [len(group) for group in build.abreast(eight, 1, 2)] == [1] * 8
-    assert [len(group) for group in build.abreast(eight, 8, 1)] == [8]
+    assert [len(group) for group in build.stacked(eight, 4, 4)] == [2, 2, 2, 2]
+    assert [len(group) for group in build.stacked(eight, 1, 2)] == [1] * 8
+    assert [len(group) for group in build.stacked(eight, 8, 1)] == [8]
     large = replace(eight[0], network=replace(eight[0].network, size=Size(384, 12, 6)))
     uneven = replace(eight[0], optim=replace(eight[0].optim, batch=5))
-    assert large.abreast is uneven.abreast is None
+    assert large.stack_key is uneven.stack_key is None
 
 
 def test_the_height_is_no_part_of_a_key():
