@@ -112,12 +112,12 @@ def _sides(ours: Kept, peer: Kept, room: Room) -> TwoSides:
     return TwoSides(sides[0], sides[1], alike)
 
 
-def _row(name: str, ours: Kept, peer: Kept, goal: float | None) -> BenchRow:
+def _row(name: str, ours: Kept, peer: Kept) -> BenchRow:
     return BenchRow(
         name=name,
         what=str(ours),
         peer=str(peer),
-        ratio=MemoryRatio(goal),
+        ratio=MemoryRatio(None),
         unit=STEP,
         shapes=SMALL,
         precision="fp32",
@@ -129,17 +129,15 @@ MEMORY = Bench(
     name="top2-memory",
     title="Peak memory of Top-2",
     rows=(
-        _row("top2-memory-of-64", Kept(64), Kept(2), None),
-        *(
-            _row(f"top2-mapped-of-{k}", Kept(k, mapped=True), Kept(2, mapped=True), 1.1)
-            for k in (8, 64)
-        ),
-        _row("top2-mapped", Kept(SOME, mapped=True), Kept(SOME), 0.5),
+        _row("top2-memory-of-64", Kept(64), Kept(2)),
+        *(_row(f"top2-mapped-of-{k}", Kept(k, mapped=True), Kept(2, mapped=True)) for k in (8, 64)),
+        _row("top2-mapped", Kept(SOME, mapped=True), Kept(SOME)),
     ),
     notes=(
         f"Ours on both sides: {versioned('torch')}. By how much the memory that no file backs grew "
         f"at most, weights loaded and all experts asked once; seen every {1000 * WATCH:g} ms.",
         "Mapped weights are pages of their files, which the kernel drops when it needs the room. "
-        "What is held then are activations, and of K experts each is asked fewer rows at a time.",
+        "What is held then are activations, and of K experts each is asked fewer rows at a time. "
+        "A count that leaves those pages out has no goal: it would be met by construction.",
     ),
 )

@@ -173,7 +173,8 @@ TABLE = Table(
         "keeps its input alone. Buffers of kernels and allocator are not counted.",
         "Core-seconds are wall seconds of one-thread workers, read from the provenance of the "
         "trained experts: the same in every run from one store, other ones in another store. A "
-        "busy machine adds to them, and a run that was killed counts from its last start.",
+        "busy machine adds to them, and a run that was killed counts from its last start. Experts "
+        "that were trained in one stack have each an even share of its seconds.",
         "FID is that of Table 4's corrected rows: Top-2, text-aware router, aligned setting.",
     ],
 )

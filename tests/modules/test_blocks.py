@@ -38,15 +38,6 @@ def test_attention_in_float32_is_torchs_kernel():
     assert torch.equal(attended(*heads), F.scaled_dot_product_attention(*heads))
 
 
-@pytest.mark.parametrize(("dtype", "off"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
-def test_attention_of_stacked_networks(dtype, off):
-    """kills: a branch or a shape that does not hold under torch.func.vmap."""
-    heads = [torch.stack(x) for x in zip(*(drawn_heads(dtype, i) for i in range(3)), strict=True)]
-    found = torch.func.vmap(attended)(*heads)
-    apart = torch.stack([attended(*(x[i] for x in heads)) for i in range(3)])
-    assert torch.allclose(found.float(), apart.float(), atol=off)
-
-
 @pytest.mark.longest
 def test_compiled_blocks_answer_alike():
     """kills: blocks under other names, a graph for every block, blocks that are not compiled."""
