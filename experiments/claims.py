@@ -35,9 +35,13 @@ READ_ME = (
     "Ours is the contrast of the rows that the claim compares, by training seed, as their table's "
     ".json has them: mean ± half-width of its own 95 % interval (Student's t). Margin: the "
     "smallest contrast that would matter, a share of the base row's number. p: of a paired "
-    "two-sided t test; BH and Holm: the same, adjusted over the paper's distinct contrasts. "
-    "Equivalence: p of two one-sided tests against the margin, adjusted likewise. 80 % power: the "
-    "smallest contrast that n seeds of this spread find four times in five, at an unadjusted 5 %.",
+    "two-sided t test, times the number of contrasts from which a worst one was picked that speaks "
+    "against its claim; BH and Holm: the same, adjusted over the paper's distinct questions, a "
+    "contrast and a margin each. Equivalence: p of two one-sided tests against the margin, "
+    "adjusted over as many. As no contrast is both 0 and beyond its margin, the verdicts of both "
+    "tests together are false in 5 % of cases at most (BH's expected share). 80 % power: the "
+    "smallest contrast that n seeds of this spread show to differ from 0 four times in five, at "
+    "the largest p that BH lets decide.",
     "A claim *holds* where BH is at most 0.05 and the contrast has the sign that it wants, and "
     "*does not hold* where it has the other. Where the contrast is shown to lie within the margin, "
     "a claim that prints an effect does not hold, and of one that prints none the rows are "
@@ -59,16 +63,17 @@ def _counted(made: Sequence[Judged]) -> str:
 
 
 def _summary(made: Mapping[str, Sequence[Judged]]) -> list[str]:
-    """A line a paper: its distinct contrasts, and how many of them decide something."""
+    """A line a paper: its distinct contrasts, how many of them decide something, and at which p."""
     lines = []
     for paper, readings in made.items():
         tested = [(r.found.contrast, r.verdict) for r in readings if r.found is not None]
         distinct = {contrast for contrast, _ in tested}
         decided = {contrast for contrast, given in tested if given is not Verdict.UNDECIDED}
+        levels = [f"; p up to {r.found.level:.2g} is a difference" for r in readings if r.found]
         lines.append(
             f"- {paper}: {len(PAPERS[paper])} empirical statements, {len(readings)} readings: "
             f"{_counted(readings)}. Of {len(distinct)} distinct contrasts "
-            f"{len(distinct) - len(decided)} are undecided."
+            f"{len(distinct) - len(decided)} are undecided{''.join(levels[:1])}."
         )
     return lines
 

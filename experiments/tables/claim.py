@@ -12,7 +12,7 @@ import numpy as np
 
 from experiments.tables.contrasts import Contrast, Less, Names, Paired, PublishedTables, Weakest
 from experiments.tables.inference import detectable, difference, equivalence
-from experiments.tables.multiplicity import Adjusted, adjusted, identity
+from experiments.tables.multiplicity import Adjusted, adjusted, deciding, identity
 from experiments.tables.statistics import Estimate, estimate
 from experiments.tables.verdicts import Expected, Margin, Tested, Verdict, finding, verdict
 
@@ -103,14 +103,15 @@ class Found:
     """What the tests of means gave for a reading.
 
     contrast: what it is counted by.  difference, equivalence: p before and after adjusting for the
-    paper's other contrasts; equivalence None where a claim asks for one side alone.  detectable:
-    the smallest mean that these seeds find with a probability of 80 %.
+    paper's other questions; equivalence None where a claim asks for one side alone.  level: the
+    largest p of a difference.  detectable: the smallest mean then found four times in five.
     """
 
     contrast: Hashable
     difference: Adjusted
     equivalence: Adjusted | None
     detectable: float
+    level: float
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ class Judged:
 
 
 def judged(claims: Sequence[Claim], published: PublishedTables) -> list[Judged]:
-    """Every claim of one paper under every reading, p adjusted over its distinct contrasts.
+    """Every claim of one paper under every reading, p adjusted over its distinct questions: a
+    contrast and a margin.
 
     Raises StoreError if a claim names a row that is not there.
     """
@@ -130,16 +132,16 @@ def judged(claims: Sequence[Claim], published: PublishedTables) -> list[Judged]:
     asked = {
         id(line): _hypotheses(line, line.test) for line in lines if line.test and not line.settled
     }
-    differences = adjusted({a.contrast: a.difference for a in asked.values()})
-    equivalences = adjusted({a.within: a.equivalence for a in asked.values() if a.within})
-    made = []
-    for line in lines:
-        if line.settled:
-            made.append(Judged(line, *line.settled))
-        else:
-            a = asked[id(line)]
-            made.append(_decided(line, a, differences[a.contrast], equivalences.get(a.within)))
-    return made
+    differences = {a.contrast: a.difference for a in asked.values()}
+    equivalences = {a.within: a.equivalence for a in asked.values() if a.within}
+    questions = len({(a.contrast, a.within) for a in asked.values()})
+    different = adjusted(differences, questions)
+    found = {**different, **adjusted(equivalences, questions)}
+    level = float(deciding([each.false_discovery for each in different.values()], questions))
+    return [
+        Judged(x, *x.settled) if x.settled else _decided(x, asked[id(x)], found, level)
+        for x in lines
+    ]
 
 
 def _read(claim: Claim, test: Test | None, published: PublishedTables) -> Line:
@@ -164,14 +166,20 @@ def _read(claim: Claim, test: Test | None, published: PublishedTables) -> Line:
 class Hypotheses:
     """The two hypotheses of a reading: what each is counted by, and its p.
 
-    mean: of what is tested against 0.  within: None where a claim asks for one side alone.
+    tested: [n], against 0.  times: by which the p of a difference was multiplied.  within: None
+    where a claim asks for one side alone.
     """
 
-    mean: float
+    tested: tuple[float, ...]
+    times: int
     contrast: Hashable
     difference: float
     within: Hashable | None
     equivalence: float
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.tested))
 
 
 def _hypotheses(line: Line, test: Test) -> Hypotheses:
@@ -179,28 +187,30 @@ def _hypotheses(line: Line, test: Test) -> Hypotheses:
     values, margins, choices = line.paired.differences, line.margins, line.paired.choices
     one_sided = test.expected is Expected.NO_LESS
     tested = tuple(v + m for v, m in zip(values, margins, strict=True)) if one_sided else values
-    mean, times = float(np.mean(tested)), choices
-    if test.expected.wants(mean):
-        times = 1
+    metric = line.metric
+    times = 1 if test.expected.wants(float(np.mean(tested))) else choices
     return Hypotheses(
-        mean,
-        (identity(tested), test.expected if choices > 1 else None),
+        tested,
+        times,
+        (identity(metric, tested), times),
         min(1.0, times * float(difference(tested))),
-        None if one_sided else (identity(values), identity(margins), choices),
+        None if one_sided else (identity(metric, values), identity(metric, margins), choices),
         min(1.0, choices * float(equivalence(values, margins))),
     )
 
 
-def _decided(line: Line, asked: Hypotheses, different: Adjusted, within: Adjusted | None) -> Judged:
-    """The verdict of the adjusted p."""
+def _decided(line: Line, asked: Hypotheses, p: Mapping[Hashable, Adjusted], level: float) -> Judged:
+    """The verdict of the adjusted p.  level: at which an unadjusted one decides."""
     test, margin = line.test, line.claim.margin
     assert test is not None
     assert margin is not None
+    different, within = p[asked.contrast], p.get(asked.within)
     tested = Tested(
         asked.mean, different.false_discovery, 1.0 if within is None else within.false_discovery
     )
     given = verdict(tested, test.expected, printed=margin.printed)
-    found = Found(asked.contrast, different, within, float(detectable(line.paired.differences)))
+    seen = float(detectable(asked.tested, level / asked.times))
+    found = Found(asked.contrast, different, within, seen, level)
     added = ", the margin added" if test.expected is Expected.NO_LESS else ""
     return Judged(line, given, finding(tested).value + added, found)
 

@@ -48,14 +48,14 @@ def equivalence(values: ArrayLike, margins: ArrayLike) -> NDArray[np.float64]:
     return np.nan_to_num(np.maximum(_below(found - within), _below(-found - within)), nan=1.0)
 
 
-def detectable(values: ArrayLike) -> NDArray[np.float64]:
+def detectable(values: ArrayLike, level: ArrayLike) -> NDArray[np.float64]:
     """The mean that n seeds of this spread find with a probability of 80 %, [...].
 
-    Two-sided paired t at an unadjusted 5 %: s / sqrt(n) times the non-centrality at which the
+    Two-sided paired t at a level [...]: s / sqrt(n) times the non-centrality at which the
     non-central t exceeds its critical value in 80 % of cases (Cohen, 1988, chapter 2).
     values: [..., n] with n >= 2, whose deviation s stands for the true one.
     """
     found = np.asarray(values, float)
     n = found.shape[-1]
-    centre = nctdtrinc(n - 1, 1 - POWER, stdtrit(n - 1, 1 - LEVEL / 2))
+    centre = nctdtrinc(n - 1, 1 - POWER, stdtrit(n - 1, 1 - np.asarray(level) / 2))
     return np.asarray(centre * found.std(axis=-1, ddof=1) / math.sqrt(n))

@@ -23,7 +23,7 @@ def test_the_script_writes_what_it_judged(tmp_path, capsys):
     claim, *top_2 = [line for line in lines if line.startswith("| 1 |")]
     assert claim.endswith("| 1 holds, 1 does not hold |")
     assert ["| does not hold |" in top_2[0], "| holds |" in top_2[1]] == [True, True]
-    assert "| 4.01 ± 0.057 | 3 | 0.6 | 1.1e-05 | 1.7e-05 | 3.3e-05 | 1 |" in top_2[0]
+    assert "| 4.01 ± 0.057 | 3 | 0.6 | 1.1e-05 | 2.2e-05 | 4.4e-05 | 1 |" in top_2[0]
     assert any("not run" in line and "ablation-selection" in line for line in lines)
     assert capsys.readouterr().out.strip() == "\n".join(lines).strip()
 

@@ -9,6 +9,7 @@ from scipy import stats
 from experiments.pipeline.files import StoreError
 from experiments.tables.claim import Claim, Test, above, below, every, judged
 from experiments.tables.contrasts import Less, PublishedTables
+from experiments.tables.inference import LEVEL, detectable
 from experiments.tables.verdicts import Expected, Margin, Tested, Verdict, verdict
 from tests.helpers.tables import publish
 
@@ -68,7 +69,8 @@ def test_a_margin_is_a_share_of_the_base_row(tmp_path):
 
 def test_p_is_adjusted_over_distinct_contrasts(tmp_path):
     """kills: a contrast that two claims use, one with the other sign, counted twice; readings by
-    construction or of too few seeds in the family; a paper's family without its others."""
+    construction or of too few seeds in the family; a paper's family without its others; one whose
+    margin is another's counted as if nothing more were asked."""
     rows = {
         ("base",): {"fid": [0.0, 0.0, 0.0]},
         ("a",): {"fid": [1.0, 1.1, 0.9]},
@@ -85,11 +87,45 @@ def test_p_is_adjusted_over_distinct_contrasts(tmp_path):
     ]
     *made, last = judged(claims, PublishedTables(tmp_path))
     raw = stats.ttest_1samp([rows[(n,)]["fid"] for n in "abc"], 0, axis=-1).pvalue
-    adjusted = [stats.false_discovery_control(raw)[i] for i in (0, 1, 2, 0)]
+    # four questions, since a's margin is a share of another row where it is turned
+    adjusted = [stats.false_discovery_control([*raw, 1.0])[i] for i in (0, 1, 2, 0)]
     assert [r.found.difference.p for r in made] == pytest.approx([*raw, raw[0]])
     assert [r.found.difference.false_discovery for r in made] == pytest.approx(adjusted)
     assert [r.verdict for r in made[::3]] == [Verdict.HOLDS] * 2
     assert (last.verdict, last.found, last.why) == (Verdict.CONSTRUCTION, None, "so it is")
+
+
+def test_metrics_that_agree_in_every_digit_are_two(tmp_path):
+    """kills: accuracies of few samples that agree by chance counted as one contrast; the samples of
+    one row that two tables score counted twice."""
+    same = {"a": [0.5, 0.7, 0.6], "b": [0.1, 0.2, 0.4]}
+    rows = {(name,): {"fid": values, "hits": values} for name, values in same.items()}
+    for table in ("table8", "table9"):
+        publish(tmp_path, table, rows)
+    named = [("table8", "fid"), ("table9", "fid"), ("table9", "hits")]
+    tests = tuple(above(table + key, table, key, ("a",), ("b",)) for table, key in named)
+    claim = Claim("", "", tests=tests, margin=SMALL)
+    found = [reading.found for reading in judged([claim], PublishedTables(tmp_path))]
+    assert found[0].contrast == found[1].contrast != found[2].contrast
+
+
+def test_the_weakest_of_two_and_of_four_keep_their_own_p(tmp_path):
+    """kills: the p of the last claim standing for that of another that shares its contrast, picked
+    among fewer or more; the effect that is detectable at a level without the choice."""
+    straws = {(f"{i}",): {"fid": [90.0 + i, 91.0, 92.0]} for i in range(3)}
+    rows = {("base",): {"fid": [1.0] * 3}, ("low",): {"fid": [0.5, 0.7, 0.6]}, **straws}
+    publish(tmp_path, "table9", rows)
+    pairs = [((name,), ("base",)) for name in ("low", "0", "1", "2")]
+    tests = [every(f"{n}", "table9", "fid", pairs[:n], Expected.ABOVE) for n in (2, 4)]
+    alone = above("alone", "table9", "fid", ("low",), ("base",))
+    claim = Claim("", "", tests=(*tests, alone), margin=SMALL)
+    found = [reading.found for reading in judged([claim], PublishedTables(tmp_path))]
+    p = stats.ttest_1samp([-0.5, -0.3, -0.4], 0).pvalue
+    assert [f.difference.p for f in found] == pytest.approx([2 * p, 4 * p, p])
+    assert len({f.contrast for f in found}) == 3
+    assert [f.level for f in found] == pytest.approx([LEVEL / 3] * 3)  # nothing is rejected
+    seen = detectable([-0.5, -0.3, -0.4], LEVEL / 3 / np.array([2, 4, 1]))
+    assert [f.detectable for f in found] == pytest.approx(seen)
 
 
 def test_every_rule_is_judged_by_the_best(tmp_path):

@@ -55,21 +55,23 @@ def test_equivalence_errs_at_its_level_at_the_margin(n, side):
     assert narrow <= LEVEL + RATE
 
 
+@pytest.mark.parametrize("level", [LEVEL, 0.005])
 @pytest.mark.parametrize("n", [3, 6, 10])
-def test_a_detectable_effect_is_found_at_the_stated_power(n):
-    """kills: power of a one-sided or a z test, a factor sqrt(n), power and its complement."""
+def test_a_detectable_effect_is_found_at_the_stated_power(n, level):
+    """kills: power of a one-sided or a z test, a factor sqrt(n), power and its complement, 5 %
+    whatever the level that decides."""
     known = np.arange(n)
-    effect = float(detectable(known / known.std(ddof=1)))
-    found = (difference(drawn(effect, n)) <= LEVEL).mean()
+    effect = float(detectable(known / known.std(ddof=1), level))
+    found = (difference(drawn(effect, n)) <= level).mean()
     assert found == pytest.approx(POWER, abs=RATE)
-    assert (difference(drawn(0.8 * effect, n)) <= LEVEL).mean() < POWER - 0.1
+    assert (difference(drawn(0.8 * effect, n)) <= level).mean() < POWER - 0.1
 
 
 def test_a_detectable_effect_is_the_textbooks():
     """kills: another convention of the effect: Cohen's d of 0.996 for ten pairs."""
     known = np.array([-1.0, 1.0] * 5) / np.std([-1.0, 1.0] * 5, ddof=1)
-    assert float(detectable(known)) == pytest.approx(0.996, abs=5e-4)
-    assert float(detectable(7 * known)) == pytest.approx(7 * float(detectable(known)))
+    assert float(detectable(known, LEVEL)) == pytest.approx(0.996, abs=5e-4)
+    assert float(detectable(7 * known, 0.01)) == pytest.approx(7 * float(detectable(known, 0.01)))
 
 
 def test_seeds_that_agree_are_no_evidence():
