@@ -19,7 +19,8 @@ FINDING = re.compile(rf"(\d+) \[([^]]+)\] ({VERDICTS})")
 COMMENT = re.compile(r"<!-- (\d.*?) -->", re.DOTALL)
 COMPARED = "lower|higher|better|worse|less|more|fewer"
 FOUND = re.compile(
-    rf"\b(undecided|equivalent|sooner|(is|are|has|have|obeys) ([\w-]+ ){{0,4}}({COMPARED}))\b"
+    rf"\b(undecided|equivalent|than\s+would\s+matter|sooner"
+    rf"|(is|are|has|have|obeys) ([\w-]+ ){{0,4}}({COMPARED}))\b"
 )
 DEFINED = re.compile(r'"\w+"|\*[\w% ]+\*')
 """A verdict's name in quotes or italics is spoken of, not given."""
