@@ -230,8 +230,7 @@ class Spent(Measurement):
     """measured.json: what the recipe of trained stages costs, what it took, and its score.
 
     core_seconds: of all experts; router_seconds: of the router; as the store has them, hence the
-    same whenever it is asked again. A worker has one thread, so its seconds are core-seconds, and
-    those of a stack are divided evenly among its experts.
+    same whenever it is asked again: seconds of workers of one thread, a stack's in even shares.
     """
 
     experts: tuple[TrainExpert, ...]
