@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from experiments.pipeline.files import StoreError
-from experiments.tables.claim import Claim, Test, above, below, every, judged
+from experiments.tables.claim import Claim, Test, above, below, every, judged, no_less
 from experiments.tables.contrasts import Less, PublishedTables
 from experiments.tables.inference import LEVEL, detectable
 from experiments.tables.verdicts import Expected, Margin, Tested, Verdict, verdict
@@ -97,16 +97,19 @@ def test_p_is_adjusted_over_distinct_contrasts(tmp_path):
 
 def test_metrics_that_agree_in_every_digit_are_two(tmp_path):
     """kills: accuracies of few samples that agree by chance counted as one contrast; the samples of
-    one row that two tables score counted twice."""
-    same = {"a": [0.5, 0.7, 0.6], "b": [0.1, 0.2, 0.4]}
+    one row that two tables score counted twice; equivalences adjusted for their own number."""
+    same = {"a": [10.1, 12.2, 13.9], "b": [10.0, 12.0, 14.0]}
     rows = {(name,): {"fid": values, "hits": values} for name, values in same.items()}
     for table in ("table8", "table9"):
         publish(tmp_path, table, rows)
     named = [("table8", "fid"), ("table9", "fid"), ("table9", "hits")]
     tests = tuple(above(table + key, table, key, ("a",), ("b",)) for table, key in named)
-    claim = Claim("", "", tests=tests, margin=SMALL)
+    kept = no_less("", "table9", "fid", ("a",), ("b",))
+    claim = Claim("", "", tests=(*tests, kept), margin=SMALL)
     found = [reading.found for reading in judged([claim], PublishedTables(tmp_path))]
     assert found[0].contrast == found[1].contrast != found[2].contrast
+    within = found[0].equivalence  # two such, among three questions
+    assert within.family_wise == pytest.approx(3 * within.p)
 
 
 def test_the_weakest_of_two_and_of_four_keep_their_own_p(tmp_path):
