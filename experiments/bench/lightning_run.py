@@ -96,7 +96,8 @@ def _sides(scale: Scale[Any], steps: int, room: Room) -> TwoSides:
         return (
             Alike("tensors of weights", len(ours), len(peer)),
             Alike("tensors of the same names", len(names), len(peer)),
-            Alike("averaged weights, but for", whole + apart, whole, 1e-4),
+            # A stack rounds otherwise than the bare loop, and 400 steps magnify that.
+            Alike("averaged weights, but for", whole + apart, whole, 1e-3),
         )
 
     run = WholeRun(stage, room.folder, context)
