@@ -41,7 +41,7 @@ class Divided(WholeCheckpointIO):
         self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         checkpoint = super().load_checkpoint(path, map_location, weights_only)
-        if checkpoint["state_dict"].keys() == {"weights", "average"}:
+        if _in_rows(checkpoint):
             raise CheckpointError(f"{path} was left by one device: {GO_ON}")
         return checkpoint
 
@@ -71,9 +71,14 @@ class OneEach(WholeCheckpointIO):
             for folder in self.folders
         ]
         for part, folder in zip(parts, self.folders, strict=True):
-            if part["state_dict"].keys() != {"weights", "average"}:
+            if not _in_rows(part):
                 raise CheckpointError(f"{folder / NAME} was left by several devices: {GO_ON}")
         return _joined(parts)
+
+
+def _in_rows(checkpoint: dict[str, Any]) -> bool:
+    """Whether it is of a training on one device, as `Together.state_dict` has it."""
+    return checkpoint["state_dict"].keys() == {"weights", "average"}
 
 
 def _row(value: Any, i: int) -> Any:
