@@ -60,13 +60,13 @@ class PublishOptions:
 
     def wanted(self) -> dict[str, Stage]:
         """The folders and what shall lie in them."""
-        module = OBJECTIVES[self.objective]
+        module, scale = OBJECTIVES[self.objective], self.scale.of_seed(self.seed)
         stages: dict[str, Stage] = {
-            f"expert_{k}": experts.expert(self.scale, module, k, self.seed) for k in self.clusters
+            f"expert_{k}": experts.expert(scale, module, k, self.seed) for k in self.clusters
         }
         if self.router is not None:
             router = experts.calibrated if self.calibrated else experts.router
-            stages["router"] = router(self.scale, ROUTERS[self.router], self.seed)
+            stages["router"] = router(scale, ROUTERS[self.router], self.seed)
         return stages
 
 
@@ -94,9 +94,8 @@ def parse(arguments: Sequence[str]) -> PublishOptions:
     add("--train", type=bool, default=False, help="first train what the store lacks")
     add("--workers", type=int, default=cores(), help="processes at once, to train")
     options_by_name = read(parser, rest, scale, SCALES)
-    options = PublishOptions(
-        **{**options_by_name, "clusters": tuple(dict.fromkeys(options_by_name["clusters"]))}
-    )
+    options_by_name["clusters"] = tuple(dict.fromkeys(options_by_name["clusters"]))
+    options = PublishOptions(**options_by_name)
     if not (options.clusters or options.router):
         raise UsageError("nothing to publish: name --clusters, a --router, or both")
     if not {*options.clusters} <= {*range(options.scale.data.clusters)}:

@@ -13,8 +13,8 @@ from torch import Tensor
 LAST = 0.95
 """The latest time of its own schedule at which a corrected expert is asked. An error of eps becomes
 sigma / alpha times as large in x0: 13 times at 0.95, 32 times at 0.98 (Table 3 has both). Literal
-readings floor alpha instead (Eq. 29). It was chosen among 0.9 … 0.995 by the FID of one seed's
-samples, on the same held-out pictures; Table 3 has its effect apart from that of the alignment."""
+readings floor alpha instead (Eq. 29). `make tuning` has what it was chosen by, on pictures that no
+table scores; Table 3 has its effect apart from that of the alignment."""
 
 
 class Damping(Protocol):

@@ -1,9 +1,11 @@
 """scikit-learn's handwritten digits with captions: 1,797 real pictures, 8 x 8, no download."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from datamodules.sources.reading import record_batches
 from datamodules.sources.source import RecordCounts, Records, Split
@@ -30,11 +32,17 @@ class Digits:
     """Pictures [1, 8, 8] of ten classes.
 
     train, judge, heldout: digits in each split, of 1,797. ValueError if there are not as many.
+    set_apart: digits that no division has in a split, for choosing dials.
+    division: which division of the others into splits it is; 0 is the order of the shuffle.
+    tunes: whether the digits set apart are the held-out ones.
     """
 
     train: int = 800
-    judge: int = 597
+    judge: int = 397
     heldout: int = 400
+    set_apart: int = 200
+    division: int = 0
+    tunes: bool = False
 
     name = "digits"
     preparation = "8px"
@@ -44,12 +52,25 @@ class Digits:
 
     def __post_init__(self) -> None:
         sizes = (self.train, self.judge, self.heldout)
-        if min(sizes) < 2 or sum(sizes) > 1797:
-            raise ValueError(f"splits of {sizes} digits: each needs two, and there are 1797 in all")
+        if min(sizes) < 2 or self.set_apart < 0 or sum(sizes) + self.set_apart > 1797:
+            raise ValueError(
+                f"splits of {sizes} digits beside {self.set_apart} set apart: each needs two, and "
+                "there are 1797 in all"
+            )
+        if self.division < 0:
+            raise ValueError(f"division {self.division} is negative")
+        if self.tunes and self.set_apart < 2:
+            raise ValueError(f"{self.set_apart} digits set apart are too few to choose dials on")
+
+    def divided(self, seed: int) -> Self:
+        return replace(self, division=self.division + seed)
+
+    def tuning(self) -> Self:
+        return replace(self, tunes=True)
 
     def expected(self, split: Split) -> int:
-        sizes = {Split.TRAIN: self.train, Split.JUDGE: self.judge, Split.HELDOUT: self.heldout}
-        return sizes[split]
+        heldout = self.set_apart if self.tunes else self.heldout
+        return {Split.TRAIN: self.train, Split.JUDGE: self.judge, Split.HELDOUT: heldout}[split]
 
     def parts(self, split: Split) -> Sequence[str]:
         """One part: all digits fit into memory."""
@@ -67,9 +88,7 @@ class Digits:
         from sklearn.datasets import load_digits
 
         digits = load_digits()
-        order = np.random.default_rng(SHUFFLE).permutation(len(digits.target))
-        start = {Split.TRAIN: 0, Split.JUDGE: self.train, Split.HELDOUT: self.train + self.judge}
-        chosen = order[start[split] : start[split] + self.expected(split)]
+        chosen = self._chosen(split, len(digits.target))
         labels = digits.target[chosen].astype(np.int64)
         return Records(
             keys=[f"digit-{i:04d}" for i in chosen],
@@ -77,3 +96,14 @@ class Digits:
             labels=labels,
             captions=[caption(i, WORDS[k]) for i, k in zip(chosen, labels, strict=True)],
         )
+
+    def _chosen(self, split: Split, total: int) -> NDArray[np.int64]:
+        """The places of a split's digits in the file of `total`."""
+        order = np.random.default_rng(SHUFFLE).permutation(total)
+        divisible, apart = np.split(order, [total - self.set_apart])
+        if split is Split.HELDOUT and self.tunes:
+            return apart
+        if self.division:
+            divisible = np.random.default_rng([SHUFFLE, self.division]).permutation(divisible)
+        start = {Split.TRAIN: 0, Split.JUDGE: self.train, Split.HELDOUT: self.train + self.judge}
+        return divisible[start[split] : start[split] + self.expected(split)]

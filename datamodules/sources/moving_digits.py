@@ -7,8 +7,8 @@ in every frame, so the true motion is known in pixels a frame.
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -165,6 +165,12 @@ class MovingDigits:
     def preparation(self) -> str:
         return f"{self.image}px-{self.frames}f"
 
+    def divided(self, seed: int) -> Self:
+        return replace(self, digits=self.digits.divided(seed))
+
+    def tuning(self) -> Self:
+        return replace(self, digits=self.digits.tuning())
+
     def expected(self, split: Split) -> int:
         return {Split.TRAIN: self.clips, Split.JUDGE: self.judged, Split.HELDOUT: self.held}[split]
 
@@ -181,7 +187,7 @@ class MovingDigits:
     def read(self, split: Split) -> Records:
         """The clips of a split, with the scenes in turn."""
         n = self.expected(split)
-        seed = [SEED, [*Split].index(split)]
+        seed = [SEED, [*Split].index(split), self.digits.division]
         g = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
         drawn = self.draw(split, range(SCENES), n, g)
         labels = drawn.labels.numpy()

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -155,6 +155,20 @@ class Source(Protocol):
 
     def read(self, split: Split) -> Records:
         """A whole split, in memory. Raises SourceError as `batches`."""
+        ...
+
+
+@runtime_checkable
+class DividedSource(Source, Protocol):
+    """A source whose splits are drawn, so that each seed of a table can have its own."""
+
+    def divided(self, seed: int) -> Self:
+        """The same records, divided into splits in another way for each seed; as it is for 0."""
+        ...
+
+    def tuning(self) -> Self:
+        """The same splits, but held out are records for choosing dials, which no division has in
+        any split."""
         ...
 
 

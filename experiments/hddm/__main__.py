@@ -22,6 +22,7 @@ from experiments.hddm import (
     table2,
     table3,
     table4,
+    tuning,
 )
 
 TABLES = (
@@ -42,6 +43,7 @@ TABLES = (
     ablation_alignment.TABLE,
     ablation_weights.TABLE,
     ablation_readings.TABLE,
+    tuning.TABLE,
     figures.TABLE,
 )
 

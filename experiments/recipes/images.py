@@ -1,8 +1,9 @@
 """The scales of pictures, smoke to paper, as one aligned table of dials.
 
 small departs from the paper's recipe where two cores ask for it: patches of 4 (a digit is 8x8), one
-learning rate with a cosine decay, chosen for the monolith's FID and used for the experts too, and
-guidance of 2.0 and 1.6 for the paper's 7.5 and 6, with half its steps.
+learning rate with a cosine decay and one number of steps for monolith and experts, both chosen on
+digits that no table scores (tuning.py), and guidance of 2.0 and 1.6 for the paper's 7.5 and 6, with
+half its steps.
 """
 
 from dataclasses import dataclass, replace
@@ -17,8 +18,9 @@ from datamodules.sources.classed import FashionMNIST
 from datamodules.sources.digits import Digits
 from datamodules.sources.imagetext import ImageText
 from datamodules.sources.source import Source
+from experiments.recipes.groups import at_least
 from experiments.recipes.judges import OwnClassifier, Published
-from experiments.recipes.scale import Scale, at_least, scale_of
+from experiments.recipes.scale import Scale, scale_of
 from experiments.stages.starts import PretrainedDiT
 from metrics.networks.perceptual import Backbone, Lpips
 from modules.blocks import Size
@@ -82,6 +84,8 @@ class HDDM:
             under a sweep of thresholds (§3.3.3).
         conversion_steps, conversion_guidance: solver steps and guidance of those studies (§3.3.1).
         aligned_steps, aligned_guidance: those of Table 4's aligned rows (§3.1).
+        tuned_steps, tuned_lr: shares of its own steps and learning rate that are tried for each, on
+            pictures that no table scores.
         diversity_prompts, diversity_each: prompts, and pictures of each, where diversity within a
             prompt is a table's subject (§3.4.1).
     """
@@ -96,6 +100,8 @@ class HDDM:
     conversion_guidance: float
     aligned_steps: int
     aligned_guidance: float
+    tuned_steps: tuple[float, ...]
+    tuned_lr: tuple[float, ...]
     diversity_prompts: int
     diversity_each: int
 
@@ -143,12 +149,13 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "data.clusters":   (8,                   8,               8,          8,               8),
     "data.fine":       (16,                  64,              64,         256,             1024),
     "data.per_shard":  (8,                   100,             1000,       1000,            10_000),
+    "data.by_seed":    (True,                True,            True,       True,            False),
     "expert.size":     (Size(16, 2, 2),      XS,              XS,         Size(256, 8, 4), XL),
     "expert.patch":    (4,                   4,               4,          4,               2),
     "expert.text_std": (0.125,               0.125,           0.125,      0.125,           0.02),
     "expert.text_dropout": (0.1,             0.1,             0.1,        0.1,             0.1),
     "expert.pretrained": (*2 * (None,),      *2 * (None,),                PretrainedDiT()),
-    "train.steps":     (12,                  1500,            2000,       10_000,          500_000),
+    "train.steps":     (12,                  600,             2000,       10_000,          500_000),
     "train.batch":     (64,                  256,             128,        256,             1024),
     "train.lr":        (4e-3,                6e-3,            3e-3,       1e-3,            1e-4),
     "train.warmup":    (2,                   50,              100,        200,             5_000),
@@ -173,15 +180,17 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "draw.guidance":   (1.0,                 1.0,             1.0,        1.0,             7.5),
     "study.matched":   (None,                None,            None,       None,
                         Matched(LAION_ART, B, 256, 380_000)),
-    "study.init_steps": (12,                 1500,            2000,       10_000,          75_000),
+    "study.init_steps": (12,                 600,             2000,       10_000,          75_000),
     "study.pair":      (None,                None,            None,       None,            (0,)),
-    "study.pair_batch": (16,                 64,              32,         64,              128),
+    "study.pair_batch": (16,                 128,             32,         64,              128),
     "study.conversion_samples": (20,         400,             200,        10_000,          5_000),
     "study.threshold_samples": (20,          400,             200,        10_000,          1_000),
     "study.conversion_steps": (4,            38,              38,         75,              75),
     "study.conversion_guidance": (1.6,       1.6,             1.6,        1.6,             6.0),
     "study.aligned_steps": (3,               25,              25,         50,              50),
     "study.aligned_guidance": (2.0,          2.0,             2.0,        2.0,             7.5),
+    "study.tuned_steps": ((0.5, 1.0),        *4 * ((0.5, 0.75, 1.0, 1.5, 2.5),)),
+    "study.tuned_lr":  ((1.0,),              *4 * ((0.5, 1.0, 2.0),)),
     "study.diversity_prompts": (4,           40,              20,         40,              100),
     "study.diversity_each": (2,              10,              10,         10,              10),
 }  # fmt: skip

@@ -17,8 +17,9 @@ from metrics.networks.perceptual import Lpips
 class JudgeRecipe(Protocol):
     """A frozen value that makes the judge of a source."""
 
-    def stage(self, source: Source) -> Judge:
-        """The judge. ValueError for a source that it cannot judge."""
+    def stage(self, source: Source, seed: int) -> Judge:
+        """The judge, its weights drawn by a seed if it is trained. ValueError for a source that it
+        cannot judge."""
         ...
 
 
@@ -36,8 +37,8 @@ class OwnClassifier:
         if self.steps < 1:
             raise ValueError(f"judge.steps must be at least 1, not {self.steps}")
 
-    def stage(self, source: Source) -> Judge:
-        return ClassifierJudge(source, self.steps, lpips=self.lpips)
+    def stage(self, source: Source, seed: int) -> Judge:
+        return ClassifierJudge(source, self.steps, seed, self.lpips)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Published:
     reference: int
     networks: Networks = field(default=Networks())
 
-    def stage(self, source: Source) -> Judge:
+    def stage(self, source: Source, seed: int) -> Judge:
         return PublishedMetrics(source, self.reference, self.networks)
 
 
@@ -68,10 +69,10 @@ class OwnClipReader:
         if self.steps < 1:
             raise ValueError(f"judge.steps must be at least 1, not {self.steps}")
 
-    def stage(self, source: Source) -> Judge:
+    def stage(self, source: Source, seed: int) -> Judge:
         if not isinstance(source, MovingDigits):
             raise ValueError(f"no judge of {source.name}: --scale paper has the published ones")
-        return MovingDigitsJudge(source, self.steps, self.flow)
+        return MovingDigitsJudge(source, self.steps, self.flow, seed)
 
 
 @dataclass(frozen=True)
@@ -85,5 +86,5 @@ class PublishedOfClips:
     flow: Flow = field(default=Flow())
     networks: ClipNetworks = field(default=ClipNetworks())
 
-    def stage(self, source: VideoSource) -> Judge:
+    def stage(self, source: VideoSource, seed: int) -> Judge:
         return PublishedClips(source, self.reference, self.networks, self.flow)

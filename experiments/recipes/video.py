@@ -18,8 +18,9 @@ from datamodules.encoders.words import Words
 from datamodules.sources.moving_digits import MovingDigits
 from datamodules.sources.source import Source
 from datamodules.sources.videotext import VideoShards
+from experiments.recipes.groups import at_least
 from experiments.recipes.judges import OwnClipReader, PublishedOfClips
-from experiments.recipes.scale import Scale, at_least, scale_of
+from experiments.recipes.scale import Scale, scale_of
 from experiments.stages.starts import PretrainedFlux
 from metrics.networks.flow import Flow
 from modules.blocks import Size
@@ -136,6 +137,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "data.clusters":   (3,                    3,                  3),
     "data.fine":       (16,                   64,                 1024),
     "data.per_shard":  (8,                    100,                1000),
+    "data.by_seed":    (True,                 True,               False),
     "expert.size":     (MMSize(16, 1, 1, 1),  MMSize(96, 2, 2, 3), FLUX),
     "expert.patch":    (2,                    2,                  2),
     "expert.text_dropout": (*3 * (0.1,),),

@@ -76,8 +76,8 @@ def _line(cells: Sequence[str]) -> str:
 def _footer(results: Results) -> list[str]:
     n = results.seeds
     interval = (
-        f"mean ± half-width of the 95 % interval (Student's t) over n = {n} seeds, each of which "
-        "trains and samples anew; data split, clusters, text encoder and judge are the same for all"
+        f"mean ± half-width of the 95 % interval (Student's t) over n = {n} seeds, each of "
+        f"which {results.scale.drawn}"
         if n > 1
         else "n = 1 seed, so no interval can be given"
     )

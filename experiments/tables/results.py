@@ -2,9 +2,10 @@
 
 import copy
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from experiments.pipeline.stage import Measurement, Stage
 from experiments.pipeline.store import Store
@@ -17,8 +18,31 @@ from experiments.tables.sweeps import Sweep, turned
 if TYPE_CHECKING:
     import pandas as pd
 
-ScaleT = TypeVar("ScaleT")
+
+class Seeded(Protocol):
+    """A scale, as far as tables know it: it says on what data a seed is."""
+
+    def of_seed(self, seed: int) -> Self: ...
+
+    @property
+    def drawn(self) -> str:
+        """What each seed has of its own, and what all share, in words."""
+        ...
+
+
+ScaleT = TypeVar("ScaleT", bound=Seeded)
 """What a paper's scales are; tables only hand them on to whoever makes rows and judge."""
+
+
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def merged(lines: Sequence[str]) -> str:
+    """One line for several that differ in numbers alone: each number's least and greatest."""
+    numbers = zip(*(NUMBER.findall(line) for line in lines), strict=True)
+    ends = [(min(each, key=float), max(each, key=float)) for each in numbers]
+    spans = iter(low if float(low) == float(high) else f"{low} to {high}" for low, high in ends)
+    return NUMBER.sub(lambda _: next(spans), lines[0])
 
 
 class NamesColumns(Protocol):
@@ -62,8 +86,12 @@ class Table(Generic[ScaleT]):
 
     def stages(self, scale: ScaleT, seeds: int) -> list[Measurement]:
         """What has to be measured before the table can be written."""
-        rows = [row for seed in range(seeds) for row in self.rows(scale, seed)]
+        rows = [row for seed_rows in self.by_seed(scale, seeds) for row in seed_rows]
         return [row.measured for row in rows if row.measured is not None]
+
+    def by_seed(self, scale: ScaleT, seeds: int) -> list[list[Row]]:
+        """The rows of each seed, on its own data."""
+        return [self.rows(scale.of_seed(seed), seed) for seed in range(seeds)]
 
 
 class Results(Generic[ScaleT]):
@@ -78,7 +106,7 @@ class Results(Generic[ScaleT]):
         self.columns = [
             shown for column in table.columns for shown in self.judge.columns_for(column)
         ]
-        self.rows = [table.rows(scale, seed) for seed in range(seeds)]  # [seeds][rows]
+        self.rows = table.by_seed(scale, seeds)  # [seeds][rows]
         self.numbers = [[row.read(store) for row in rows] for rows in self.rows]
 
     @property
@@ -149,10 +177,15 @@ class Results(Generic[ScaleT]):
         return sorted({made["commit"] for made in self.provenance.values()})
 
     def remarks(self) -> list[str]:
-        """What the measurements say of themselves, each line once."""
+        """What the measurements say of themselves, each line once: those of several seeds that
+        differ in their numbers as one."""
         there = [row for rows in self.rows for row in rows if not row.lacks(self.store)]
         stages = [row.measured for row in there if row.measured is not None]
-        return list(dict.fromkeys(line for stage in stages for line in stage.remarks(self.store)))
+        lines = dict.fromkeys(line for stage in stages for line in stage.remarks(self.store))
+        alike: dict[str, list[str]] = {}
+        for line in lines:
+            alike.setdefault(NUMBER.sub("#", line), []).append(line)
+        return [merged(lines) for lines in alike.values()]
 
     def frame(self) -> "pd.DataFrame":
         """One line a row: names, the paper's numbers, means with interval ends, n."""

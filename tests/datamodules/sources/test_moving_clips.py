@@ -85,7 +85,7 @@ def test_what_is_drawn_is_a_function_of_the_generator():
 
 def test_splits_share_no_digit(monkeypatch):
     """kills: a judge or a held-out clip that shows a digit of training."""
-    digits, asked, real = Digits(900, 500, 397), [], Digits.read
+    digits, asked, real = Digits(900, 500, 397, set_apart=0), [], Digits.read
     keys = [set(digits.read(split).keys) for split in Split]
     assert [len(some) for some in keys] == [900, 500, 397]
     assert len(set.union(*keys)) == 1797

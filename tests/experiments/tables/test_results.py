@@ -9,7 +9,7 @@ import pytest
 from experiments.pipeline.stage import Measurement
 from experiments.recipes.images import SCALES
 from experiments.tables.columns import Column
-from experiments.tables.results import Results
+from experiments.tables.results import Results, merged
 from experiments.tables.rows import Row
 from tests.helpers.tables import COLUMNS, TABLE, BrightJudge, Given, fill, rows, write
 
@@ -117,13 +117,18 @@ def test_without_a_baseline_nothing_is_compared(swept, tmp_path):
 
 def test_remarks_are_told_once_each(swept, store, tmp_path):
     """kills: a remark for every row and seed, or those of other seeds left out."""
-    assert results(swept, SWEEP, 2).remarks() == [
-        "A remark of all.", "A remark of seed 0.", "A remark of seed 1.",
-    ]  # fmt: skip
+    assert results(swept, SWEEP, 2).remarks() == ["A remark of all.", "A remark of seed 0 to 1."]
+    assert results(swept, SWEEP, 1).remarks() == ["A remark of all.", "A remark of seed 0."]
     text = (write(swept, tmp_path, SWEEP, seeds=2) / "table9.md").read_text()
-    assert text.count("- A remark of all.\n") == text.count("- A remark of seed 1.\n") == 1
+    assert text.count("- A remark of all.\n") == text.count("- A remark of seed 0 to 1.\n") == 1
     fill(store, rows, 3)
     assert results(store, TABLE, 3).remarks() == ["The judge is right 97.5% of the time."]
+
+
+def test_lines_that_differ_in_numbers_alone_become_one_with_their_ends():
+    """kills: ends in the order of seeds or of their text, a number that all share given twice."""
+    lines = ["9.5% of 400, seed 2", "10.25% of 400, seed 0", "9.75% of 400, seed 10"]
+    assert merged(lines) == "9.5 to 10.25% of 400, seed 0 to 10"
 
 
 def test_a_measurement_says_nothing_of_itself_by_default():

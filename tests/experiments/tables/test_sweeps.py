@@ -120,4 +120,4 @@ def test_the_rows_of_a_table_are_its_sweeps(name):
 def test_every_sweep_of_the_paper_has_its_option():
     """kills: a table whose thresholds, counts or times are fixed in its text."""
     named = {"threshold", "ordering", "selection", "sampling", "ratio", "weights", "router"}
-    assert SWEPT.keys() == {f"ablation-{name}" for name in named | {"alignment"}}
+    assert SWEPT.keys() == {f"ablation-{name}" for name in named | {"alignment"}} | {"tuning"}
