@@ -21,6 +21,7 @@ import torch.distributed
 from tqdm import tqdm
 
 from experiments.pipeline.launch import local, server
+from experiments.training import isolation
 
 HOST = "127.0.0.1"
 AFTERMATH = 0.5
@@ -67,6 +68,7 @@ def _rank(
     rank: int,
     arguments: Sequence[Any],
 ) -> None:
+    isolation.clear(os.environ)
     os.environ.update(environment)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # gloo greets on stdout, where tables go
     if lock is not None:

@@ -14,7 +14,7 @@ from torch import nn
 
 from datamodules.stacked import StackedBatches
 from experiments.pipeline.store import Context
-from experiments.training import checkpoints
+from experiments.training import checkpoints, isolation
 from experiments.training.callbacks import Averaging, Curve, StageBar
 from experiments.training.strategies import autocast, strategy
 from modules.dit import Trunk
@@ -64,8 +64,9 @@ def fit(runs: Sequence[Run], context: Context, every: int | None = None) -> None
         (run,) = runs
         _fit_divided(run, context, every)
     else:
-        for group in _at_one_step(runs):
-            _fit_together(group, context, every)
+        with isolation.alone():
+            for group in _at_one_step(runs):
+                _fit_together(group, context, every)
     for run in runs:  # not before the last is saved: until then each may have to go on
         (run.folder / checkpoints.NAME).unlink(missing_ok=True)
 
@@ -86,8 +87,9 @@ def _fit_together(runs: Sequence[Run], context: Context, every: int | None) -> N
     callbacks = _callbacks(together.optim, runs[0].folder, label, context, every is not None)
     each = [_loggers(run.folder, context) for run in runs]
     loggers = [log for kind in zip(*each, strict=True) for log in kind]
-    trainer = _trainer(together.optim, callbacks, loggers, one_each, context, every)
-    last = runs[0].folder / checkpoints.NAME
+    folder = runs[0].folder
+    trainer = _trainer(together.optim, callbacks, loggers, folder, one_each, context, every)
+    last = folder / checkpoints.NAME
     data = StackedBatches([run.data for run in runs])
     trainer.fit(together, data, ckpt_path=last if last.exists() else None, weights_only=False)
     together.finish()
@@ -107,6 +109,7 @@ def _fit_divided(run: Run, context: Context, every: int | None) -> None:
         optim,
         [*averaging, *callbacks],
         _loggers(run.folder, context),
+        run.folder,
         checkpoints.Divided(),
         context,
         every,
@@ -174,6 +177,7 @@ def _trainer(
     optim: Optim,
     callbacks: list[Callback],
     loggers: list[Logger],
+    folder: Path,
     written: checkpoints.WholeCheckpointIO,
     context: Context,
     every: int | None,
@@ -193,6 +197,7 @@ def _trainer(
         num_sanity_val_steps=0,
         plugins=[written, *autocast(optim.precision, context.torch_device.type)],
         logger=loggers,
+        default_root_dir=folder,
         log_every_n_steps=_log_every(optim),
         enable_progress_bar=context.bar is not None,
         enable_model_summary=False,
