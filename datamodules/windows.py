@@ -1,5 +1,6 @@
 """Windows of shards in memory: each is read once, and the next one while this one is in use."""
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,8 @@ from datamodules.shards import Shard, ShardError, read_shard
 
 Arrays = dict[str, Tensor]
 """A batch: x0 [B, ...], tokens [B, L, D], pooled [B, P], cluster [B], and others, by name."""
+CAPTION = "caption"
+"""A name in `Arrays`: a number from 0 [B], int64, that rows of the same tokens share alone."""
 ALL = slice(None)
 """Of a batch, the rows of a device that has the whole of it."""
 
@@ -37,7 +40,15 @@ def read_window(shards: Sequence[Shard]) -> Arrays:
         for key, array in arrays.items():
             window[key][at : at + shard.samples] = array
         at += shard.samples
+    if "tokens" in window:
+        window[CAPTION] = _captions(window["tokens"])
     return {key: torch.from_numpy(array) for key, array in window.items()}
+
+
+def _captions(tokens: NDArray[Any]) -> NDArray[np.int64]:
+    """A number [n] for the tokens [n, L, D] of each sample: of the caption, whatever the window."""
+    digests = (hashlib.blake2b(x.tobytes(), digest_size=8).digest() for x in tokens)
+    return (np.frombuffer(b"".join(digests), dtype=np.uint64) >> 1).astype(np.int64)
 
 
 def _kinds(arrays: dict[str, NDArray[Any]]) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:

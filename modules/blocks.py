@@ -5,6 +5,7 @@ block adds a table. AdaLN-Zero (Peebles and Xie) gives every block its own MLP. 
 ordered as in Eq. 16: scale, shift, gate. Shapes: B samples, N tokens of x, L of text, width d.
 """
 
+import functools
 from dataclasses import dataclass
 from enum import Enum
 from typing import cast
@@ -60,8 +61,27 @@ def normal_linear(inputs: int, outputs: int, std: float) -> nn.Linear:
     return layer
 
 
-def attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+GROUP, FEW = 4, 16
+"""Samples that attend in one call where a training step has few tokens of them, and how few."""
+
+
+def grouped(h: Tensor, context: Tensor) -> bool:
+    """Whether samples h [B, N, d] attend to context [B, M, d] by `GROUP`s: see `Attention`."""
+    few = len(h) % GROUP == 0 and max(h.shape[1], context.shape[1]) <= FEW
+    return few and h.device.type == "cpu" and context.requires_grad
+
+
+@functools.cache
+def own_context(tokens: int, context: int, dtype: torch.dtype) -> Tensor:
+    """The mask [GROUP tokens, GROUP context] of a group: 0 at a sample's own context, else -inf."""
+    each = torch.ones(tokens, context, dtype=dtype, device="cpu")
+    return torch.block_diag(*[each] * GROUP).log()
+
+
+def attended(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """softmax(q k^T / sqrt(d_h)) v [B, H, N, d_h]: q [B, H, N, d_h], k and v [B, H, M, d_h].
+
+    mask [N, M] is added to what the softmax is taken of.
 
     torch's fused kernel, but in bf16 on a CPU, where two matrix products take 0.4 to 0.7 of its
     time forward and backward: the processor multiplies bf16, and the fused backward does not let
@@ -69,12 +89,16 @@ def attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """
     if q.dtype is torch.bfloat16 and q.device.type == "cpu":
         logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-        return logits.softmax(-1) @ v
-    return F.scaled_dot_product_attention(q, k, v)
+        return (logits if mask is None else logits + mask).softmax(-1) @ v
+    return F.scaled_dot_product_attention(q, k, v, mask)
 
 
 class Attention(nn.Module):
     """Multi-head attention, without mask or dropout.
+
+    On a CPU the kernel spends more on a call for each sample and head than on a few tokens. In
+    training they are therefore taken by `GROUP`s as if one sample, a mask keeping each to its own.
+    A number that is not finite spreads in its group, so it is not done where samples are drawn.
 
     zero_out: initialise the output layer to zero, so that a new layer changes nothing.
     """
@@ -86,9 +110,15 @@ class Attention(nn.Module):
         self.key_value = linear(width, 2 * width)
         self.out = zero_linear(width, width) if zero_out else linear(width, width)
 
-    def forward(self, h: Tensor, context: Tensor) -> Tensor:
-        """[B, N, d]: h [B, N, d] attends to `context` [B, M, d], which is h in self-attention."""
-        return self.attend(h, self.read(context))
+    def forward(self, h: Tensor, context: Tensor, which: Tensor | None = None) -> Tensor:
+        """[B, N, d]: h [B, N, d] attends to `context` [B, M, d], which is h in self-attention.
+
+        which: each row's own [B] of contexts [n, M, d] that rows share.
+        """
+        both = self.key_value(context)
+        if which is not None:
+            both = both.index_select(0, which)
+        return self._attend(h, *both.chunk(2, dim=-1))
 
     def read(self, context: Tensor) -> Tensor:
         """Keys and values [B, 2, heads, M, d / heads] of `context` [B, M, d]."""
@@ -100,6 +130,15 @@ class Attention(nn.Module):
         q = self.query(h).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         h = attended(q, *key_value.unbind(1))
         return self.out(h.transpose(1, 2).flatten(2))
+
+    def _attend(self, h: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """[B, N, d]: h [B, N, d] attends to keys and values [B, M, d]."""
+        mask, rows = None, (self.query(h), k, v)
+        if grouped(h, k):
+            mask = own_context(h.shape[1], k.shape[1], k.dtype)
+            rows = tuple(x.unflatten(0, (-1, GROUP)).flatten(1, 2) for x in rows)
+        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in rows)
+        return self.out(attended(q, k, v, mask).transpose(1, 2).reshape(h.shape))
 
 
 class SharedModulation(nn.Module):
@@ -153,6 +192,7 @@ class Block(nn.Module):
         shared: Tensor | None,
         e: Tensor | None,
         key_value: Tensor | None = None,
+        which: Tensor | None = None,
     ) -> Tensor:
         """The next h [B, N, d].
 
@@ -162,12 +202,16 @@ class Block(nn.Module):
             shared: six vectors [B, 6, d] shared by all blocks; None with AdaLN-Zero.
             e: projected text tokens [B, L, d]; read only by a block with text.
             key_value: what its cross-attention has read of e, where that is known already.
+            which: each row's own [B] of e [n, L, d], where rows share captions.
         """
         six = self.modulation(tau, shared).unsqueeze(2).unbind(1)  # each [B, 1, d]
         scale_msa, shift_msa, gate_msa, scale_mlp, shift_mlp, gate_mlp = six
         normed = self.norm(h) * (1 + scale_msa) + shift_msa
         h = h + gate_msa * self.attention(normed, normed)  # Eq. 17
         if self.cross is not None:
-            known = self.cross.read(cast(Tensor, e)) if key_value is None else key_value
-            h = h + self.cross.attend(self.norm(h) if self.cross_norm else h, known)  # Eq. 18
+            asking = self.norm(h) if self.cross_norm else h
+            if key_value is None:
+                h = h + self.cross(asking, cast(Tensor, e), which)  # Eq. 18
+            else:
+                h = h + self.cross.attend(asking, key_value)
         return h + gate_mlp * self.mlp(self.norm(h) * (1 + scale_mlp) + shift_mlp)  # Eq. 19

@@ -58,7 +58,10 @@ class DenoisingExpert(DiffusionModule):
         return Posed(x_t, t, c, self.objective.target(self.schedule, x0, eps, t))
 
     def pose(self, batch: Batch) -> Posed:
-        return self.noised(batch["x0"], *self.draw(batch))
+        t, eps, c = self.draw(batch)
+        if "caption" in batch and c.keep.device.type == "cpu":  # a GPU would be waited for
+            c = c.sharing(batch["caption"])
+        return self.noised(batch["x0"], t, eps, c)
 
     def judged(self, y: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The squared error, its mean over a sample's pixels."""

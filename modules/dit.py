@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from modules.blocks import INDUCTOR, AdaLN, Attention, Block, Size, normal_linear, zero_linear
-from modules.positions import position_table, sinusoids
+from modules.positions import positions, sinusoids
 from modules.text import Text
 from modules.timesteps import Thousand, TimeMap
 
@@ -88,27 +88,19 @@ class DiT:
         return DiTNetwork(self)
 
 
-def positions(shape: DiT) -> Tensor:
-    """Fixed positions [1, N, d] of rows and columns; for video plus those of the frames."""
-    d = shape.size.width
-    table = position_table(shape.image // shape.patch, d)
-    if shape.frames is not None:
-        table = table + sinusoids(torch.arange(shape.frames), d)[:, None]  # [T, N, d]
-    return table.reshape(1, -1, d)
-
-
 class Trunk(nn.Module):
     """Patch embedding, positions, time embedding and blocks: what experts and routers share."""
 
     def __init__(self, shape: DiT) -> None:
         super().__init__()
         d = shape.size.width
-        self.shape, self.checkpointing = shape, False
+        self.shape, self.checkpointing, self.compiled = shape, False, False
         self.patches = nn.Conv2d(shape.channels, d, shape.patch, shape.patch)
         nn.init.constant_(cast(Tensor, self.patches.bias), 0.0)
         nn.init.xavier_uniform_(self.patches.weight.flatten(1))
         self.positions: Tensor
-        self.register_buffer("positions", positions(shape))
+        table = positions(shape.image // shape.patch, d, shape.frames)
+        self.register_buffer("positions", table)
         self.time = nn.Sequential(
             normal_linear(shape.frequencies, d, std=0.02), nn.SiLU(), normal_linear(d, d, std=0.02)
         )
@@ -128,6 +120,7 @@ class Trunk(nn.Module):
 
     def compile_blocks(self) -> None:
         """Compile each block: they share one graph, whatever the depth, and keep their names."""
+        self.compiled = True
         for block in self.blocks:
             block.compile(options=INDUCTOR)
 
@@ -150,11 +143,17 @@ class Trunk(nn.Module):
         return torch.stack([cross.read(e) for cross in crosses], dim=1)
 
     def forward(
-        self, h: Tensor, tau: Tensor, e: Tensor | None, key_values: Tensor | None = None
+        self,
+        h: Tensor,
+        tau: Tensor,
+        e: Tensor | None,
+        key_values: Tensor | None = None,
+        which: Tensor | None = None,
     ) -> Tensor:
         """All blocks: [B, N, d] from h [B, N, d], tau [B, d] and text e [B, L, d], or None.
 
         key_values: what `key_values` makes of e, in the place of e.
+        which: each row's own [B] of e [n, L, d], where rows share captions.
         """
         shared = None
         if self.global_mlp is not None:
@@ -162,7 +161,7 @@ class Trunk(nn.Module):
         recompute = self.checkpointing and torch.is_grad_enabled()
         for i, block in enumerate(self.blocks):
             known = None if key_values is None else key_values[:, i]
-            given = (h, tau, shared, e, known)
+            given = (h, tau, shared, e, known, which)
             if recompute:  # nothing in a block is random
                 h = checkpoint(block, *given, use_reentrant=False, preserve_rng_state=False)
             else:
@@ -212,8 +211,8 @@ class DiTNetwork(nn.Module):
             self.null = nn.Parameter(0.02 * torch.randn(shape.text.length, shape.text.width))
 
     def project(self, c: Text) -> Tensor:
-        """The projected tokens e [B, L, d] of captions, or of the null embedding."""
-        return self.text(torch.where(c.keep[:, None, None], c.tokens, self.null))
+        """The projected tokens e [B, L, d] of captions, [n, L, d] of shared ones, or of null."""
+        return self.text(c.with_replaced(self.null))
 
     def read(self, c: Text) -> Tensor:
         """The keys and values of captions in every block: [B, depth, 2, heads, L, d / heads]."""
@@ -227,16 +226,18 @@ class DiTNetwork(nn.Module):
             t: times [B] in [0, 1].
             c: captions, tokens [B, L, D]. ValueError if a network with text gets None.
         """
-        trunk, e, key_values = self.trunk, None, None
+        trunk, e, key_values, which = self.trunk, None, None, None
         if self.shape.text is not None:
             if c is None:
                 raise ValueError("this network reads captions; Text.null() stands for none")
             if c.recall is None:
-                e = self.project(c)
+                if trunk.compiled:  # one graph whatever the captions
+                    c = replace(c, shared=None)
+                e, which = self.project(c), None if c.shared is None else c.shared.which
             else:
                 key_values = c.recall.read_by(self, lambda rows: self.read(c[rows]))
         tau = trunk.embed_time(t)
-        h = self.final(trunk(trunk.embed(x), tau, e, key_values), tau)  # [B, N, patch^2 C]
+        h = self.final(trunk(trunk.embed(x), tau, e, key_values, which), tau)  # [B, N, patch^2 C]
         side = self.shape.image // self.shape.patch
         h = h.unflatten(1, (side, side)).unflatten(-1, (self.shape.patch, self.shape.patch, -1))
         y = h.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)

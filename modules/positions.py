@@ -23,3 +23,11 @@ def position_table(side: int, width: int) -> Tensor:
     rows = axis[:, None].expand(side, side, -1)
     columns = axis[None, :].expand(side, side, -1)
     return torch.cat([columns, rows], dim=-1).reshape(1, side * side, width)
+
+
+def positions(side: int, width: int, frames: int | None) -> Tensor:
+    """Fixed positions [1, N, width] of rows and columns; for video plus those of the frames."""
+    table = position_table(side, width)
+    if frames is not None:
+        table = table + sinusoids(torch.arange(frames), width)[:, None]  # [T, N, width]
+    return table.reshape(1, -1, width)

@@ -10,10 +10,13 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modules.dit import DiT
+from modules.blocks import GROUP
+from modules.dit import DiT, DiTNetwork
 from modules.mmdit import MMDiT
+from modules.text import Text
 
 LANES = 32
 """Numbers that torch's loops take at a time, at most. What is left over at the end is computed by
@@ -28,7 +31,10 @@ def stackable(shape: DiT | MMDiT, batch: int) -> bool:
     if not (isinstance(shape, DiT) and small(shape)):
         return False
     # What is not linear runs over [B, width], [B, N, 4 width] and the sinusoids' [B, half].
-    return batch * math.gcd(shape.size.width, shape.frequencies // 2) % LANES == 0
+    rows = batch * math.gcd(shape.size.width, shape.frequencies // 2)
+    # Behind any number of others' captions, a network's must begin as alone, on 64 bytes.
+    text = shape.text and shape.text.length * math.gcd(shape.text.width, shape.size.width)
+    return batch % GROUP == 0 and rows % LANES == 0 and (text or 0) % 16 == 0
 
 
 @functools.cache
@@ -94,13 +100,20 @@ class Flat:
 
 
 class StackedLinear(nn.Module):
-    """E linear layers: of x [E B, ..., inputs], layer e sees the e-th B rows."""
+    """E linear layers: of x [E B, ..., inputs], layer e sees the e-th B rows.
+
+    sizes: how many rows each sees of x, where they are not alike.
+    """
 
     def __init__(self, weight: nn.Parameter, bias: nn.Parameter) -> None:
         super().__init__()
         self.weight, self.bias = weight, bias
+        self.sizes: tuple[int, ...] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.sizes is not None:
+            parts = zip(x.split(self.sizes), self.weight, self.bias, strict=True)
+            return torch.cat([F.linear(*part) for part in parts])
         weight = self.weight.flatten(2).transpose(1, 2)  # [E, inputs, outputs]
         rows = x.reshape(len(weight), -1, x.shape[-1])
         return torch.baddbmm(self.bias.unsqueeze(1), rows, weight).view(*x.shape[:-1], -1)
@@ -128,23 +141,30 @@ class Stack(nn.Module):
     module adds to its rows, a table or a null caption, is spread over them.
     """
 
-    def __init__(self, network: nn.Module, flat: Flat) -> None:
+    def __init__(self, network: DiTNetwork, flat: Flat) -> None:
         super().__init__()
         self.height = len(flat)
         self.network = copy.deepcopy(network)
         self.tables = nn.ParameterList()
         self.users: list[tuple[nn.Module, str]] = []
+        self.readers: list[StackedLinear] = []
         for path, module in list(self.network.named_modules()):
             if isinstance(module, nn.Linear | nn.Conv2d):
-                self.network.set_submodule(path, _stacked(path, module, flat))
+                layer = _stacked(path, module, flat)
+                self.network.set_submodule(path, layer)
+                if path == "text" or path.endswith(".cross.key_value"):
+                    self.readers.append(layer)
                 continue
             for name, _ in list(module.named_parameters(recurse=False)):
                 delattr(module, name)
                 self.users.append((module, name))
                 self.tables.append(flat.stacked(f"{path}.{name}" if path else name))
 
-    def forward(self, x: Tensor, t: Tensor, c: object = None) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         each = len(x) // self.height
+        shared = None if c is None or self.network.trunk.compiled else c.shared
+        for layer in self.readers:
+            layer.sizes = None if shared is None else shared.sizes
         for table, (module, name) in zip(self.tables, self.users, strict=True):
             # It stays there until the next call: a block run again going backward reads it again.
             rows = table.unsqueeze(1).expand(-1, each, *table.shape[1:])

@@ -21,7 +21,8 @@ else:
 
 Batch = dict[str, Tensor]
 """x0 [B, ...], tokens [B, L, D], pooled [B, P], cluster [B], and step, the batch's own number; of
-clips, if they are to begin with a given frame, its frame_feature [B, F]."""
+clips, if they are to begin with a given frame, its frame_feature [B, F]; where it is known, caption
+[B], a number that rows of the same tokens share."""
 
 
 class Times(Protocol):

@@ -69,7 +69,7 @@ class TrainExpert(Stage):
     checkpoint that reads time otherwise than Eq. 21.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     resumes: ClassVar[bool] = True
     shards: Corpus
     clusters: tuple[int, ...]
@@ -188,7 +188,7 @@ class TrainRouter(Stage):
     given_share: share of clips whose first frame is given.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     resumes: ClassVar[bool] = True
     shards: Corpus
     clusters: tuple[int, ...]

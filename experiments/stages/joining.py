@@ -61,7 +61,7 @@ class Card(Stage):
 class TrainHead(Stage):
     """weights.safetensors of one owner's head: its own cluster's shards against the reference."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     resumes: ClassVar[bool] = True
     shards: Shards
     cluster: int

@@ -15,16 +15,16 @@ import torch
 from torch import Tensor
 
 from modules.blocks import AdaLN, Size
-from modules.dit import DiT, TextShape, positions
+from modules.dit import DiT, TextShape
 from modules.ensemble import Ensemble
 from modules.expert import Expert
 from modules.mmdit import MMDiT, MMDiTNetwork
 from modules.objectives import Velocity
+from modules.positions import positions
 from modules.routing import Probabilities, RouterNetwork
 from modules.schedules import Linear
 from modules.selection import Selection, Top
 from modules.weights import bfl
-from modules.weights.bfl import Rotary
 from modules.weights.checkpoint import CheckpointError, require_same
 from modules.weights.layouts import Rows, weight_and_bias
 from modules.weights.paris import router_layout
@@ -101,7 +101,7 @@ def load_expert(
     where: str,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
-    rotary: Rotary | None = None,
+    rotary: bfl.Rotary | None = None,
 ) -> MMDiTNetwork:
     """One expert's network. Its tensors [...] are read one at a time.
 
@@ -165,10 +165,10 @@ def _position_table(
         frames, remainder = divmod(tokens * PATCH**2, side**2)
         if remainder or not frames:
             continue
-        fixed = positions(replace(shape, image=side, frames=frames))
+        fixed = positions(side // shape.patch, shape.size.width, frames)
         if torch.allclose(table, fixed, atol=1e-4):
             frames = wanted or frames
-            return positions(replace(shape, frames=frames)), frames
+            return positions(shape.image // shape.patch, shape.size.width, frames), frames
     frames, remainder = divmod(tokens * PATCH**2, shape.image**2)
     if remainder or not frames or wanted not in (None, frames):
         raise CheckpointError(
@@ -219,7 +219,7 @@ def load(
     selection: Selection = SELECTION,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
-    rotary: Rotary | None = None,
+    rotary: bfl.Rotary | None = None,
 ) -> Ensemble:
     """The ensemble of a downloaded folder: all experts of a stage and the router.
 

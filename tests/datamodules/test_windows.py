@@ -138,3 +138,21 @@ def test_the_thread_ends_with_its_batches(written):
     del batches
     gc.collect()
     assert threading.active_count() == before
+
+
+def test_a_caption_has_one_number_in_every_window(tmp_path):
+    """kills: a number counted within its window, one of part of the tokens, one for all."""
+    drawn = np.random.default_rng(0).normal(size=(3, 2, 4)).astype(np.float32)
+    drawn[2, :, :3] = drawn[1, :, :3]  # apart in the last column alone
+    of_sample = [0, 1, 1, 2, 0, 0]
+    rows = [
+        {"__key__": f"{i}", "latent.npy": np.zeros(3, np.float32), "tokens.npy": drawn[caption]}
+        for i, caption in enumerate(of_sample)
+    ]
+    write_cluster(tmp_path / "k", 0, rows, per_shard=2)
+    given = read_index(tmp_path / "k")
+    apart = torch.cat([read_window([shard])["caption"] for shard in given])
+    assert torch.equal(apart, read_window(given)["caption"])
+    assert apart.min() >= 0
+    same = torch.tensor(of_sample)
+    assert torch.equal(apart[:, None] == apart, same[:, None] == same)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from modules.blocks import Size, attended
+from modules.blocks import Attention, Size, attended
 from modules.dit import DiT, TextShape
 from modules.text import Text
 
@@ -50,3 +50,26 @@ def test_compiled_blocks_answer_alike():
     assert torch.allclose(network(*given), before, atol=1e-5)
     assert list(network.state_dict()) == names
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+
+
+@pytest.mark.parametrize("batch", [8, 7])
+@pytest.mark.parametrize("context", [4, 10, 17])
+def test_samples_that_attend_together_see_their_own_context_alone(batch, context):
+    """kills: another sample's keys or values, gradients of them, a group of another's rows."""
+    torch.manual_seed(0)
+    layer = Attention(32, 4)
+    h, seen = torch.randn(batch, 4, 32), torch.randn(batch, context, 32)
+    given = [h.requires_grad_(), seen.requires_grad_(), *layer.parameters()]
+    together = layer(h, seen)
+    apart = torch.cat([layer(h[i : i + 1], seen[i : i + 1]) for i in range(batch)])
+    torch.testing.assert_close(together, apart, rtol=1e-5, atol=1e-6)
+    weight = torch.randn_like(together)
+    found = torch.autograd.grad((together * weight).sum(), given)
+    for one, other in zip(found, torch.autograd.grad((apart * weight).sum(), given), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        seen[1] += 1
+    others = torch.arange(batch) != 1
+    assert torch.equal(layer(h, seen)[others], together[others])
+    with torch.no_grad():
+        assert torch.equal(layer(h, seen)[:1], layer(h[:1], seen[:1]))

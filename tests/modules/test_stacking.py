@@ -1,5 +1,7 @@
 """Stacked networks against each network's own code: outputs, gradients, norms, and rows apart."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -16,10 +18,11 @@ def shape(adaln):
     return DiT(Size(16, 2, 2), image=8, channels=2, patch=4, adaln=adaln, text=text, frequencies=8)
 
 
-def networks(count, adaln=AdaLN.SINGLE):
+def networks(count, adaln=AdaLN.SINGLE, text=None):
     """Networks of which no weight is zero."""
     torch.manual_seed(0)
-    made = [shape(adaln).build() for _ in range(count)]
+    own = shape(adaln) if text is None else replace(shape(adaln), text=text)
+    made = [own.build() for _ in range(count)]
     for network in made:
         for p in network.parameters():
             torch.nn.init.normal_(p, std=0.3)
@@ -103,3 +106,58 @@ def test_a_row_is_a_network():
     one(x, t, c).sum().backward()
     norm = torch.nn.utils.get_total_norm([p.grad for p in one.parameters()])
     torch.testing.assert_close(alone.gradient.norm(), norm, rtol=1e-5, atol=0)
+
+
+WIDE = TextShape(length=8, width=32, pooled=5)
+
+
+def captioned(count, rows=8, sharing=True):
+    """Questions of `count` networks, each with captions of its own; every other one drops some."""
+    g, parts = torch.Generator().manual_seed(3), []
+    for k in range(count):
+        tokens, pooled = torch.randn(5, 8, 32, generator=g), torch.randn(5, 5, generator=g)
+        caption = torch.randint(0, 1 + k % 5, (rows,), generator=g)
+        drop = torch.rand(rows, generator=g) < (0.4 if k % 2 else 0.0)
+        c = Text.of(tokens[caption], pooled[caption]).dropped(drop)
+        parts.append(c.sharing(caption) if sharing else c)
+    return *asked(count, rows)[:2], Text.joined(parts)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_caption_that_rows_share_is_read_once_and_answers_alike(count):
+    """kills: a row given another's caption, one kept where it is dropped, another network's null
+    caption or weights, a gradient of one of the rows alone."""
+    made, found = networks(count, text=WIDE), []
+    for sharing in (True, False):
+        flat, (x, t, c) = Flat(made, CPU), captioned(count, sharing=sharing)
+        stack, read = Stack(made[0], flat), []
+        stack.network.text.register_forward_hook(lambda _, x, y, read=read: read.append(len(y)))
+        y = stack(x, t, c)
+        (y * torch.linspace(-1, 1, y.numel()).view_as(y)).sum().backward()
+        assert read == [len(c.shared.first) if sharing else 8 * count]
+        found.append((y, flat.gradient))
+    assert len(captioned(count)[2].shared.first) < 8 * count
+    (y, gradient), (expected, wanted) = found
+    torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(gradient, wanted, rtol=1e-3, atol=1e-4 * float(wanted.norm()))
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 8])
+def test_the_bits_do_not_hang_on_the_captions_beside(count):
+    """kills: captions filled up to the longest in the stack, all read in one product."""
+
+    def fourth_of(height):
+        """The fourth network, alone or beside those before it and after."""
+        made, (x, t, c) = networks(8, text=WIDE), captioned(8)
+        kept = range(8)[3 - min(height - 1, 3) :][:height]
+        rows = slice(8 * kept[0], 8 * kept[-1] + 8)
+        parts = [c[8 * k : 8 * k + 8] for k in kept]
+        parts = [own.sharing(own.tokens[:, 0, 0].unique(return_inverse=True)[1]) for own in parts]
+        flat = Flat([made[k] for k in kept], CPU)
+        y = Stack(made[0], flat)(x[rows], t[rows], Text.joined(parts))
+        y.square().flatten(1).mean(1).view(height, -1).mean(1).sum().backward()
+        at = kept.index(3)
+        return y[8 * at : 8 * at + 8], flat.gradient[at]
+
+    for one, two in zip(fourth_of(1), fourth_of(count), strict=True):
+        assert torch.equal(one, two)
