@@ -11,6 +11,7 @@ from experiments.pipeline.store import Context
 from experiments.recipes import experts
 from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
+from experiments.tables.columns import FID
 from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert
 from modules.expert import Expert
@@ -72,7 +73,8 @@ def test_every_picture_is_asked_of_its_own_expert(store, tmp_path):
 
 
 def test_the_value_of_the_lowest_mean_error_is_chosen():
-    """kills: the highest, the monolith's alone, a value picked from another dial's rows."""
+    """kills: the highest, the monolith's alone, a value picked from another dial's rows, LAST by
+    its error though it is a dial of sampling."""
 
     class Made:
         rows = (
@@ -85,10 +87,11 @@ def test_the_value_of_the_lowest_mean_error_is_chosen():
                 tuning._row(tuning.LATEST, 0.95, tuning.CONVERTED, None),
             ],
         )
-        errors = ([0.4, 0.6], [0.6, 0.4], [0.7, 0.5], [0.3, 0.3], [0.2, 0.3], [0.1, 0.1])
+        errors = ([0.4, 0.6], [0.6, 0.4], [0.7, 0.5], [0.3, 0.3], [0.1, 0.1], [0.2, 0.3])
+        fids = ([1, 1], [1, 1], [2, 2], [2, 2], [6, 7], [5, 7])
 
         def values(self, row, column):
-            return self.errors[row]
+            return {tuning.ERROR: self.errors, FID: self.fids}[column][row]
 
     assert tuning.chosen(Made()) == {tuning.STEPS: 1.0, tuning.LATEST: 0.95}
 
