@@ -17,9 +17,12 @@ class Moments:
 
     @classmethod
     def of(cls, features: Features) -> "Moments":
-        """The moments of features [N, F]. ValueError for fewer than two rows."""
+        """The moments of features [N, F]. ValueError for fewer than two rows, or for numbers that
+        are not finite."""
         if len(features) < 2:
             raise ValueError(f"a covariance needs two rows, not {len(features)}")
+        if bad := int((~np.isfinite(features)).any(axis=1).sum()):
+            raise ValueError(f"{bad} of {len(features)} rows of features are not finite")
         x = features.astype(np.float64)
         return cls(x.mean(axis=0), np.cov(x, rowvar=False))
 

@@ -15,6 +15,8 @@ from modules.schedules import Linear, Schedule, expand
 from modules.selection import Selection
 from modules.text import Text
 
+TOLERANCE = 1e-2
+"""How far the probabilities of a router in half precision may sum from 1."""
 Posterior = Callable[[Tensor, Tensor, Text | None], Tensor]
 """(x_t [B, ...], t [B], c) -> p(k | x_t, t, c) [B, K]"""
 
@@ -48,7 +50,8 @@ class Ensemble:
 
     An expert sees only the rows in which its weight is positive, so Top(1) costs one evaluation
     a sample however many experts there are. Images and video alike: x is [B, ...].
-    Raises ValueError if the router knows another number of experts.
+    Raises ValueError if the router knows another number of experts, or if its answer is no
+    distribution over them.
     """
 
     experts: Sequence[Expert]
@@ -60,7 +63,7 @@ class Ensemble:
 
     def weights(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         """w [B, K] at x [B, ...], t [B]."""
-        return self.selection.weights(self.router(x, t, c), t)
+        return self.selection.weights(distribution(self.router(x, t, c), t), t)
 
     def __call__(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         w = self.weights(x, t, c)
@@ -81,6 +84,21 @@ class Ensemble:
             )
             u.index_add_(0, rows[own], expand(weight[own], u_k) * u_k)
         return u
+
+
+def distribution(p: Tensor, t: Tensor) -> Tensor:
+    """A router's answer p [B, K] at t [B], in float32 at least: weights of bfloat16 sum to 0.998.
+
+    Raises ValueError unless each row is a distribution, which no selection could tell: one of NaN
+    asks no expert, and leaves the sample where it was.
+    """
+    p = p if p.dtype == torch.float64 else p.float()
+    right = (p >= 0).all(1) & ((p.sum(1) - 1).abs() < TOLERANCE)  # false of NaN
+    if not right.all():
+        row = int((~right).nonzero()[0])
+        said = ", ".join(f"{x:.3g}" for x in p[row].tolist())
+        raise ValueError(f"the router's answer at t = {float(t[row]):g} is no distribution: {said}")
+    return p
 
 
 @contextmanager

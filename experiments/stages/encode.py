@@ -6,7 +6,7 @@ Encode -> Clusters -> Shards. Nothing here holds more than a part of the source 
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -70,11 +70,16 @@ class Encode(Stage):
         labels: list[int] = []
         size = max(1, BATCH // self._frames)
         for records in self.source.batches(self.split, part, size, refused):
-            arrays.setdefault("latents", []).append(self.latents.encode(records.images, device))
-            arrays.setdefault("features", []).append(self.features.encode(records.images, device))
-            keys += records.keys
-            captions += records.captions
-            labels += records.labels.tolist()
+            made = {
+                "latents": self.latents.encode(records.images, device),
+                "features": self.features.encode(records.images, device),
+            }
+            rows = _finite(records.keys, made, refused)
+            for name, array in made.items():
+                arrays.setdefault(name, []).append(array[rows])
+            keys += [records.keys[i] for i in rows]
+            captions += [records.captions[i] for i in rows]
+            labels += records.labels[rows].tolist()
             refused.check(self.bad_share)
         if keys and self.text.cached:
             tokens, pooled = self.text.encode(captions, device)
@@ -109,6 +114,20 @@ class Encode(Stage):
         abouts = [part.about for part in self.parts(store)]
         labels = [label for about in abouts for label in about["labels"]]
         return [c for about in abouts for c in about["captions"]], np.array(labels, dtype=np.int64)
+
+
+def _finite(
+    keys: Sequence[str], arrays: Mapping[str, Array], counts: RecordCounts
+) -> NDArray[np.int64]:
+    """The rows of a batch whose numbers are all finite; the others count as bad records."""
+    good = np.ones(len(keys), dtype=bool)
+    for name, array in arrays.items():
+        finite = np.isfinite(array).reshape(len(keys), -1).all(axis=1)
+        bad = np.flatnonzero(good & ~finite)
+        counts.bad += [(keys[i], f"its {name} are not finite") for i in bad]
+        good &= finite
+    counts.kept -= int((~good).sum())
+    return np.flatnonzero(good)
 
 
 class Part:

@@ -86,6 +86,16 @@ def test_frechet_distance_counts_in_float64():
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-8)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_features_that_are_not_finite_are_refused(bad):
+    """kills: minutes of a matrix root that ends in LinAlgError, or a distance of NaN in a table."""
+    a = random(0, 50, 5)
+    b = a.copy()
+    b[7, 2] = b[9, 0] = bad
+    with pytest.raises(ValueError, match="2 of 50 rows of features are not finite"):
+        frechet_distance(a, b)
+
+
 def test_frechet_distance_is_pytorch_fids():
     """kills: a formula of our own that published numbers do not share."""
     a, b = random(0, 50, 5), random(1, 70, 5) @ covariance(3, 5)

@@ -1,5 +1,7 @@
 """The central theorem: mixed experts under the exact router are the mixture's own velocity."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -153,6 +155,27 @@ def test_a_router_of_another_number_of_experts_is_refused():
     x, t = points(n=4)
     with pytest.raises(ValueError, match="weights for 4 experts, but there are 3"):
         Ensemble(experts()[:3], router(), Full())(x, t)
+
+
+@pytest.mark.parametrize(
+    "p",
+    [[math.nan, 0.5], [math.inf, 0.0], [0.0, 0.0], [0.7, 0.7], [1.5, -0.5], [-math.inf, 1.0]],
+    ids=str,
+)
+def test_an_answer_that_is_no_distribution_is_refused(p):
+    """kills: a NaN that asks no expert and leaves the noise as it is, weights that sum to 1.4."""
+    rows = torch.tensor([[0.5, 0.5], p])
+    ensemble = Ensemble(experts()[:2], lambda x, t, c: rows, Full())
+    with pytest.raises(ValueError, match=r"router's answer at t = 0\.25 is no distribution"):
+        ensemble.weights(randn(2, 3), torch.tensor([0.5, 0.25]))
+
+
+def test_weights_of_a_router_in_half_precision_sum_to_one():
+    """kills: probabilities selected and renormalised in bfloat16, where they sum to 0.998."""
+    p = torch.linspace(1, 2, 8).softmax(0).bfloat16()[None]
+    w = Ensemble([], lambda x, t, c: p, Top(5)).weights(randn(1, 3), torch.ones(1))
+    assert w.dtype == torch.float32
+    assert float(w.sum()) == pytest.approx(1, abs=1e-6)
 
 
 def test_a_shared_network_is_counted_once():

@@ -8,8 +8,9 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
+from datamodules.encoders.encoder import PixelLatents
 from datamodules.sources.digits import Digits
-from datamodules.sources.source import Records, Split
+from datamodules.sources.source import Records, SourceError, Split
 from experiments.pipeline.store import Store
 from experiments.recipes import experts
 from experiments.recipes.images import SCALES
@@ -141,6 +142,44 @@ def test_what_was_skipped_is_told(tmp_path):
         "bad": [["00000/000000003", "no caption"]],
         "left_out": {"shorter side under 16": 1},
     }
+
+
+def _spoilt(images):
+    """Latents of pictures, of which the fourth holds a NaN and the sixth an infinity."""
+    latents = images.copy()
+    latents[3, 0, 0, 0], latents[5, 0, 1, 1] = np.nan, np.inf
+    return latents
+
+
+def test_a_latent_that_is_not_finite_is_a_bad_record(tmp_path, monkeypatch):
+    """kills: a NaN that is cached, sharded and trained on; its caption or label left to another."""
+    stage, store = replace(CLUSTERS.encoded, split=Split.HELDOUT), Store(tmp_path)
+    whole = SMOKE.data.source.read(Split.HELDOUT)
+    kept = [i for i in range(len(whole)) if i not in (3, 5)]
+    monkeypatch.setattr(PixelLatents, "encode", lambda self, images, device: _spoilt(images))
+    make(store, stage)
+    assert np.array_equal(stage.array(store, "latents"), whole.images[kept])
+    captions, labels = stage.captions(store)
+    assert captions == [whole.captions[i] for i in kept]
+    assert labels.tolist() == whole.labels[kept].tolist()
+    told = json.loads((store.path(stage) / "refused.json").read_text())
+    assert told["kept"] == len(kept)
+    assert told["bad"] == [[whole.keys[i], "its latents are not finite"] for i in (3, 5)]
+
+
+def test_too_many_of_them_stop_the_encoding(tmp_path, monkeypatch):
+    """kills: a decoder gone wrong that quietly leaves a tenth of the data."""
+
+    def broken(self, images, device):
+        latents = images.copy()
+        latents[:10] = np.nan
+        return latents
+
+    monkeypatch.setattr(PixelLatents, "encode", broken)
+    stage, store = replace(CLUSTERS.encoded, split=Split.HELDOUT), Store(tmp_path)
+    with pytest.raises(SourceError, match="10 of 32 records are bad"):
+        make(store, stage)
+    assert not store.has(stage)
 
 
 def test_a_killed_encoding_goes_on_with_the_next_part(tmp_path, monkeypatch):
