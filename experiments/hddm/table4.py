@@ -90,16 +90,20 @@ def tests(results: Results) -> list[str | None]:
     return lines
 
 
-def _over_classes(results: Results, a: tuple[str, ...], b: tuple[str, ...]) -> str:
+def _over_classes(results: Results, a: tuple[str, ...], b: tuple[str, ...]) -> str | None:
     """Diversity within a prompt, averaged over the prompts of a class and over seeds, of row a less
-    row b, paired by class: phrasings of one class are no independent prompts."""
+    row b, paired by class: phrasings of one class are no independent prompts. Of the classes that
+    every seed's prompts name; None where these are fewer than two."""
     from scipy.stats import ttest_rel
 
-    by_class = []
+    rows = list[list[dict[int, float]]]()
     for row in (index(results, *a), index(results, *b)):
         scores = [rows[row].measured for rows in results.rows]
-        each = [_by_class(score, results.store) for score in scores if isinstance(score, Score)]
-        by_class.append(np.mean(each, axis=0))
+        rows.append([_by_class(x, results.store) for x in scores if isinstance(x, Score)])
+    classes = sorted(set.intersection(*({*seed} for row in rows for seed in row)))
+    if len(classes) < 2:
+        return None
+    by_class = [np.mean([[seed[c] for c in classes] for seed in row], axis=0) for row in rows]
     test = ttest_rel(by_class[0], by_class[1])
     low, high = test.confidence_interval()
     return (
@@ -109,14 +113,14 @@ def _over_classes(results: Results, a: tuple[str, ...], b: tuple[str, ...]) -> s
     )
 
 
-def _by_class(score: Score, store: Store) -> list[float]:
-    """The mean diversity of the prompts of each class, in the order of classes."""
+def _by_class(score: Score, store: Store) -> dict[int, float]:
+    """The mean diversity of the prompts of each class."""
     within, (captions, labels) = score.within(store), score.several.prompts(store)
     of = dict(zip(captions, labels, strict=True))
-    return [
-        float(np.mean([within[caption] for caption in within if of[caption] == label]))
+    return {
+        int(label): float(np.mean([within[caption] for caption in within if of[caption] == label]))
         for label in np.unique([of[caption] for caption in within])
-    ]
+    }
 
 
 TABLE = Table(
