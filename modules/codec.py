@@ -17,6 +17,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 Form = Mapping[str, Any]
 """A value's form, kept by those who may lack its class: a field with `metadata={"form": True}`."""
 
+PLAIN = (bool, int, float, str, type(None))
+"""What JSON has a form for; of such, two of one form have one type and one `repr`."""
+
 About = Callable[[type], dict[str, Any]]
 
 
@@ -73,6 +76,8 @@ def _is_default(field: "Field[Any]", held: Any, about: About) -> bool:
         default = field.default_factory()
     else:
         return False
+    if isinstance(default, PLAIN) and isinstance(held, PLAIN):
+        return type(held) is type(default) and repr(held) == repr(default)
     return same(encode(default), encode(held, about))
 
 

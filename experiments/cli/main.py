@@ -21,6 +21,7 @@ from experiments.pipeline.files import StoreError
 from experiments.pipeline.store import Context, Store
 from experiments.tables import report
 from experiments.tables.results import Results, Table
+from experiments.tables.rows import measurements
 from metrics.networks import weights
 from modules.weights.checkpoint import CheckpointError
 
@@ -51,7 +52,8 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
     context = Context(
         store, tensorboard=options.tensorboard, device=options.device, hardware=options.hardware
     )
-    wanted = [stage for table in tables for stage in table.stages(options.scale, options.seeds)]
+    by_seed = [table.by_seed(options.scale, options.seeds) for table in tables]
+    wanted = [stage for rows in by_seed for stage in measurements(rows)]
     if options.plan:
         yield plan(wanted, store, options.hardware.checkpointing)
         return
@@ -70,13 +72,13 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
         failed = error  # tables are written of what is there
     made = {stage.key: stage for stage in stages if store.has(stage)}
     tell(tables, edits.outdated([*made.values()], store))
-    for table in tables:
-        results = Results(table, options.scale_name, options.scale, options.seeds, store)
+    for table, rows in zip(tables, by_seed, strict=True):
+        named = table, options.scale_name, options.scale, options.seeds
+        results = Results(*named, store, rows)
         if len(results.lacking) < sum(row.measured is not None for row in results.rows[0]):
             # A partial table stands beside the whole ones and takes the place of none.
             name = f"{options.scale_name}-incomplete" if results.lacking else options.scale_name
-            measured = [row.measured for rows in results.rows for row in rows]
-            own = build.behind([stage for stage in measured if stage is not None])
+            own = build.behind(measurements(rows))
             remark = edits.outdated([stage for stage in own if stage.key in made], store)
             remarks = [f"{remark[0].upper()}{remark[1:]}."] if remark else []
             yield report.write(results, report.open_folder(options.results, name, turned), remarks)

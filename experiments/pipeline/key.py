@@ -54,11 +54,13 @@ def difference(was: Any, now: Any, where: str = "") -> str | None:
     A field that the stored one lacks was added since, and holds its default: their keys agree. One
     that today's lacks is a difference, for it may have got another name and another default.
     """
+    if same(was, now):  # as nearly always: found without a walk
+        return None
     if not isinstance(was, dict) or not isinstance(now, dict):
         if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
             each = (difference(one, other, where) for one, other in zip(was, now, strict=True))
             return next((line for line in each if line is not None), None)
-        return None if same(was, now) else f"{where} was {_short(was)} and is {_short(now)}"
+        return f"{where} was {_short(was)} and is {_short(now)}"
     if was.get("is") != now.get("is"):
         return f"{where} was {_short(was)} and is {_short(now)}"
     gone = [name for name in was if name not in now]

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import importlib.metadata
+import inspect
 import os
 import platform
 import subprocess
@@ -16,6 +17,8 @@ import torch
 ROOT = Path(__file__).parents[2]
 CODE = ("experiments", "modules", "datamodules", "metrics", "requirements.lock")
 """What a number depends on. Committing results or a README makes no new code."""
+UNKNOWN = "unknown"
+"""The commit where no git tells of one."""
 PACKAGES = ("torch", "lightning", "numpy", "scipy", "scikit-learn", "webdataset", "open_clip_torch")
 
 
@@ -25,6 +28,15 @@ def _git(*arguments: str) -> bytes:
     except (OSError, subprocess.CalledProcessError):
         return b""
     return done.stdout
+
+
+def covers(made: Any) -> bool:
+    """Whether `commit` names the code of a function or class: it lies here, and git tells."""
+    try:
+        path = Path(inspect.getfile(made)).resolve()
+    except TypeError:  # a partial, or what was typed at a prompt
+        return False
+    return commit() != UNKNOWN and any(path.is_relative_to(ROOT / name) for name in CODE)
 
 
 @functools.cache
@@ -37,7 +49,7 @@ def commit() -> str:
     for name in filter(None, names.decode().split("\0")):
         edits += b"\0" + name.encode() + b"\0" + (ROOT / name).read_bytes()
     dirty = f"+dirty.{hashlib.sha256(edits).hexdigest()[:8]}" if edits else ""
-    return last + dirty or "unknown"
+    return last + dirty or UNKNOWN
 
 
 def command() -> str:

@@ -5,13 +5,17 @@ digit, but for Table 2's measured seconds; what else varies goes into the .json.
 renamed: whole or absent.
 """
 
+import csv
+import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.key import key
 from experiments.pipeline.provenance import packages
+from experiments.tables import illustrations
 from experiments.tables.columns import MISSING, Column
 from experiments.tables.comparisons import RowAbsentError
 from experiments.tables.results import Results
@@ -133,21 +137,32 @@ def _detail(results: Results) -> dict[str, object]:
     }
 
 
+def _csv(lines: Sequence[Mapping[str, object]]) -> str:
+    """The lines under their titles; an empty cell where a number is missing."""
+    text = io.StringIO()
+    titles = list(dict.fromkeys(title for line in lines for title in line))
+    writer = csv.DictWriter(text, titles, lineterminator="\n")
+    writer.writeheader()
+    for line in lines:
+        writer.writerow({title: "" if _missing(x) else x for title, x in line.items()})
+    return text.getvalue()
+
+
+def _missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def write(results: Results, folder: Path, remarks: Sequence[str] = ()) -> str:
     """Write the table's files into `folder` and return the markdown.
 
     remarks: what a reader should know of this making, one line each.
     """
     table, markdown = results.table, _markdown(results, remarks)
-    for name, draw in table.figures.items():
-        path = folder / "figures" / f"{name}.png"
-        try:
-            write_whole(path, draw(results.complete()))
-        except RowAbsentError:  # it picks rows that a dial or a failure leaves out
-            path.unlink(missing_ok=True)
+    drawn = illustrations.draw(results, folder)
+    detail = {**_detail(results), "figures": drawn}
     texts = {
-        "json": json.dumps(_detail(results), indent=1, ensure_ascii=False) + "\n",
-        "csv": results.frame().to_csv(index=False),
+        "json": json.dumps(detail, indent=1, ensure_ascii=False) + "\n",
+        "csv": _csv(results.lines()),
         "md": markdown,
     }
     for ending, text in texts.items():

@@ -5,18 +5,15 @@ import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from experiments.pipeline.stage import Measurement, Stage
 from experiments.pipeline.store import Store
 from experiments.tables.columns import Column
 from experiments.tables.dials import changed
-from experiments.tables.rows import Row
+from experiments.tables.rows import Row, measurements
 from experiments.tables.statistics import Estimate, estimate
 from experiments.tables.sweeps import Sweep, turned
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class Seeded(Protocol):
@@ -86,8 +83,7 @@ class Table(Generic[ScaleT]):
 
     def stages(self, scale: ScaleT, seeds: int) -> list[Measurement]:
         """What has to be measured before the table can be written."""
-        rows = [row for seed_rows in self.by_seed(scale, seeds) for row in seed_rows]
-        return [row.measured for row in rows if row.measured is not None]
+        return measurements(self.by_seed(scale, seeds))
 
     def by_seed(self, scale: ScaleT, seeds: int) -> list[list[Row]]:
         """The rows of each seed, on its own data."""
@@ -95,10 +91,20 @@ class Table(Generic[ScaleT]):
 
 
 class Results(Generic[ScaleT]):
-    """A table's measurements, read from the store."""
+    """A table's measurements, read from the store.
+
+    rows: the table's, by seed, of a caller who has them: a stage that is made again has to find its
+    key again.
+    """
 
     def __init__(
-        self, table: Table[ScaleT], scale_name: str, scale: ScaleT, seeds: int, store: Store
+        self,
+        table: Table[ScaleT],
+        scale_name: str,
+        scale: ScaleT,
+        seeds: int,
+        store: Store,
+        rows: list[list[Row]] | None = None,
     ) -> None:
         self.table, self.scale, self.seeds, self.store = table, scale, seeds, store
         self.scale_name, self.changed = scale_name, table.changed(scale_name, scale)
@@ -106,7 +112,7 @@ class Results(Generic[ScaleT]):
         self.columns = [
             shown for column in table.columns for shown in self.judge.columns_for(column)
         ]
-        self.rows = table.by_seed(scale, seeds)  # [seeds][rows]
+        self.rows = table.by_seed(scale, seeds) if rows is None else rows  # [seeds][rows]
         self.numbers = [[row.read(store) for row in rows] for rows in self.rows]
 
     @property
@@ -187,12 +193,9 @@ class Results(Generic[ScaleT]):
             alike.setdefault(NUMBER.sub("#", line), []).append(line)
         return [merged(lines) for lines in alike.values()]
 
-    def frame(self) -> "pd.DataFrame":
+    def lines(self) -> list[dict[str, object]]:
         """One line a row: names, the paper's numbers, means with interval ends, n."""
-
-        import pandas as pd
-
-        lines, base = [], self.table.baseline
+        lines, base = list[dict[str, object]](), self.table.baseline
         for i, row in enumerate(self.rows[0]):
             line: dict[str, object] = {**row.names}
             line.update({title: row.paper.get(title) for title in self.table.paper})
@@ -206,4 +209,4 @@ class Results(Generic[ScaleT]):
                     line[f"{column.title} difference"] = difference.mean
                     line[f"{column.title} difference half-width"] = difference.half_width
             lines.append({**line, "n seeds": self.seeds})
-        return pd.DataFrame(lines)
+        return lines

@@ -1,6 +1,6 @@
 """A row of a table: its names, its measurement, the paper's numbers beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from experiments.pipeline.stage import Measurement
@@ -34,3 +34,9 @@ class Row:
             return {}
         numbers = self.measured.read(store)
         return numbers if self.at is None else numbers[self.at]
+
+
+def measurements(rows: Sequence[Sequence[Row]]) -> list[Measurement]:
+    """What rows [seeds][rows] are measured by, seed by seed."""
+    every = [row.measured for seed_rows in rows for row in seed_rows]
+    return [measured for measured in every if measured is not None]

@@ -7,11 +7,14 @@ import os
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
 
 from experiments.pipeline.store import Store
+from experiments.recipes.images import SCALES
 from experiments.tables.columns import Column
+from experiments.tables.results import Results
 from experiments.tables.rows import Row
 from experiments.tables.statistics import Estimate, estimate
 from tests.helpers.files import full_disk
@@ -45,6 +48,22 @@ def cells(folder):
                 name, *rest = [cell.strip() for cell in line.strip("|").split("|")]
                 table[name] = rest
     return tables
+
+
+def test_the_csv_is_what_pandas_would_write(filled, tmp_path):
+    """kills: digits lost, a missing number written as None or nan, a name with a comma unquoted."""
+
+    def named(scale, seed):
+        first, *others = rows(scale, seed)
+        missing = Row({"Strategy": 'Some, "or" none', "Form": ""}, Given(1 / 3, -1.0))
+        return [replace(first, names={"Strategy": "Alone", "Form": "a"}), missing, *others]
+
+    fill(filled, named, 3)
+    table = replace(TABLE, rows=named)
+    written = (write(filled, tmp_path, table) / "table9.csv").read_text()
+    lines = Results(table, "small", SCALES["small"], 3, filled).lines()
+    assert written == pd.DataFrame(lines).to_csv(index=False)
+    assert "0.3333333333333333," in written
 
 
 @pytest.mark.parametrize(("n", "t"), [(2, 12.706205), (3, 4.302653), (5, 2.776445), (10, 2.262157)])
