@@ -68,7 +68,8 @@ GROUP, FEW = 4, 16
 def grouped(h: Tensor, context: Tensor) -> bool:
     """Whether samples h [B, N, d] attend to context [B, M, d] by `GROUP`s: see `Attention`."""
     few = len(h) % GROUP == 0 and max(h.shape[1], context.shape[1]) <= FEW
-    return few and h.device.type == "cpu" and context.requires_grad
+    # Not for tensors without numbers, as `FakeTensorMode` has: their mask would be kept for others.
+    return few and h.device.type == "cpu" and context.requires_grad and type(context) is Tensor
 
 
 @functools.cache

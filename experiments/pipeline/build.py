@@ -16,7 +16,7 @@ Stages = tuple[Stage, ...]
 """Stages that one call makes: of one class, and alike in `Stage.stack_key`."""
 
 
-STACKED = 0.7
+STACKED = 0.63
 """What a stage costs in a stack of two or more, of what it costs in a stack of one, at `small`."""
 
 

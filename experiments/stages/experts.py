@@ -14,7 +14,7 @@ import torch
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 from experiments.stages.corpus import Corpus
-from experiments.stages.run import Validation, load_trained, train, training_cost
+from experiments.stages.run import ROUTER_SHARE, Validation, load_trained, train, training_cost
 from experiments.stages.seeds import CONTINUED, EXPERT, ROUTER, run_seed
 from experiments.stages.starts import PretrainedDiT, PretrainedFlux
 from modules.codec import encode
@@ -209,7 +209,7 @@ class TrainRouter(Stage):
 
     @property
     def cost(self) -> float:
-        return training_cost(self.optim)
+        return ROUTER_SHARE * training_cost(self.optim)
 
     def build(self, rows: slice = EVERY_ROW) -> Router:
         """The untrained module, its weights drawn from the seed."""

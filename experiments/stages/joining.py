@@ -21,7 +21,7 @@ from experiments.stages.clusters import Encoded
 from experiments.stages.corpus import Shards
 from experiments.stages.experts import TrainExpert
 from experiments.stages.routers import Routing
-from experiments.stages.run import load_trained, train, training_cost
+from experiments.stages.run import ROUTER_SHARE, load_trained, train, training_cost
 from experiments.stages.seeds import ROUTER, run_seed
 from modules.dit import DiT
 from modules.joining import (
@@ -82,7 +82,7 @@ class TrainHead(Stage):
 
     @property
     def cost(self) -> float:
-        return training_cost(self.optim)
+        return ROUTER_SHARE * training_cost(self.optim)
 
     def build(self, store: Store, rows: slice = EVERY_ROW) -> Head:
         """The untrained module, its weights drawn from (seed, cluster)."""

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from modules.blocks import Attention, Size, attended
 from modules.dit import DiT, TextShape
@@ -73,3 +74,13 @@ def test_samples_that_attend_together_see_their_own_context_alone(batch, context
     assert torch.equal(layer(h, seen)[others], together[others])
     with torch.no_grad():
         assert torch.equal(layer(h, seen)[:1], layer(h[:1], seen[:1]))
+
+
+def test_attention_counted_without_numbers_leaves_no_trace():
+    """kills: a mask without numbers that is kept for the training that follows."""
+    layer = Attention(32, 4)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        fake = torch.empty(8, 3, 32)
+        layer(fake, fake)
+    h = torch.randn(8, 3, 32)
+    torch.testing.assert_close(layer(h, h)[:1], layer(h[:1], h[:1]), rtol=1e-5, atol=1e-6)
