@@ -66,7 +66,8 @@ class ClusterWriter:
         self._finish()
         if kind is None:
             index = {"cluster": self.cluster, "shards": self.shards}
-            (self.folder / "index.json").write_text(json.dumps(index, indent=1) + "\n")
+            sealed = {**index, "sha256": _digest(index)}
+            (self.folder / "index.json").write_text(json.dumps(sealed, indent=1) + "\n")
 
     @property
     def _path(self) -> Path:
@@ -97,16 +98,25 @@ class ClusterWriter:
         self.file, self.count = None, 0
 
 
+def _digest(index: dict[str, Any]) -> str:
+    """The SHA-256 of what an index says."""
+    return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
+
+
 def read_index(folder: Path) -> list[Shard]:
-    """The shards in a cluster's folder. ShardError if the index is missing or malformed."""
+    """The shards in a cluster's folder. ShardError if the index is missing, malformed or not what
+    was written."""
     path = folder / "index.json"
     try:
         index = json.loads(path.read_text())
+        seal = index.pop("sha256", None)  # none in those of before there were seals
+        if seal is not None and seal != _digest(index):
+            raise ShardError(f"the shard index {path} is damaged: its SHA-256 is not its content's")
         return [
             Shard(folder / s["name"], index["cluster"], s["samples"], s["bytes"], s["sha256"])
             for s in index["shards"]
         ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ShardError(f"cannot read the shard index {path}: {error}") from error
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.pipeline import code, key
-from experiments.pipeline.files import read_json
+from experiments.pipeline.files import read_json, read_sealed
 from experiments.pipeline.provenance import commit, covers
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Store
@@ -51,7 +51,7 @@ def _edited(stage: Stage, store: Store) -> set[str]:
     uncoded, now = key.key(stage, coded=False), key.codes(stage.config)
     edits = list[set[str]]()
     for path in store.path(stage).parent.glob("*/provenance.json"):
-        if read_json(path).get("uncoded") == uncoded:
+        if read_sealed(path).get("uncoded") == uncoded:
             was = key.codes(read_json(path.with_name("config.json")))
             edits.append({name for name in was.keys() & now.keys() if was[name] != now[name]})
     return min(edits, key=len, default=set())

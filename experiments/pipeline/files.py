@@ -33,6 +33,24 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sealed(content: dict[str, Any]) -> bytes:
+    """JSON of `content` with its own SHA-256, which `read_sealed` holds it against."""
+    return (json.dumps({**content, "sha256": _digest(content)}, indent=1) + "\n").encode()
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """What `sealed` wrote. StoreError, naming it, if it is damaged."""
+    content = read_json(path)
+    seal = content.pop("sha256", None)  # none in what was written before there were seals
+    if seal is not None and seal != _digest(content):
+        raise StoreError(f"{path} is damaged: delete {path.parent} and run again")
+    return content
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. StoreError, naming it, if it is damaged."""
     try:

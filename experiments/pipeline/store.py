@@ -18,7 +18,14 @@ from typing import Any, ClassVar, Protocol
 import torch
 
 from experiments.pipeline import code, key
-from experiments.pipeline.files import StoreError, read_json, sha256, write_whole
+from experiments.pipeline.files import (
+    StoreError,
+    read_json,
+    read_sealed,
+    sealed,
+    sha256,
+    write_whole,
+)
 from experiments.pipeline.hardware import Device, Hardware
 from experiments.pipeline.provenance import commit, provenance
 from modules.codec import encode
@@ -128,7 +135,7 @@ class Store:
         """What made the artifact: commit, command, host, packages, seconds, upstream keys."""
         path = self.path(stage) / "provenance.json"
         if path not in self._provenance:
-            self._provenance[path] = read_json(path)
+            self._provenance[path] = read_sealed(path)
         return self._provenance[path]
 
     def make(self, stage: Artifact, context: Context) -> Path:
@@ -172,7 +179,7 @@ class Store:
         made["files"] = {path.name: sha256(path) for path in files}
         made["seed"] = getattr(stage, "seed", None)
         made["inputs"] = [f"{item.kind}/{item.key}" for item in stage.inputs()]
-        (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
+        (folder / "provenance.json").write_bytes(sealed(made))
         target = self.path(stage)
         self._provenance.pop(target / "provenance.json", None)
         target.parent.mkdir(parents=True, exist_ok=True)

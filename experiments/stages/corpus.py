@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.encoders.encoder import FeatureEncoder, LatentEncoder, TextEncoder
-from datamodules.shards import ClusterWriter, read_index
+from datamodules.shards import ClusterWriter, ShardError, read_index
 from datamodules.sources.source import DrawingSource, Source, Split, record_shape
 from datamodules.validation import ValidationBatches
 from datamodules.windows import ALL
@@ -151,7 +151,12 @@ class Shards(Corpus):
         return corpus
 
     def folders(self, store: Store, clusters: Sequence[int]) -> list[Path]:
-        return [store.path(self) / f"cluster-{k:02d}" for k in clusters]
+        """The folders of these clusters. ShardError for one whose index is another's."""
+        folders = [store.path(self) / f"cluster-{k:02d}" for k in clusters]
+        for k, folder in zip(clusters, folders, strict=True):
+            if other := {shard.cluster for shard in read_index(folder)} - {k}:
+                raise ShardError(f"{folder} says that it is of cluster {other.pop()}: delete it")
+        return folders
 
     def samples(self, store: Store, clusters: Sequence[int]) -> int:
         folders = self.folders(store, clusters)

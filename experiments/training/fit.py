@@ -164,6 +164,7 @@ def _loggers(folder: Path, context: Context) -> list[Logger]:
 def _join_logs(folder: Path) -> None:
     """log.csv from the logs of every part of the run; a step trained twice counts once."""
     parts = sorted(folder.glob("log-*/metrics.csv"), key=lambda path: int(path.parent.name[4:]))
+    parts = [path for path in parts if path.stat().st_size]  # a kill may leave one empty
     if parts:
         log = pd.concat([pd.read_csv(path) for path in parts])
         log.drop_duplicates("step", keep="last").to_csv(folder / "log.csv", index=False)

@@ -37,8 +37,9 @@ def folder(tmp_path):
 
 
 def edited(folder, edit):
-    """The folder's index, changed by `edit`."""
+    """The folder's index, changed by `edit`, without its seal."""
     index = json.loads((folder / "index.json").read_text())
+    del index["sha256"]
     edit(index)
     (folder / "index.json").write_text(json.dumps(index))
 
@@ -185,6 +186,20 @@ def test_an_index_without_a_field_is_named(folder, field):
     edited(folder, drop)
     with pytest.raises(ShardError, match=re.escape(str(folder / "index.json"))):
         read_index(folder)
+
+
+def test_every_flipped_bit_of_an_index_is_seen(folder):
+    """kills: a cluster's label, a count or a digest that a flipped bit has made another's."""
+    path = folder / "index.json"
+    content, first = path.read_bytes(), read_index(folder)
+    said = set()
+    for i in range(len(content)):
+        path.write_bytes(content[:i] + bytes([content[i] ^ 1]) + content[i + 1 :])
+        try:
+            said.add("as it was" if read_index(folder) == first else f"byte {i} unseen")
+        except ShardError as error:
+            said.add("named" if str(path) in str(error) else str(error))
+    assert said == {"as it was", "named"}  # as it was: the name of the seal itself
 
 
 def test_a_missing_index_is_named(tmp_path):

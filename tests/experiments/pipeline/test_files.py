@@ -6,8 +6,9 @@ import os
 import pytest
 import torch
 
-from experiments.pipeline.files import StoreError, read_json, write_whole
-from experiments.training.checkpoints import WholeCheckpointIO
+from experiments.pipeline.files import StoreError, read_json, read_sealed, sealed, write_whole
+from experiments.training.checkpoints import WholeCheckpointIO, check
+from modules.weights.checkpoint import CheckpointError
 from tests.helpers.files import full_disk
 
 
@@ -75,6 +76,35 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_last_one(tmp_path):
         io.save_checkpoint({"weights": torch.zeros(9_999)}, path)
     assert io.load_checkpoint(path)["weights"].tolist() == [0, 1, 2]
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_every_flipped_bit_of_a_checkpoint_is_seen(tmp_path):
+    """kills: the archive's own checksums, which leave its headers out."""
+    path = tmp_path / "last.ckpt"
+    WholeCheckpointIO().save_checkpoint({"weights": torch.arange(3)}, path)
+    content = path.read_bytes()
+    check(path)
+    for i in range(0, len(content), 7):
+        path.write_bytes(content[:i] + bytes([content[i] ^ 16]) + content[i + 1 :])
+        with pytest.raises(CheckpointError, match="damaged"):
+            check(path)
+
+
+def test_every_flipped_bit_of_sealed_json_is_seen_or_nothing(tmp_path):
+    """kills: a key whose name has changed, so that it seems not to be there."""
+    path, made = tmp_path / "a.json", {"commit": "abc", "files": {"x.npy": "0" * 8}, "seconds": 1.5}
+    content = sealed(made)
+    path.write_bytes(content)
+    assert read_sealed(path) == made
+    said = set()
+    for i in range(len(content)):
+        path.write_bytes(content[:i] + bytes([content[i] ^ 1]) + content[i + 1 :])
+        try:
+            read = read_sealed(path)
+            said.add("as it was" if made.items() <= read.items() else f"byte {i} unseen")
+        except StoreError as error:
+            said.add("named" if str(path) in str(error) else str(error))
+    assert said == {"as it was", "named"}  # as it was: the name of the seal itself
 
 
 def test_json_comes_back(tmp_path):

@@ -179,7 +179,7 @@ def test_the_loop_is_the_recipe(store, final_lr):
     assert distance(average) < 2e-5 < distance(last) / 20
 
 
-@pytest.mark.parametrize("damage", ["garbage", "truncated", "flipped"])
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "flipped", "header", "empty"])
 def test_a_damaged_checkpoint_is_named(store, damage):
     """kills: a traceback from the unpickler, or a silent start from nothing or from wrong bytes."""
     stage = expert(LONG)
@@ -189,11 +189,28 @@ def test_a_damaged_checkpoint_is_named(store, damage):
     with zipfile.ZipFile(last) as archive:
         data = max((archive.read(item) for item in archive.infolist()), key=len)
     flipped = data[:-64] + bytes(255 - x for x in data[-64:])
-    damaged = {"garbage": b"x" * 500, "truncated": content[:-300]}
-    last.write_bytes(damaged.get(damage) or content.replace(data, flipped))
+    damaged = {
+        "garbage": b"x" * 500,
+        "truncated": content[:-300],
+        "flipped": content.replace(data, flipped),
+        "header": content[:8] + bytes([content[8] ^ 4]) + content[9:],  # how it is compressed
+        "empty": b"",
+    }
+    last.write_bytes(damaged[damage])
     with pytest.raises(CheckpointError, match=str(last)):
         make(store, stage)
     assert not store.has(stage)
+
+
+def test_a_run_killed_before_its_first_log_goes_on(store):
+    """kills: an empty metrics.csv that no later try gets past."""
+    stage = expert(LONG)
+    killed_at(store, stage, FlowMatchingExpert, "pose", 30)
+    logs = making(store, stage) / "log-7"
+    logs.mkdir()
+    (logs / "metrics.csv").touch()
+    make(store, stage)
+    assert len(pd.read_csv(store.file(stage, "log.csv"))) > 0
 
 
 def test_no_training_stage_reads_the_heldout_split(tmp_path, monkeypatch):
