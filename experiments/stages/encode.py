@@ -123,7 +123,7 @@ def _finite(
     good = np.ones(len(keys), dtype=bool)
     for name, array in arrays.items():
         finite = np.isfinite(array).reshape(len(keys), -1).all(axis=1)
-        bad = np.flatnonzero(good & ~finite)
+        bad = np.flatnonzero(good & ~finite).tolist()
         counts.bad += [(keys[i], f"its {name} are not finite") for i in bad]
         good &= finite
     counts.kept -= int((~good).sum())

@@ -37,6 +37,6 @@ class Row:
 
 
 def measurements(rows: Sequence[Sequence[Row]]) -> list[Measurement]:
-    """What rows [seeds][rows] are measured by, seed by seed."""
+    """What the rows of every seed are measured by, seed by seed."""
     every = [row.measured for seed_rows in rows for row in seed_rows]
     return [measured for measured in every if measured is not None]

@@ -7,6 +7,7 @@ signal has left in the working directory, another expert's too; under a rank it 
 import os
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from typing import Any
 
 FAMILIES = (
     *("SLURM_", "SLURMD_", "SRUN_", "SBATCH_"),  # Slurm
@@ -32,12 +33,13 @@ def clear(environment: MutableMapping[str, str]) -> dict[str, str]:
 @contextmanager
 def alone() -> Iterator[None]:
     """One process that is its own first and only one, whatever the environment says."""
-    from lightning.fabric.utilities.rank_zero import rank_zero_only
+    from lightning.fabric.utilities import rank_zero
 
-    rank, left = rank_zero_only.rank, clear(os.environ)
-    rank_zero_only.rank = 0
+    first: Any = rank_zero.rank_zero_only  # it has a rank of its own, read when it was imported
+    rank, left = first.rank, clear(os.environ)
+    first.rank = 0
     try:
         yield
     finally:
-        rank_zero_only.rank = rank
+        first.rank = rank
         os.environ.update(left)
