@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from metrics.frechet import frechet_distance
 
 Array = NDArray[np.floating]
+AT_ONCE = 2**16
+"""As many rows are drawn in one go: a call for each mean of 20 takes 20 times as long, and 2,000
+draws of 50,000 rows at once would take 800 MB."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,12 @@ def mean_interval(x: Array, seed: int, draws: int = 2000, level: float = 0.95) -
 
     level: the interval's probability. Raises ValueError for fewer than two rows.
     """
-    drawn = _resampled(lambda rows: float(rows.mean()), (x,), seed, draws)
-    return Interval(float(np.mean(x)), *_ends(drawn, level))
+    if len(x) < 2:
+        raise ValueError(f"an interval needs two rows a side, not {[len(x)]}")
+    g, block = np.random.default_rng(seed), max(1, AT_ONCE // len(x))
+    sizes = [min(block, draws - done) for done in range(0, draws, block)]
+    means = [x[g.integers(len(x), size=(size, len(x)))].mean(axis=1) for size in sizes]
+    return Interval(float(np.mean(x)), *_ends(np.concatenate(means).astype(np.float64), level))
 
 
 def frechet_interval(

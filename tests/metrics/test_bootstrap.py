@@ -21,6 +21,16 @@ def test_the_means_interval_is_students_for_many_rows():
     assert mean_interval(x, seed=1) == mean_interval(x, seed=1) != mean_interval(x, seed=2)
 
 
+@pytest.mark.parametrize("n", [2, 7, 20, 333, 70_000])
+def test_means_drawn_many_at_once_are_those_drawn_one_by_one(n):
+    """kills: rows drawn in another order where a block ends, a last block too many or too few."""
+    x = np.random.default_rng(n).normal(3, 2, n)
+    g, draws = np.random.default_rng(5), 401 if n < 1000 else 11
+    one_by_one = [x[g.integers(n, size=n)].mean() for _ in range(draws)]
+    found = mean_interval(x, seed=5, draws=draws, level=0.5)
+    assert [found.low, found.high] == np.quantile(one_by_one, [0.25, 0.75]).tolist()
+
+
 def expected_distance(gap, sigma_a, sigma_b, n, m):
     """The mean of the Fréchet distance of n and m draws of two normals in one dimension.
 
