@@ -6,6 +6,7 @@ Code that all stages of a kind share has not, until their `version` is raised.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from experiments.pipeline import code, key
@@ -17,7 +18,10 @@ from experiments.pipeline.store import Store
 
 def made_anew(missing: Sequence[Stage], store: Store) -> str | None:
     """Which of these stages the store has of the same config but of other code, in one line."""
-    changed = {stage: classes for stage in missing if (classes := _edited(stage, store))}
+    folders = {store.path(stage).parent for stage in missing}
+    there = {folder: _by_uncoded(folder) for folder in folders}
+    each = {stage: _edited(stage, there[store.path(stage).parent]) for stage in missing}
+    changed = {stage: classes for stage, classes in each.items() if classes}
     if not changed:
         return None
     names = sorted(set().union(*changed.values()))
@@ -46,14 +50,21 @@ def _as_made(stage: Stage, made: Mapping[str, Any]) -> bool:
     return bool(made.get("code") == code.digest(kind))
 
 
-def _edited(stage: Stage, store: Store) -> set[str]:
+def _by_uncoded(folder: Path) -> dict[str, list[Path]]:
+    """The artifacts in a folder of one kind, by their key without code."""
+    there: dict[str, list[Path]] = {}
+    for path in folder.glob("*/provenance.json"):
+        there.setdefault(str(read_sealed(path).get("uncoded")), []).append(path.parent)
+    return there
+
+
+def _edited(stage: Stage, there: Mapping[str, Sequence[Path]]) -> set[str]:
     """The classes whose code alone sets an artifact that is there apart from this stage."""
-    uncoded, now = key.key(stage, coded=False), key.codes(stage.config)
+    alike = there.get(key.key(stage, coded=False), ()) if there else ()
     edits = list[set[str]]()
-    for path in store.path(stage).parent.glob("*/provenance.json"):
-        if read_sealed(path).get("uncoded") == uncoded:
-            was = key.codes(read_json(path.with_name("config.json")))
-            edits.append({name for name in was.keys() & now.keys() if was[name] != now[name]})
+    for artifact in alike:
+        was, now = key.codes(read_json(artifact / "config.json")), key.codes(stage.config)
+        edits.append({name for name in was.keys() & now.keys() if was[name] != now[name]})
     return min(edits, key=len, default=set())
 
 

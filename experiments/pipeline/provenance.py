@@ -60,7 +60,13 @@ def command() -> str:
 
 
 def packages() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {name: version(name) for name in PACKAGES}
+
+
+@functools.cache
+def version(package: str) -> str:
+    """That which is installed; its metadata are parsed once."""
+    return importlib.metadata.version(package)
 
 
 def provenance(seconds: float, device: torch.device) -> dict[str, Any]:

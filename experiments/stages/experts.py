@@ -3,6 +3,7 @@
 Beside an expert's weights lies a card: what it predicts, on which schedule, from how many pictures.
 """
 
+import functools
 import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from modules.weights.pretrained import Transfer, transfer
 
 if TYPE_CHECKING:
     import pandas as pd
+
+invertible = functools.cache(check_invertible)  # hundreds of experts are of a few pairs
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class TrainExpert(Stage):
     later: int = 0
 
     def __post_init__(self) -> None:
-        check_invertible(self.module.objective, self.schedule)
+        invertible(self.module.objective, self.schedule)
         if self.start is not None and not isinstance(self.start.source, TrainExpert):
             self.start.source.check(self.network, self.module.objective)
 

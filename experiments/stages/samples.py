@@ -1,5 +1,6 @@
 """The stage that draws pictures for captions: an ensemble, a router, a selection."""
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-from datamodules.encoders.encoder import CPU
+from datamodules.encoders.encoder import CPU, Array, TextEncoder
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
@@ -33,6 +34,8 @@ from modules.text import GivenFrame, Text
 from modules.training import Precision
 
 Arrays = dict[str, NDArray[Any]]
+REMEMBERED = 1_000
+"""Captions that are remembered as read, at most: 50,000 of CLIP-L would fill 12 GB."""
 Images = NDArray[np.float32]
 
 
@@ -56,6 +59,21 @@ class Loaded:
     def counted(self) -> dict[str, list[nn.Module]]:
         """The networks whose evaluations are counted, by who pays for them."""
         return {"expert": [x.network for x in self.experts], "router": networks(self.router)}
+
+
+@functools.lru_cache(maxsize=2)
+def _remembered(
+    text: TextEncoder, captions: tuple[str, ...], device: torch.device
+) -> tuple[Array, Array]:
+    return text.encode([*captions], device)
+
+
+def _read(text: TextEncoder, captions: list[str], device: torch.device) -> tuple[Array, Array]:
+    """Token states and pooled vectors of captions. A table's samples are mostly of the same few,
+    and to begin to read, a tokenizer being built, takes longer than to draw twenty digits."""
+    if len(captions) > REMEMBERED:
+        return text.encode(captions, device)
+    return _remembered(text, tuple(captions), device)
 
 
 class Pictures(Stage):
@@ -157,8 +175,8 @@ class Sample(Pictures):
                 write_whole(path, content.getbuffer(), part=Path(f"{path}.part"))
 
     def load(self, store: Store, device: torch.device) -> Loaded:
-        arrays = self.shards.text.encode(self.prompts(store)[0], device)
-        tokens, pooled = map(torch.from_numpy, arrays)
+        arrays = _read(self.shards.text, self.prompts(store)[0], device)
+        tokens, pooled = map(torch.tensor, arrays)
         router = Uniform(len(self.experts)) if self.router is None else self.router.load(store)
         experts = [stage.load(store).to(device) for stage in self.experts]
         return Loaded(experts, router.to(device), Text.of(tokens, pooled), self._firsts(store))

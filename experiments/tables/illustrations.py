@@ -4,14 +4,13 @@ Drawing takes longer than all else that a table with its numbers in the store ha
 """
 
 import hashlib
-import importlib.metadata
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from experiments.pipeline.files import StoreError, read_json, sha256, write_whole
-from experiments.pipeline.provenance import commit, covers, packages
+from experiments.pipeline.provenance import commit, covers, packages, version
 from experiments.tables.comparisons import RowAbsentError
 from experiments.tables.results import Results
 
@@ -59,7 +58,7 @@ def _shown(results: Results) -> str:
         for x in results.rows
     ]
     made = {name: entry.get("files") for name, entry in results.provenance.items()}
-    versions = {name: importlib.metadata.version(name) for name in DRAWING}
+    versions = {name: version(name) for name in DRAWING}
     dials = {name: str(value) for name, value in results.changed.items()}
     setting = [results.scale_name, dials, results.seeds, results.lacking]
     code = [commit(), packages(), versions]
