@@ -114,28 +114,33 @@ def grid(scores: Mapping[str, Score], store: Store) -> bytes:
     return sheet(lines, side=0.68, note=FRAMED if judged else "")
 
 
-def mosaic(pictures: Album, rows: Sequence[int], across: int) -> bytes:
-    """A PNG of the given rows of an album without their captions."""
-    lines = [PictureRow("", [pictures[rows[i : i + across]]]) for i in range(0, len(rows), across)]
-    return sheet(lines, (), CaptionPlace.NONE, note=FRAMED if pictures.judged else "")
-
-
-def gallery(pictures: Album, rows: Sequence[int], across: int, title: str = "") -> bytes:
-    """A PNG of the given rows of an album, each over its caption."""
-    lines = [PictureRow("", [pictures[rows[i : i + across]]]) for i in range(0, len(rows), across)]
-    note = FRAMED if pictures.judged else ""
-    return sheet(lines, [title], CaptionPlace.BELOW, side=1.3, note=note)
-
-
-def beside(sides: Mapping[str, Album], rows: Sequence[int], across: int, side: float) -> bytes:
-    """A PNG of the same rows of several albums, side by side under the albums' names."""
-    albums = list(sides.values())
+def mosaic(albums: Mapping[str, Album], rows: Sequence[int], across: int) -> bytes:
+    """A PNG of the same rows of several albums, one below the other, without their captions."""
     lines = [
-        PictureRow("", [pictures[rows[i : i + across]] for pictures in albums])
+        PictureRow("" if i else name, [pictures[rows[i : i + across]]])
+        for name, pictures in albums.items()
         for i in range(0, len(rows), across)
     ]
-    note = FRAMED if albums[0].judged else ""
-    return sheet(lines, list(sides), CaptionPlace.BELOW, side, note)
+    judged = any(pictures.judged for pictures in albums.values())
+    return sheet(lines, (), CaptionPlace.NONE, note=FRAMED if judged else "")
+
+
+def beside(
+    panels: Mapping[str, Mapping[str, Album]], rows: Sequence[int], across: int, side: float
+) -> bytes:
+    """A PNG of the same rows of several albums, each picture over its caption: panels one below the
+    other behind their names, the albums of each side by side under theirs, which are the first
+    panel's."""
+    lines = [
+        PictureRow(
+            "" if i else name, [pictures[rows[i : i + across]] for pictures in sides.values()]
+        )
+        for name, sides in panels.items()
+        for i in range(0, len(rows), across)
+    ]
+    heads = next(iter(panels.values()))
+    judged = any(pictures.judged for pictures in heads.values())
+    return sheet(lines, list(heads), CaptionPlace.BELOW, side, FRAMED if judged else "")
 
 
 def sheet(

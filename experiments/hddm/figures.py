@@ -2,7 +2,8 @@
 
 At small every set is one that a table has already drawn, for held-out prompts; a source that can
 show them gets the paper's own prompts (`prompts.py`). Fig 4 is ablation-threshold's curve, Fig 3
-ablation-init's. Pictures are those of seed 0.
+ablation-init's. Pictures are those of seed 0. The paper's
+pipeline comes first in each figure, ours stands beside it.
 small: 4 min for 3 seeds on 2 cores beside the experts · paper: every expert of the tables.
 """
 
@@ -20,13 +21,12 @@ from experiments.drawing.pictures import (
     PictureRow,
     album,
     beside,
-    gallery,
     mosaic,
     sheet,
 )
 from experiments.hddm import readings, schematics, settings
 from experiments.hddm.prompts import CAPTIONS, places
-from experiments.hddm.readings import CORRECTED, LATE
+from experiments.hddm.readings import CORRECTED, LATE, PIPELINES
 from experiments.hddm.variants import MIXES, ROUTERS, STRATEGIES
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
@@ -54,6 +54,11 @@ SWITCH = ("FM→DDPM", "0.5")
 """The deterministic router of §3.3.1, which Fig 14 shows."""
 NAMES = ("Set", "Selection or schedules", "Router or reading")
 WORDS = {HOMOGENEOUS: "Homogeneous (8FM)", HETEROGENEOUS: "Heterogeneous (2DDPM:6FM)"}
+PIPED = {form: f"{form}, {how}" for form, how in PIPELINES.items()}
+"""What a row of either pipeline is called."""
+WHOSE = {"text-free": "the paper's", "text-aware": "ours"}
+SPOKEN = {form: f"{WHOSE[form]}: {named}" for form, named in PIPED.items()}
+"""What its pictures are called."""
 
 
 def rows(scale: ImageScale, seed: int) -> list[Row]:
@@ -61,21 +66,17 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
 
 
 def _ensembles(scale: ImageScale, seed: int) -> list[Row]:
-    """Three mixtures of eight experts, then every strategy and router on one of them."""
-    setting = readings.corrected(settings.conversion(scale))
-    aware = experts.router(scale, True, seed)
-    mixes = {
-        mix: experts.mixed(scale, FlowMatchingExpert, others, seed) for mix, others in MIXES.items()
-    }
-    table_rows = [
-        _row(scale, (mix, "Top-2", "text-aware"), trained, aware, Top(2), seed, setting)
-        for mix, trained in mixes.items()
-    ]
-    for form, reads_text in ROUTERS.items():
-        router = experts.router(scale, reads_text, seed)
-        for name, selection in STRATEGIES.items():
-            if (name, form) != ("Top-2", "text-aware"):  # it is one of the three above
-                names, trained = (HETEROGENEOUS, name, form), mixes[HETEROGENEOUS]
+    """Three mixtures of eight experts by either pipeline, then the other strategies on one."""
+    by_reading = readings.primary(scale, settings.conversion(scale))
+    table_rows = []
+    for form, how in PIPELINES.items():
+        router = experts.router(scale, ROUTERS[form], seed)
+        for mix, others in MIXES.items():
+            trained = experts.mixed(scale, FlowMatchingExpert, others, seed)
+            setting = by_reading[how if others else CORRECTED]  # 8FM converts nothing
+            strategies = STRATEGIES if mix == HETEROGENEOUS else {"Top-2": Top(2)}
+            for name, selection in strategies.items():
+                names = (mix, name, PIPED[form])
                 table_rows.append(_row(scale, names, trained, router, selection, seed, setting))
     return table_rows
 
@@ -126,8 +127,9 @@ def _album(results: Results, *names: str) -> Album:
     return album(measured, results.store)
 
 
-def _mix(results: Results, mix: str) -> Album:
-    return _album(results, mix, "Top-2", "text-aware")
+def _piped(results: Results, mix: str) -> dict[str, Album]:
+    """The set of a mixture by either pipeline, the paper's first."""
+    return {SPOKEN[form]: _album(results, mix, "Top-2", named) for form, named in PIPED.items()}
 
 
 def _own(pictures: Album, figure: int) -> list[int]:
@@ -137,19 +139,21 @@ def _own(pictures: Album, figure: int) -> list[int]:
 
 
 def _mosaic(figure: int, mix: str, results: Results) -> bytes:
-    pictures = _mix(results, mix)
-    return mosaic(pictures, _own(pictures, figure), across=10)
+    albums = _piped(results, mix)
+    return mosaic(albums, _own(next(iter(albums.values())), figure), across=10)
 
 
 def _gallery(figure: int, mix: str, results: Results) -> bytes:
-    pictures = _mix(results, mix)
-    return gallery(pictures, _own(pictures, figure), across=4, title=mix)
+    sides = {f"{mix}, {name}": pictures for name, pictures in _piped(results, mix).items()}
+    rows = _own(next(iter(sides.values())), figure)
+    return beside({"": sides}, rows, across=4, side=1.0)
 
 
 def _beside(figure: int, mixes: tuple[str, str], across: int, results: Results) -> bytes:
-    sides = {WORDS[mix]: _mix(results, mix) for mix in mixes}
-    rows = _own(next(iter(sides.values())), figure)
-    return beside(sides, rows, across, side=3.4 / across if across > 2 else 1.15)
+    each = {WORDS[mix]: _piped(results, mix) for mix in mixes}
+    panels = {x: {words: piped[x] for words, piped in each.items()} for x in SPOKEN.values()}
+    rows = _own(each[WORDS[mixes[0]]][SPOKEN["text-free"]], figure)
+    return beside(panels, rows, across, side=3.4 / across if across > 2 else 1.15)
 
 
 def _orderings(results: Results) -> bytes:
@@ -176,10 +180,11 @@ def _schedules(results: Results) -> bytes:
 
 def _strategies(results: Results) -> bytes:
     lines = []
-    for form in ROUTERS:
+    for form, named in PIPED.items():
         for strategy in STRATEGIES:
-            pictures = _album(results, HETEROGENEOUS, strategy, form)
-            lines.append(PictureRow(f"{strategy}, {form} router", [pictures[_own(pictures, 15)]]))
+            pictures = _album(results, HETEROGENEOUS, strategy, named)
+            own = [pictures[_own(pictures, 15)]]
+            lines.append(PictureRow(f"{strategy}; {SPOKEN[form]}", own))
     return sheet(lines, note=_note(pictures))
 
 
@@ -188,8 +193,8 @@ def _note(pictures: Album) -> str:
 
 
 def _inference(results: Results) -> bytes:
-    names = HETEROGENEOUS, "Top-2", "text-aware"
-    measured = results.rows[0][index(results, *names)].measured
+    row = index(results, HETEROGENEOUS, "Top-2", PIPED["text-aware"])
+    measured = results.rows[0][row].measured
     assert isinstance(measured, Score | Drawn)
     assert isinstance(measured.pictures, Sample)
     return schematics.inference(measured.pictures, results.store)
@@ -232,7 +237,9 @@ TABLE = Table(
         "Fig 9 8FM: §7.1 names the three, and of the four galleries only Fig 7 says which it is.",
         "Fig 13 has the paper's reading first, one schedule and the guards of §8.3.4, then each "
         "expert on its own schedule, literal and corrected.",
-        "Fig 15 has both forms of router: the paper's reads no text.",
+        f"Figs 1, 5, 7-12 and 15 show the paper's pipeline first ({PIPED['text-free']}: its router "
+        f"reads no text), and ours for the same prompts and noise ({PIPED['text-aware']}). 8FM "
+        "converts nothing. Figs 2 and 6 are drawn of ours.",
         "Digits cannot show the paper's prompts: the pictures are for held-out captions.",
         "Fig 4 is ablation-threshold's curve, Fig 3 is ablation-init's.",
     ],

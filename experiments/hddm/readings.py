@@ -31,6 +31,10 @@ INDEXED = tuple(f"{how}, whole indices" for how in (LATE, CORRECTED))
 NULL_HALF = "null half routed by the caption"
 BY_CAPTION = f"{CORRECTED}, {NULL_HALF}"
 
+PIPELINES = {"text-free": LATE, "text-aware": CORRECTED}
+"""The reading under each form of router: the first is the paper's own pipeline, as §2.3, §8.3 and
+Eq. 2 have it, the second is ours."""
+
 UNALIGNED, GUARDED = f"equal time, to t = {LAST:g}", "equal SNR, guards of §8.3.4"
 ONE_BY_ONE = ((CORRECTED, UNALIGNED), (GUARDED, LATE), (CORRECTED, GUARDED), (UNALIGNED, LATE))
 """Pairs that differ in one thing: the alignment in the first two, the guards in the others."""

@@ -76,13 +76,16 @@ def layout(axes):
 
 
 def test_both_sides_show_the_same_rows_of_their_own_albums(drawn):
-    """kills: sides swapped, another prompt or order on one side, lines broken elsewhere."""
+    """kills: sides swapped, another prompt or order on one side, lines broken elsewhere, panels
+    exchanged, a panel's name before another's lines."""
     left, right = shades(8)[:4], shades(8)[4:]
     labels = np.zeros(4, dtype=np.int64)
     sides = {"l": pictures.Album(cells(left), labels, True)}
     sides["r"] = pictures.Album(cells(right), labels, True)
-    axes = drawn(pictures.beside, sides, [2, 0, 3, 1], across=2, side=1.0)
+    panels = {"first": sides, "second": dict(zip("lr", reversed(sides.values()), strict=True))}
+    axes = drawn(pictures.beside, panels, [2, 0, 3, 1], across=2, side=1.0)
     order = [[left[2], left[0], right[2], right[0]], [left[3], left[1], right[3], right[1]]]
+    order += [line[2:] + line[:2] for line in order]
     wanted = {
         (i, j): round(float(image.mean()), 3)
         for i, line in enumerate(order)
@@ -92,8 +95,26 @@ def test_both_sides_show_the_same_rows_of_their_own_albums(drawn):
     words = [text.get_text() for text in axes.texts]
     heads = {text.get_text(): text.get_position()[0] for text in axes.texts}
     assert heads["l"] < heads["r"]
-    assert words.count("caption 2") == 2
+    assert words.count("caption 2") == 4
+    below = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    assert below["first"] < below["second"]
     assert pictures.FRAMED in words
+
+
+def test_a_mosaic_has_one_album_below_the_other(drawn):
+    """kills: an album left out or named twice, rows of one in another order."""
+    shown = shades(8)
+    labels = np.zeros(4, dtype=np.int64)
+    albums = {
+        name: pictures.Album(cells(images), labels, False)
+        for name, images in (("upper", shown[:4]), ("lower", shown[4:]))
+    }
+    axes = drawn(pictures.mosaic, albums, [3, 1, 0, 2], across=2)
+    order = [shown[i] for i in (3, 1, 0, 2, 7, 5, 4, 6)]
+    wanted = {divmod(i, 2): round(float(image.mean()), 3) for i, image in enumerate(order)}
+    assert layout(axes) == wanted
+    words = [text.get_text() for text in axes.texts]
+    assert (words.count("upper"), words.count("lower")) == (1, 1)
 
 
 def test_groups_stand_apart_and_nothing_overlaps(drawn):

@@ -28,6 +28,16 @@ class Other:
     classes: int = 10
 
 
+@dataclass(frozen=True)
+class Named:
+    """An album that knows which set it is."""
+
+    names: tuple
+
+    def by_class(self):
+        return range(200)
+
+
 def named(rows):
     """{names: key of the pictures} of rows."""
     return {tuple(row.names.values()): row.measured.pictures.key for row in rows}
@@ -49,12 +59,47 @@ def test_the_sets_are_those_of_the_tables(seed):
     schedules = named(ablation_schedules.rows(scale, seed))
     same = schedules["FM→DDPM at 0.5", "cosine", "cosine", "corrected"]
     assert own.pop(("FM→DDPM at 0.5", "one schedule", "corrected")) == same
-    for names, key in named(table4.rows(scale, seed)).items():
-        form, mix, setting, how = names[:4]
-        if setting == "conversion" and (mix, "Top-2", form) in own and how in ("", "corrected"):
-            assert own.pop((mix, "Top-2", form)) == key
+    table_4 = named(table4.rows(scale, seed))
+    pipelines = {"text-free": "literal §8.3.4", "text-aware": "corrected"}
+    for form, how in pipelines.items():
+        for mix in ("8FM", "1DDPM:7FM", "2DDPM:6FM"):
+            read = "" if mix == "8FM" else how
+            (key,) = (
+                key
+                for names, key in table_4.items()
+                if names[:4] == (form, mix, "conversion", read)
+            )
+            assert own.pop((mix, "Top-2", f"{form}, {how}")) == key
     assert {names[0] for names in own} == {figures.HETEROGENEOUS}
     assert len(own) == len(set(own.values())) == 4
+
+
+@pytest.mark.parametrize("figure", ["fig01", "fig05", *(f"fig{i:02d}" for i in range(7, 13))])
+def test_the_papers_pipeline_comes_first(figure, monkeypatch):
+    """kills: ours where the paper's should stand, one pipeline shown twice or under the other's
+    name, a figure of one alone, the two mixes of Figs 5, 11 and 12 exchanged."""
+    shown = []
+    monkeypatch.setattr(figures, "_album", lambda results, *names: Named(names))
+    monkeypatch.setattr(figures, "mosaic", lambda albums, rows, across: shown.append({"": albums}))
+    monkeypatch.setattr(figures, "beside", lambda panels, rows, across, side: shown.append(panels))
+    figures.FIGURES[figure](None)
+    albums = [
+        (f"{panel} {head}", album.names)
+        for panel, x in shown[0].items()
+        for head, album in x.items()
+    ]
+    for said, (_, strategy, pipeline) in albums:
+        assert strategy == "Top-2"
+        assert pipeline in said
+        assert ("the paper's" in said) == (pipeline == "text-free, literal §8.3.4")
+    paper, ours = (
+        [names[0] for _, names in albums if names[2].startswith(form)]
+        for form in ("text-free", "text-aware")
+    )
+    mixes = {"fig05": ["8FM", "2DDPM:6FM"], "fig08": ["1DDPM:7FM"], "fig09": ["8FM"]}
+    mixes |= {turned: ["2DDPM:6FM", "8FM"] for turned in ("fig11", "fig12")}
+    assert paper == ours == mixes.get(figure, ["2DDPM:6FM"])
+    assert albums[0][1][2].startswith("text-free")
 
 
 def test_every_figure_shows_prompts_of_its_own_place():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.hddm import table2
+from experiments.hddm import table2, table4
 from experiments.measures.resources import (
     DAY,
     HDDM_XL,
@@ -183,6 +183,18 @@ def test_stages_cost_what_their_recipe_says(store):
     assert found["seen"] == SMOKE.train.steps * SMOKE.train.batch
 
 
+def test_both_pipelines_are_scored_as_in_table_4():
+    """kills: the paper's row from another router or reading, ours in its place, 8FM converted."""
+    own = {tuple(r.names.values()): r.measured for r in table2.rows(SMOKE, 0) if r.measured}
+    table_4 = {tuple(r.names.values())[:4]: r.measured for r in table4.rows(SMOKE, 0)}
+    pipelines = {"this scale": ("text-free", "literal §8.3.4")}
+    pipelines["this scale, text-aware, corrected"] = ("text-aware", "corrected")
+    for recipe, (form, how) in pipelines.items():
+        for method, mix in (("Ours (Homo)", "8FM"), ("Ours (Hetero)", "2DDPM:6FM")):
+            there = table_4[form, mix, "aligned", "" if mix == "8FM" else how]
+            assert own[method, recipe].score.pictures == there.pictures
+
+
 def test_spent_waits_for_what_it_reads():
     """kills: an expert, the router or the score that is not an input, hence not made before."""
     rows = table2.rows(SMOKE, 0)
@@ -226,8 +238,9 @@ def test_table_at_smoke(tmp_path, monkeypatch):
     lines = list(csv.DictReader(files[0].decode().splitlines()))
     named = [(line["Method"], line["Recipe"]) for line in lines]
     here = [("Ours (Homo)", "this scale"), ("Ours (Hetero)", "this scale")]
+    here += [(method, "this scale, text-aware, corrected") for method, _ in here]
     paper = [("Ours (Homo)", "§6.2, XL/2"), ("Ours (Hetero)", "§6.2, XL/2")]
     assert named == [("DDM", "printed"), *paper, *here]
-    assert [line["FID-50K (paper)"] for line in lines] == ["5.5", "12.45", "11.88", "", ""]
-    assert [bool(line["FID (digit features)"]) for line in lines] == [False] * 3 + [True] * 2
+    assert [line["FID-50K (paper)"] for line in lines] == ["5.5", "12.45", "11.88", *[""] * 4]
+    assert [bool(line["FID (digit features)"]) for line in lines] == [False] * 3 + [True] * 4
     assert all(float(line["Core-seconds an expert"]) > 0 for line in lines[3:])
