@@ -132,7 +132,7 @@ class Source(Protocol):
 
     @property
     def classes(self) -> int:
-        """The number of classes; 0 without labels."""
+        """The number of classes that captions name; 0 where they name none."""
         ...
 
     def expected(self, split: Split) -> int:

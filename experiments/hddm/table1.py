@@ -57,7 +57,8 @@ TABLE = Table(
         "The paper's router reads no text, so its numbers stand beside the text-free rows alone. "
         "It trains on LAION-Art; compare orderings, not values.",
         "Real pictures are training pictures of the classes that the prompts name, scored like "
-        "samples. Their KID, unbiased, falls below 0 because classes are matched, not drawn.",
+        "samples; at scale scenes any, each with its own caption. Where classes are matched, not "
+        "drawn, their KID, unbiased, falls below 0.",
         "Diversity is the spread among the samples of one prompt. It also rises where a prompt "
         "is ignored.",
         "The experts together see as many samples as the monolith. The router, which serves every "

@@ -26,7 +26,9 @@ def clusters(scale: Scale[Any], source: Source) -> Clusters:
     """The clusters of a training split; those of the scale's own source, where it is another."""
     data = scale.data
     encoded = Encode(source, Split.TRAIN, data.latents, data.features, data.text)
-    own = Clusters(encoded, data.fine, data.clusters, data.clustering, data.division)
+    own = Clusters(
+        encoded, data.fine, data.clusters, data.clustering, data.division, stated=data.partition
+    )
     return own if source == data.source else replace(own, of=clusters(scale, data.source))
 
 

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from datamodules.clusters import FineMethod
 from datamodules.encoders.encoder import FeatureEncoder, LatentEncoder, TextEncoder
+from datamodules.partitions import StatedPartition
 from datamodules.sources.source import Source
 from experiments.stages.starts import PretrainedDiT, PretrainedFlux
 from modules.blocks import Size
@@ -47,6 +48,7 @@ class Data:
         by_seed: whether each seed of a table has splits, clusters and a judge of its own, so that
             its intervals are over partitions of the data too; else all seeds share one.
         division: which partition this is.
+        partition: a partition that is stated; None for the clusters of features.
     """
 
     source: Source
@@ -59,6 +61,7 @@ class Data:
     per_shard: int
     by_seed: bool = False
     division: int = 0
+    partition: StatedPartition | None = None
 
     def __post_init__(self) -> None:
         at_least("data", self, 1, "clusters", "per_shard")

@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from datamodules.sources.moving_digits import MovingDigits
+from datamodules.sources.scenes import Scenes
 from datamodules.sources.source import Source, VideoSource
 from experiments.scores.classifier import ClassifierJudge
 from experiments.scores.judge import Judge
 from experiments.scores.moving_digits import MovingDigitsJudge
 from experiments.scores.published import Networks, PublishedMetrics
 from experiments.scores.published_clips import ClipNetworks, PublishedClips
+from experiments.scores.scenes import ScenesJudge
 from metrics.networks.flow import Flow
 from metrics.networks.perceptual import Lpips
 
@@ -53,6 +55,25 @@ class Published:
 
     def stage(self, source: Source, seed: int) -> Judge:
         return PublishedMetrics(source, self.reference, self.networks)
+
+
+@dataclass(frozen=True)
+class OwnSceneReader:
+    """A judge of scenes, trained on a split of its own.
+
+    steps: of its optimiser.
+    """
+
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"judge.steps must be at least 1, not {self.steps}")
+
+    def stage(self, source: Source, seed: int) -> Judge:
+        if not isinstance(source, Scenes):
+            raise ValueError(f"no judge of {source.name}: it has no factors; --scale small has one")
+        return ScenesJudge(source, self.steps, seed)
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.clusters import FineMethod, Lloyd, assignment_file, nearest, partition
+from datamodules.clusters import (
+    Array,
+    FineMethod,
+    Lloyd,
+    assignment_file,
+    nearest,
+    partition,
+    unit_rows,
+)
 from datamodules.encoders.encoder import CPU
+from datamodules.partitions import StatedPartition
 from datamodules.sources.source import Split
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
-from experiments.stages.encode import Encode
+from experiments.stages.encode import Encode, Part
 from modules.schedules import Schedule
 from modules.text import Text
 
@@ -26,6 +36,7 @@ class Clusters(Stage):
     """assignment.npy [N], centroids.npy [K, F] and balance.json.  (HDDM, §6.1)
 
     of: whose centroids are taken, so that cluster k is of the same kind in other data.
+    stated: a partition that no feature decides; its centroids are its clusters' mean directions.
     """
 
     encoded: Encode
@@ -34,8 +45,11 @@ class Clusters(Stage):
     method: FineMethod = Lloyd()
     seed: int = 0
     of: "Clusters | None" = None
+    stated: StatedPartition | None = None
 
     def make(self, folder: Path, context: Context) -> None:
+        if self.stated is not None:
+            return self._stated(self.stated, folder, context)
         if self.of is not None:
             return self._placed(self.of, folder, context)
         parts = [part.array("features") for part in self.encoded.parts(context.store)]
@@ -48,6 +62,23 @@ class Clusters(Stage):
         centroids = np.load(context.store.file(of, "centroids.npy"))
         parts = self.encoded.parts(context.store)
         assignment = np.concatenate([nearest(part.array("features"), centroids) for part in parts])
+        self._write(assignment, centroids, folder)
+
+    def _stated(self, stated: StatedPartition, folder: Path, context: Context) -> None:
+        parts = self.encoded.parts(context.store)
+        numbers = [self.numbers(stated, part) for part in parts]
+        sums: Array = np.zeros((self.k, parts[0].array("features").shape[1]))
+        for part, cluster in zip(parts, numbers, strict=True):
+            np.add.at(sums, cluster, unit_rows(part.array("features")))
+        self._write(np.concatenate(numbers), unit_rows(sums), folder)
+
+    def numbers(self, stated: StatedPartition, part: Part) -> NDArray[np.int64]:
+        """The cluster [N] of each picture of a part, of any split."""
+        about = part.about
+        labels = np.array(about["labels"], dtype=np.int64)
+        return stated.numbers(about["keys"], labels, self.k, self.seed)
+
+    def _write(self, assignment: NDArray[np.int64], centroids: Array, folder: Path) -> None:
         for name, array in {"assignment": assignment, "centroids": centroids}.items():
             np.save(folder / f"{name}.npy", array)
         sizes = np.bincount(assignment, minlength=self.k).tolist()
@@ -56,7 +87,7 @@ class Clusters(Stage):
 
 @dataclass(frozen=True)
 class Encoded(Stage):
-    """cluster.npy [N]: the cluster that each picture of a split is nearest to.
+    """cluster.npy [N]: the cluster that each picture of a split is nearest to, or stated in.
 
     What is measured rather than trained on: the clusters of pictures that made no centroid.
     """
@@ -72,9 +103,12 @@ class Encoded(Stage):
         return (self.clusters, self.encoded)
 
     def make(self, folder: Path, context: Context) -> None:
-        centroids = np.load(context.store.file(self.clusters, "centroids.npy"))
-        parts = self.encoded.parts(context.store)
-        cluster = [nearest(part.array("features"), centroids) for part in parts]
+        parts, stated = self.encoded.parts(context.store), self.clusters.stated
+        if stated is not None:
+            cluster = [self.clusters.numbers(stated, part) for part in parts]
+        else:
+            centroids = np.load(context.store.file(self.clusters, "centroids.npy"))
+            cluster = [nearest(part.array("features"), centroids) for part in parts]
         np.save(folder / "cluster.npy", np.concatenate(cluster))
 
     def load(self, store: Store, device: torch.device = CPU) -> dict[str, Tensor]:

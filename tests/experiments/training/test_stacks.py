@@ -183,7 +183,8 @@ def test_the_shapes_that_are_stacked():
         name: small(experts.network(scale, scale.data.source)) for name, scale in SCALES.items()
     }
     assert found == {
-        "smoke": True, "small": True, "medium-cpu": True, "medium": False, "paper": False,
+        "smoke": True, "small": True, "scenes": True, "medium-cpu": True, "medium": False,
+        "paper": False,
     }  # fmt: skip
 
 
