@@ -77,7 +77,8 @@ def test_what_spares_nothing_has_the_key_of_before():
 @EACH
 def test_selections_ask_as_many_as_they_say(case):
     """kills: k of Top-k off by one, Full cut short, a threshold for a nucleus, the other router,
-    the oracle asked for two, a monolith that sees fewer samples than the eight together."""
+    a draw that is Top-1 or the same at every step, the oracle asked for two, a monolith that sees
+    fewer samples than the eight together."""
     p, n = torch.tensor([0.02, 0.31, 0.06, 0.22, 0.16, 0.03, 0.12, 0.08]), {"Full": 8}
     n |= {f"Top-{k}": k for k in range(1, 8)} | {"nucleus 0.5": 2, "nucleus 0.9": 6}
     n |= {"threshold 0.05": 6, "threshold 0.1": 4, "threshold 0.3": 1}
@@ -85,6 +86,12 @@ def test_selections_ask_as_many_as_they_say(case):
     whole, known = (
         sampled(rows.pop((x, "")), case, "table 1") for x in ("Monolithic", "oracle cluster")
     )
+    for router in ("text-free", "text-aware"):
+        drawn = sampled(rows.pop(("Sample-1", router)), case, "table 1")
+        assert (converted(drawn), form(drawn.router)) == ([], router)
+        each = torch.stack([weights(drawn, t, p) for t in torch.rand(4000).tolist()])
+        assert {*each.unique().tolist()} == {0.0, 1.0}
+        torch.testing.assert_close(each.mean(0), p, atol=0.03, rtol=0)  # 4 deviations
     for (name, router), row in rows.items():
         sample = sampled(row, case, "table 1")
         best = p.where(p >= p.sort(descending=True).values[n[name] - 1], torch.tensor(0.0))
