@@ -13,7 +13,7 @@ from experiments.recipes import experts
 from experiments.recipes.images import ImageScale
 from experiments.stages.setting import Setting
 from modules.alignment import MatchSNR, SameTime, WholeIndex
-from modules.guard import LAST, Guard
+from modules.guard import LAST, Guard, NoDamping
 from modules.schedules import Cosine
 from modules.solvers import DDIM, Ancestral, Solver
 
@@ -36,6 +36,13 @@ PIPELINES = {"text-free": LATE, "text-aware": CORRECTED}
 Eq. 2 have it, the second is ours."""
 
 UNALIGNED, GUARDED = f"equal time, to t = {LAST:g}", "equal SNR, guards of §8.3.4"
+GUARDS = ("clip (Eq. 28)", "floor (Eq. 29)", "differences (Eq. 30)", "damping (Eq. 31)")
+CLIP, FLOOR, DIFFERENCES, DAMPING = GUARDS
+ALONE = tuple(f"{'equal time' if g == FLOOR else UNALIGNED}, {g} alone" for g in GUARDS)
+WITHOUT = tuple(
+    f"{LATE} without the {g}{f', to t = {LAST:g}' if g == FLOOR else ''}" for g in GUARDS
+)
+"""Names of readings: one guard of §8.3.4 at a time, and all but one."""
 ONE_BY_ONE = ((CORRECTED, UNALIGNED), (GUARDED, LATE), (CORRECTED, GUARDED), (UNALIGNED, LATE))
 """Pairs that differ in one thing: the alignment in the first two, the guards in the others."""
 
@@ -76,6 +83,28 @@ def halves(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
         GUARDED: replace(setting, alignment=MatchSNR(), guard=late),
         f"corrected, to t = {LATEST:g}": corrected(setting, LATEST),
     }
+
+
+def guards(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
+    """The guards of §8.3.4 at equal time, one by one: each alone, then each left out.
+
+    Without a floor Eq. 5 divides by 0 at t = 1: there the expert is asked at t <= LAST instead.
+    """
+    _, late = _guards(scale)
+    alone = {
+        CLIP: Guard(late.x0_clip, t_max=LAST),
+        FLOOR: Guard(alpha_floor=late.alpha_floor),
+        DIFFERENCES: Guard(difference=late.difference, t_max=LAST),
+        DAMPING: Guard(damping=late.damping, t_max=LAST),
+    }
+    without = {
+        CLIP: replace(late, x0_clip=None),
+        FLOOR: replace(late, alpha_floor=None, t_max=LAST),
+        DIFFERENCES: replace(late, difference=None),
+        DAMPING: replace(late, damping=NoDamping()),
+    }
+    named = dict(zip((*ALONE, *WITHOUT), (*alone.values(), *without.values()), strict=True))
+    return {name: _literal(setting, guard, False) for name, guard in named.items()}
 
 
 def further(scale: ImageScale, setting: Setting) -> dict[str, Setting]:

@@ -3,7 +3,7 @@
 Claims: conversion improves on native DDPM; combining experts raises diversity and worsens FID; the
 same schedule for both is marginally better. The paper states neither its DDPM sampler nor which of
 two dampings its conversion has (§6.2, §8.3.4): every reading is a row.
-small: 7 min for 3 seeds on 2 cores beside the experts · paper: 4 DiT-XL/2 experts of one cluster.
+small: 9 min for 3 seeds on 2 cores beside the experts · paper: 4 DiT-XL/2 experts of one cluster.
 """
 
 import sys
@@ -86,6 +86,7 @@ def _converted(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
         **readings.literal(scale, setting),
         CORRECTED: right,
         **readings.halves(scale, setting),
+        **readings.guards(scale, setting),
         **readings.further(scale, setting),
         **readings.by_steps(CORRECTED, right),
     }
@@ -108,6 +109,11 @@ def tests(results: Results) -> list[str | None]:
     lines = [compared(results, FID, right, (CONVERTED, how)) for how in literal]
     lines += [
         compared(results, FID, (CONVERTED, a), (CONVERTED, b)) for a, b in readings.ONE_BY_ONE
+    ]
+    lines += [
+        compared(results, FID, (CONVERTED, how), (CONVERTED, base))
+        for hows, base in ((readings.ALONE, readings.UNALIGNED), (readings.WITHOUT, LATE))
+        for how in hows
     ]
     lines += [compared(results, FID, right, (NATIVE, sampler)) for sampler in ("DDIM", "ancestral")]
     for how in (*readings.WHOLE, *readings.GUIDED, *readings.INDEXED):
@@ -141,6 +147,10 @@ TABLE = Table(
         "derivatives of the path unless it says the expert's) or corrected (equal signal-to-noise "
         f"ratio; the DDPM expert asked at t <= {readings.LAST:g} of its own schedule, and nothing "
         "else). Two rows change one of these at a time. The paper's number stands beside each.",
+        "Guards of §8.3.4 one by one, at equal time: each alone, against the row with t <= "
+        f"{readings.LAST:g} and nothing else, and each left out, against the whole. Without the "
+        f"floor Eq. 5 divides by 0 at t = 1: those rows ask at t <= {readings.LAST:g}. The "
+        "differences are those of the path: on the linear one the derivatives, but for rounding.",
         "Further readings: path's inverse takes Eq. 8 whole, with the path's alpha and sigma in "
         "Eq. 5; clipped after guidance has Eq. 28 clamp the guided x0; whole indices round the "
         "expert's time to one of 1000 (Eq. 21). What each errs by where the truth is known: "

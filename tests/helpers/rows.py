@@ -12,7 +12,7 @@ from experiments.recipes.images import SCALES
 from experiments.stages.samples import Sample
 from modules.alignment import MatchSNR, SameTime, WholeIndex
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
-from modules.guard import Guard, LogisticDamping, StepDamping
+from modules.guard import Guard, LogisticDamping, NoDamping, StepDamping
 from modules.schedules import Cosine, Linear
 from modules.solvers import Euler
 from modules.timesteps import Thousand
@@ -57,6 +57,19 @@ FURTHER = {
     "corrected, whole indices": (WholeIndex(MatchSNR()), Guard(t_max=0.95)),
 }
 """What Table 3 alone asks."""
+ALONE, WITHOUT = "equal time, to t = 0.95, ", "literal §8.3.4 without the "
+GUARDS = {
+    f"{ALONE}clip (Eq. 28) alone": Guard(20.0, t_max=0.95),
+    "equal time, floor (Eq. 29) alone": Guard(alpha_floor=0.01),
+    f"{ALONE}differences (Eq. 30) alone": Guard(difference=1e-4, t_max=0.95),
+    f"{ALONE}damping (Eq. 31) alone": Guard(damping=StepDamping(), t_max=0.95),
+    f"{WITHOUT}clip (Eq. 28)": Guard(None, 0.01, 1e-4, StepDamping()),
+    f"{WITHOUT}floor (Eq. 29), to t = 0.95": Guard(20.0, None, 1e-4, StepDamping(), t_max=0.95),
+    f"{WITHOUT}differences (Eq. 30)": Guard(20.0, 0.01, None, StepDamping()),
+    f"{WITHOUT}damping (Eq. 31)": Guard(20.0, 0.01, 1e-4, NoDamping()),
+}
+"""One guard of §8.3.4 at a time."""
+FURTHER |= {how: (SameTime(), guard) for how, guard in GUARDS.items()}
 BEGUN = {
     "": (MatchSNR(), Guard(t_max=0.95)),
     ", from t = 0.999": (MatchSNR(), Guard(t_max=0.999)),
