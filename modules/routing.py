@@ -4,6 +4,8 @@ HDDM's Eq. 2 sees no text: as t -> 1 its answer tends to the clusters' prior, wh
 Paris 2.0's router also reads the pooled caption vector. One network serves both.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from modules.blocks import linear, normal_linear
 from modules.dit import DiT, Trunk
 from modules.ensemble import Posterior
-from modules.schedules import Linear, Schedule
+from modules.schedules import Linear, Schedule, expand
 from modules.text import Text
 from modules.training import EVERY_ROW, Batch, DiffusionModule, Optim, Posed
 
@@ -64,8 +66,10 @@ class RouterNetwork(nn.Module):
 class Router(DiffusionModule):
     """Cross-entropy against the cluster a sample came from.  (HDDM, Eq. 2 and §6.3)
 
-    All clusters are noised on one path: noising a DDPM expert's data on its own schedule, as §6.3
-    may be read, would leak the label through the variance of the input.
+    All clusters are noised on one path, `schedule`; or each on its own of `noised_on`, as §6.3 may
+    be read, which has a range of t for each objective. The variance of the input then leaks the
+    label in training, and no path of a sampler shows it. Raises ValueError for `noised_on` that is
+    not one schedule a cluster.
     """
 
     def __init__(
@@ -80,14 +84,23 @@ class Router(DiffusionModule):
         frame_feature: int | None = None,
         given_share: float = 0.0,
         rows: slice = EVERY_ROW,
+        noised_on: Sequence[Schedule] = (),
     ) -> None:
+        if len(noised_on) not in (0, experts):
+            raise ValueError(f"{len(noised_on)} schedules for {experts} clusters")
         network = RouterNetwork(shape, experts, pooled, frame_feature)
         super().__init__(network, optim, seed, text_dropout, given_share=given_share, rows=rows)
-        self.schedule = schedule
+        self.schedule, self.noised_on = schedule, tuple(noised_on)
 
     def pose(self, batch: Batch) -> Posed:
         t, eps, c = self.draw(batch)
-        return Posed(self.schedule.noise(batch["x0"], eps, t), t, c, batch["cluster"])
+        x0, cluster = batch["x0"], batch["cluster"]
+        x_t = self.schedule.noise(x0, eps, t)
+        for schedule in {*self.noised_on} - {self.schedule}:
+            own = [k for k, each in enumerate(self.noised_on) if each == schedule]
+            there = torch.isin(cluster, torch.tensor(own, device=cluster.device))
+            x_t = torch.where(expand(there, x_t), schedule.noise(x0, eps, t), x_t)
+        return Posed(x_t, t, c, cluster)
 
     def judged(self, y: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The cross-entropy of logits y [B, experts] against clusters [B], and which it hits."""

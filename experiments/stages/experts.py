@@ -188,7 +188,7 @@ class TrainRouter(Stage):
     It answers for all K, and a cluster it never saw gets next to nothing.
     reads_text: whether it reads the caption, as Paris 2.0's does; HDDM's does not (Eq. 2).
     frame_feature: width of a first frame's feature; None for a router that reads none.
-    given_share: share of clips whose first frame is given.
+    given_share: of clips whose first frame is given.  noised_on: by cluster, if not `schedule`.
     """
 
     version: ClassVar[int] = 3
@@ -203,12 +203,14 @@ class TrainRouter(Stage):
     seed: int
     frame_feature: int | None = None
     given_share: float = 0.0
+    noised_on: tuple[Schedule, ...] = ()
 
     @property
     def label(self) -> str:
         which = "" if len(self.clusters) == self.shards.k else f" of {len(self.clusters)}"
         form = "text-aware" if self.reads_text else "text-free"
-        return f"{form} router{which}, seed {self.seed}"
+        noised = " noised per objective" if self.noised_on else ""
+        return f"{form} router{which}{noised}, seed {self.seed}"
 
     @property
     def cost(self) -> float:
@@ -231,6 +233,7 @@ class TrainRouter(Stage):
                 frame_feature=self.frame_feature,
                 given_share=self.given_share,
                 rows=rows,
+                noised_on=self.noised_on,
             )
 
     def begun(self, store: Store, rows: slice = EVERY_ROW) -> Router:

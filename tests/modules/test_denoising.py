@@ -101,6 +101,28 @@ def test_the_routers_loss_is_a_hand_computation(pooled):
     torch.testing.assert_close(module(x_t, t, c).double(), p, rtol=1e-5, atol=1e-6)
 
 
+def test_a_router_may_learn_each_cluster_on_its_own_noise():
+    """kills: one cluster's schedule for another's or for all, noise or times drawn anew. (§6.3)"""
+    shape, schedules = (
+        DiT(Size(16, 1, 2), 4, 2, 2, AdaLN.ZERO, None),
+        (Cosine(), Linear(), Cosine()),
+    )
+    usual = Router(shape, OPTIM, 3, seed=2)
+    own = Router(shape, OPTIM, 3, seed=2, noised_on=schedules)
+    b = batch(step=11)
+    asked, before = own.pose(b), usual.pose(b)
+    t, eps, _ = drawn(2, 11, b["x0"], 0.1)
+    on = {Linear(): by_hand(FlowMatchingExpert, t, b["x0"], eps)[0]}
+    on[Cosine()] = by_hand(DDPMExpert, t, b["x0"], eps)[0]
+    for i, k in enumerate(b["cluster"].tolist()):
+        torch.testing.assert_close(asked.x_t[i], on[schedules[k]][i])
+        torch.testing.assert_close(before.x_t[i], on[Linear()][i])
+    assert torch.equal(asked.t, before.t)
+    assert {*b["cluster"].tolist()} == {0, 1, 2}
+    with pytest.raises(ValueError, match="2 schedules for 3 clusters"):
+        Router(shape, OPTIM, 3, noised_on=schedules[:2])
+
+
 @pytest.mark.parametrize(
     ("kind", "objective", "schedule"),
     [

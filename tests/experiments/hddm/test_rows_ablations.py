@@ -21,6 +21,7 @@ from experiments.stages.setting import Setting
 from modules.codec import encode
 from modules.dit import XL
 from modules.guidance import Within
+from modules.schedules import Cosine, Linear
 from modules.selection import Full, Top
 from modules.timesteps import Rounded
 from modules.weights.pretrained import Transfer
@@ -201,10 +202,17 @@ def test_weights_are_of_the_expert_and_level_named(case):
 @EACH
 def test_routers_are_the_form_and_state_named(case):
     """kills: text-free and text-aware exchanged, calibrated rows of the router as trained, a
-    temperature fitted on what it is judged on, a time or a strategy beside its name."""
+    temperature fitted on what it is judged on, a time or a strategy beside its name; states noised
+    on another cluster's schedule, by the other pipeline, or of a router that differs elsewhere."""
     strategies, rows = {"Top-1": Top(1), "Top-2": Top(2), "Full": Full()}, {}
+    routers, mixed = {}, "Top-2, 2DDPM:6FM"
+    pipelines = {"text-free": "literal §8.3.4", "text-aware": "corrected"}
     for (name, state, t, strategy), row in rows_of(ablation_router, case).items():
-        if t:
+        if strategy == mixed:
+            sample = sampled(row, case, "table 1", reading=pipelines[name])
+            assert (converted(sample), sample.selection) == ([0, 3], Top(2))
+            router = sample.router
+        elif t:
             router, split = row.measured.router, row.measured.pictures.split
             assert (row.at, row.measured.seed, split) == (str(float(t)), SEED, Split.HELDOUT)
         else:
@@ -215,9 +223,17 @@ def test_routers_are_the_form_and_state_named(case):
             assert isinstance(router, Calibrated)
             assert router.pictures.split is Split.JUDGE
             router = router.router
+        if name != "oracle":
+            own = tuple(Cosine() if k in (0, 3) else Linear() for k in EIGHT)
+            assert router.noised_on == (own if state == "noised per objective" else ())
+            assert replace(router, noised_on=()) == routers.setdefault(name, router)
         assert isinstance(router, Known) if name == "oracle" else form(router) == name
         rows.setdefault((name, state), []).append(t or strategy)
     assert rows.pop(("oracle", "")) == ["Full"]
+    for name in pipelines:
+        assert rows[name, "as trained"].pop() == mixed
+        times = [x for x in rows[name, "as trained"] if x not in strategies]
+        assert rows.pop((name, "noised per objective")) == [*times, mixed]
     assert set(rows) == {
         *itertools.product(("text-free", "text-aware"), ("as trained", "calibrated"))
     }
