@@ -6,6 +6,7 @@ bare name, wherever its file lies. Reading makes no class but those handed to it
 """
 
 import dataclasses
+import functools
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -49,19 +50,21 @@ def encode(value: Any, about: About = nothing, *, defaults: bool = True) -> Any:
         return {"class": value.__name__, **forms, **about(value)}
     if not dataclasses.is_dataclass(value):
         raise TypeError(f"{value!r} of type {type(value).__name__} has no form as JSON")
+    kind: type = type(value)
     forms = {}
-    for field in fields(type(value)):
+    for field in fields(kind):
         held = getattr(value, field.name)
         if field.metadata.get("form"):
             forms[field.name] = held
         elif defaults or not _is_default(field, held, about):
             forms[field.name] = encode(held, about, defaults=defaults)
-    return {"is": type(value).__name__, **forms, **about(type(value))}
+    return {"is": kind.__name__, **forms, **about(kind)}
 
 
-def fields(kind: type) -> "list[Field[Any]]":
+@functools.cache  # asked of each value of each config: a sixth of what keys cost
+def fields(kind: type) -> "tuple[Field[Any], ...]":
     """The fields that say what a value is, rather than where on a machine it finds its data."""
-    return [field for field in dataclasses.fields(kind) if field.metadata.get("key", True)]
+    return tuple(x for x in dataclasses.fields(kind) if x.metadata.get("key", True))
 
 
 def same(one: Any, other: Any) -> bool:
