@@ -73,7 +73,7 @@ def _read(text: TextEncoder, captions: list[str], device: torch.device) -> tuple
     and to begin to read, a tokenizer being built, takes longer than to draw twenty digits."""
     if len(captions) > REMEMBERED:
         return text.encode(captions, device)
-    return _remembered(text, tuple(captions), device)
+    return _remembered(text, tuple(captions), device)  # type: ignore[arg-type]  # frozen, as all
 
 
 class Pictures(Stage):
