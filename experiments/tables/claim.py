@@ -18,6 +18,7 @@ from experiments.tables.verdicts import Expected, Margin, Tested, Verdict, findi
 
 SEEDS = 3
 """Fewer training seeds decide nothing."""
+NO_ROWS = "no table here has its rows: make it"
 
 
 @dataclass(frozen=True)
@@ -124,10 +125,7 @@ class Judged:
 
 def judged(claims: Sequence[Claim], published: PublishedTables) -> list[Judged]:
     """Every claim of one paper under every reading, p adjusted over its distinct questions: a
-    contrast and a margin.
-
-    Raises StoreError if a claim names a row that is not there.
-    """
+    contrast and a margin. StoreError if a claim names several rows as one."""
     lines = [_read(claim, test, published) for claim in claims for test in claim.tests or (None,)]
     asked = {
         id(line): _hypotheses(line, line.test) for line in lines if line.test and not line.settled
@@ -153,7 +151,7 @@ def _read(claim: Claim, test: Test | None, published: PublishedTables) -> Line:
     metric = published.measured(test.table, test.key)
     paired = test.contrast.paired(published, test.table, test.key)
     if paired is None:
-        return Line(claim, test, metric, settled=(Verdict.MISSING, "the table was not run"))
+        return Line(claim, test, metric, settled=(Verdict.MISSING, NO_ROWS))
     settled = None
     if test.construction:
         settled = Verdict.CONSTRUCTION, test.construction

@@ -1,6 +1,6 @@
 """Contrasts of rows, one number a seed, read from the tables that are published.
 
-A table that was not run gives None; a row or number that it lacks is an error of the claim.
+A table that was not run, or was made before it had a row, gives None.
 """
 
 from abc import ABC, abstractmethod
@@ -33,16 +33,18 @@ class PublishedTables:
         return self.tables[name]
 
     def values(self, table: str, row: Names, key: str) -> list[float | None] | None:
-        """A row's number by seed; None where the table was not run.
+        """A row's number by seed; None where the table was not run, or made before it had that.
 
-        Raises StoreError if the table has no such row or number: the claim is then miswritten.
+        Raises StoreError if several rows begin with these names: the claim is then miswritten.
         """
         content = self.table(table)
         if content is None:
             return None
         rows = [r for r in content["rows"] if tuple(r["names"].values())[: len(row)] == row]
-        if len(rows) != 1 or not {*key.split("|")} & {*rows[0]["values"]}:
-            raise StoreError(f"{table}.json has {len(rows)} rows {row} with {key}: run it again")
+        if len(rows) > 1:
+            raise StoreError(f"{table}.json has {len(rows)} rows {row}: the claim names no one row")
+        if not rows or not {*key.split("|")} & {*rows[0]["values"]}:
+            return None
         return list(rows[0]["values"][self.measured(table, key)])
 
     def measured(self, table: str, key: str) -> str:
