@@ -15,7 +15,7 @@ DIALS    = --scale "$(SCALE)" --seeds "$(SEEDS)" $(if $(WORKERS),--workers "$(WO
            --store "$(STORE)" --results "$(RESULTS)" $(if $(PLAN),--plan true) $(ARGS)
 TEST    := OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering ablation-schedules \
-           ablation-selection ablation-sampling ablation-init ablation-router ablation-ratio \
+           ablation-selection ablation-sampling ablation-init ablation-router ablation-text ablation-ratio \
            ablation-objectives ablation-join ablation-alignment ablation-weights ablation-readings \
            tuning figures
 VIDEO   := paris2-table1 paris2-switching paris2-specialization paris2-router paris2-i2v
@@ -61,6 +61,7 @@ ablation-selection: ## Fig 15: Top-k, thresholds, nuclei, the oracle, against th
 ablation-sampling: ## the router asked seldom, guidance in an interval of t: quality against cost
 ablation-init: ## Fig 3: from scratch against converted from another objective
 ablation-router: ## text-free or text-aware, calibrated or not
+ablation-text: ## SCALE=scenes: is the missing text what breaks an ensemble? by what captions tell of clusters
 ablation-ratio: ## how many of eight experts are DDPM, and which
 ablation-objectives: ## x0 and v experts, alone, in pairs, among eight
 ablation-join: ## adding and removing an expert without retraining the router

@@ -20,6 +20,8 @@ FINE = 4
 """Points along a pixel's side at which a shape is asked whether it covers them: 16 levels."""
 PERIOD = 4
 """Of every texture, in pixels."""
+PHASES = UNIT // 2
+"""Of a texture, along either axis: it moves within half a pixel."""
 SHADE = 0.1
 """The greatest change of a channel of a colour, which stays within [0, 1]."""
 GREY, RELIEF = (0.25, 0.5), (0.15, 0.2)
@@ -101,8 +103,8 @@ def _uniform(index: NDArray[np.uint64], purpose: int, low: float, high: float) -
 def _background(texture: Numbers, index: NDArray[np.uint64], first: int) -> Array:
     """Brightness [N, 16, 16] in [0, 1]."""
     middle, relief = _uniform(index, first, *GREY), _uniform(index, first + 1, *RELIEF)
-    phase = below(index, first + 2, (PERIOD * UNIT) ** 2)
-    right, down = (shift[:, None] for shift in np.divmod(phase, PERIOD * UNIT))
+    phase = below(index, first + 2, PHASES**2)
+    right, down = (shift[:, None] for shift in np.divmod(phase, PHASES))
     pixel = np.arange(SIDE) * UNIT
     wave = np.empty((len(index), SIDE, SIDE), dtype=np.float32)
     for number, name in enumerate(TEXTURES):

@@ -105,6 +105,8 @@ def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
         return say(prog, str(error), 2)
     if options.sweep is not None:
         tables = (tables[0].swept(options.sweep),)
+    if many:  # those that there are at this scale
+        tables = tuple(table for table in tables if options.scale_name in table.scales)
     try:
         for markdown in run(tables, options):
             print(markdown)

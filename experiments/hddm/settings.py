@@ -30,6 +30,20 @@ def matched(scale: ImageScale) -> ImageScale:
     return turned(scale, dials)
 
 
+def scenes(scale: ImageScale) -> ImageScale:
+    """The scale on scenes, where its own data are none; each seed has its own."""
+    own = scale.study.scenes
+    if own is None:
+        return scale
+    dials = {
+        "data.source": own.source.divided(scale.data.division),
+        "data.text": own.text,
+        "judge": own.judge,
+        "study.scenes": None,
+    }
+    return turned(scale, dials)
+
+
 def conversions(scale: ImageScale) -> ImageScale:
     """The scale of the conversion studies: fewer samples.  (HDDM, §3.3.1)"""
     return turned(scale, {"draw.samples": scale.study.conversion_samples})

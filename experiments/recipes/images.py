@@ -73,6 +73,15 @@ class Matched:
 
 
 @dataclass(frozen=True)
+class OfScenes:
+    """What a scale without scenes has of them, for the ablation that needs their labels."""
+
+    source: Scenes
+    text: Words
+    judge: OwnSceneReader
+
+
+@dataclass(frozen=True)
 class HDDM:
     """What only HDDM's tables ask for.
 
@@ -90,6 +99,7 @@ class HDDM:
             pictures that no table scores.
         diversity_prompts, diversity_each: prompts, and pictures of each, where diversity within a
             prompt is a table's subject (§3.4.1).
+        scenes: what `ablation-text` has otherwise; None for nothing.
     """
 
     matched: Matched | None
@@ -106,6 +116,7 @@ class HDDM:
     tuned_lr: tuple[float, ...]
     diversity_prompts: int
     diversity_each: int
+    scenes: OfScenes | None
 
     def check(self, scale: Scale[Any]) -> None:
         at_least("study", self, 1, "init_steps", "pair_batch", "conversion_steps", "aligned_steps")
@@ -198,6 +209,8 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "study.tuned_lr":  ((1.0,),              *5 * ((0.5, 1.0, 2.0),)),
     "study.diversity_prompts": (4, 40,      40,       20,       40,              100),
     "study.diversity_each": (2,   10,       10,       10,       10,              10),
+    "study.scenes":    (OfScenes(Scenes(128, 64, 32), Words(11, 32), OwnSceneReader(30)),
+                        *5 * (None,)),
 }  # fmt: skip
 
 SCALES: dict[str, ImageScale] = {

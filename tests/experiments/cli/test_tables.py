@@ -54,6 +54,16 @@ def test_tables_share_one_pool_and_each_is_written(pools, capsys, tmp_path):
     assert "| Own | 77.50" in texts[1]
 
 
+def test_a_table_without_the_scale_is_left_out_of_many_and_refused_alone(pools, capsys, tmp_path):
+    """kills: all refused for one that has no such scale; a table at another scale's dials."""
+    elsewhere = replace(OTHER, scales={"scenes": TABLE.scales["scenes"]})
+    assert cli.main(TABLE, elsewhere, arguments=[*SMOKE, *places(tmp_path)]) == 0
+    assert not list((tmp_path / "results").rglob("table10.md"))
+    assert list((tmp_path / "results").rglob("table9.md"))
+    assert cli.main(elsewhere, arguments=[*SMOKE, *places(tmp_path)]) == 2
+    assert "unknown scale 'smoke': choose from scenes" in capsys.readouterr().err
+
+
 def test_a_table_is_the_same_alone_or_among_others(pools, tmp_path):
     """kills: a table that hangs on those beside it, or on their order."""
     for name, tables in {

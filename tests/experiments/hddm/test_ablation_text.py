@@ -1,0 +1,107 @@
+"""ablation-text: rows by partition, the bits that captions tell, and the line through losses."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from datamodules.sources.scenes import Scenes
+from experiments.hddm import ablation_text, settings, table1
+from experiments.hddm.ablation_text import PARTITIONS, trend
+from experiments.measures.information import CaptionInformation
+from experiments.pipeline.store import Store
+from experiments.recipes import experts
+from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
+from experiments.stages.routers import Known
+from experiments.tables.columns import ACCURACY
+from modules.selection import Full, Top
+from tests.helpers.rows import EIGHT, FM, SEED, kind, rows_of
+from tests.helpers.stages import make
+
+SELECTIONS = {"Top-1": Top(1), "Top-2": Top(2), "Full": Full()}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return rows_of(ablation_text, SimpleNamespace(scale=SCALES["scenes"]))
+
+
+def test_each_row_asks_the_experts_of_its_partition(rows):
+    """kills: one partition for all, a router trained on another's clusters, forms exchanged, an
+    oracle of features, information of other clusters than the experts'."""
+    assert len(rows) == 2 + 7 * len(PARTITIONS)
+    for (partition, router, strategy), row in rows.items():
+        if not partition:
+            continue
+        sample = row.measured.score.pictures
+        clusters = sample.shards.clusters
+        assert clusters.stated == PARTITIONS[partition]
+        assert row.measured.told == CaptionInformation(clusters)
+        assert [expert.clusters for expert in sample.experts] == [(k,) for k in EIGHT]
+        assert {kind(expert) for expert in sample.experts} == {FM}
+        assert {expert.shards for expert in sample.experts} == {sample.shards}
+        assert sample.selection == SELECTIONS[strategy]
+        if router == "oracle":
+            assert isinstance(sample.router, Known)
+            assert sample.router.heldout.clusters == clusters
+        else:
+            assert sample.router.reads_text == (router == "text-aware")
+            assert sample.router.shards == sample.shards
+
+
+def test_the_monolith_and_the_features_experts_are_table_1s(rows):
+    """kills: networks trained twice for two tables, a monolith of another partition's order."""
+    of_table_1 = rows_of(table1, SimpleNamespace(scale=SCALES["scenes"]))
+    assert rows["", "", "Monolithic"].measured == of_table_1["Monolithic", ""].measured
+    for (strategy, form), row in of_table_1.items():
+        if form:
+            assert rows["features", form, strategy].measured.score == row.measured
+
+
+def test_smoke_has_scenes_of_its_seed():
+    """kills: digits, which have no factors; seeds that share their scenes."""
+    for seed in (0, SEED):
+        scale = settings.scenes(SCALES["smoke"].of_seed(seed))
+        assert isinstance(scale.data.source, Scenes)
+        assert scale.data.source.division == seed
+        assert len(ablation_text.TABLE.rows(SCALES["smoke"].of_seed(seed), seed)) == 44
+    assert settings.scenes(SCALES["scenes"]) == SCALES["scenes"]
+
+
+def test_captions_tell_the_bits_that_the_partitions_were_chosen_for(tmp_path):
+    """kills: wordings counted as meanings, bits of the caption alone, a partition of other bits."""
+    source = replace(SCALES["scenes"].data.source, train=8_000)
+    store, found = Store(tmp_path), {}
+    for name in PARTITIONS:
+        dials = {"data.source": source, "data.partition": PARTITIONS[name]}
+        told = CaptionInformation(experts.shards(turned(SCALES["scenes"], dials)).clusters)
+        make(store, told)
+        found[name] = told.read(store)["information"]
+    assert 0.1 < found.pop("features") < 2.9
+    bits = dict(zip(found, (0, 0, 1, 2, 3), strict=True))
+    assert found == pytest.approx(bits, abs=0.03)
+
+
+def test_the_line_is_through_losses_of_each_seed():
+    """kills: aware less free, slope and rest exchanged, a line through the means alone."""
+    slopes, rests = (-20.0, -10.0, -30.0), (1.0, 2.0, 3.0)
+    names = [{"c": p, "r": r, "s": "Full"} for p in PARTITIONS for r in ("text-free", "text-aware")]
+    bits = {name: i / 2 for i, name in enumerate(PARTITIONS)}
+
+    def values(row, column):
+        x = bits[names[row]["c"]]
+        if column.key == "information":
+            return [x] * 3
+        free = names[row]["r"] == "text-free"
+        return [90 + free * (a * x + b) for a, b in zip(slopes, rests, strict=True)]
+
+    rows = [[SimpleNamespace(names=each) for each in names]]
+    table = SimpleNamespace(name="ablation-text")
+    results = SimpleNamespace(rows=rows, values=values, table=table, partial=False)
+    slope, rest = trend(results, "Full", ACCURACY)
+    assert (slope.mean, rest.mean) == pytest.approx((-20, 2))
+    assert slope.half_width == pytest.approx(
+        np.std(slopes, ddof=1) / np.sqrt(3) * 4.302653, rel=1e-5
+    )
