@@ -4,6 +4,7 @@ import sys
 
 from experiments.cli.main import main
 from experiments.hddm import (
+    ablation_adaln,
     ablation_alignment,
     ablation_init,
     ablation_join,
@@ -15,6 +16,7 @@ from experiments.hddm import (
     ablation_sampling,
     ablation_schedules,
     ablation_selection,
+    ablation_sharpness,
     ablation_text,
     ablation_threshold,
     ablation_weights,
@@ -45,6 +47,8 @@ TABLES = (
     ablation_alignment.TABLE,
     ablation_weights.TABLE,
     ablation_readings.TABLE,
+    ablation_sharpness.TABLE,
+    ablation_adaln.TABLE,
     tuning.TABLE,
     figures.TABLE,
 )

@@ -198,6 +198,9 @@ UNPRINTED = (  # the claim; what row a's names and row b's have; the sign
     ("Complementary specialisation: at high", "x0_error", "v", "noise", BELOW),
     ("Complementary specialisation: at low", "x0_error", "v", "noise", ABOVE),
     ("Diversity comes while coherence", "accuracy", "2DDPM:6FM", "8FM", NO_LESS),
+    ("Full over-smooths: sharp features blur", "detail", "Full", "Top-", BELOW),
+    ("Homogeneous samples are softer", "detail", "2DDPM:6FM", "8FM", ABOVE),
+    ("AdaLN-Single saves parameters", "fid", "Zero", "Single", NO_LESS),
     ("Sparse routing does better", "fvd", "Top-", "Full", BELOW),
 )
 

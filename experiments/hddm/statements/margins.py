@@ -15,4 +15,5 @@ DIVERSITY = _borrowed(half(0.777 - 0.752, 0.752), "of combined experts over FM, 
 PROMPTS = Margin(0.01, "one prompt in a hundred of those obeyed: no loss is printed as allowed")
 ERRORS = Margin(0.1, "a tenth of the noise expert's error: no number or picture says how much")
 LOSS = Margin(0.05, "a twentieth of scratch's loss: Fig 3 prints no scale to read half from")
+DETAIL = Margin(0.05, "a twentieth of the other set's detail: pictures alone, no number")
 MAJORITY = Margin(0.05, "five pictures in a hundred more: no accuracy is printed")

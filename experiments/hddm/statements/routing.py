@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from experiments.hddm.readings import PIPELINES
 from experiments.hddm.statements import margins
 from experiments.tables.claim import Claim, Test, above, below, every
 from experiments.tables.contrasts import Value
@@ -29,6 +30,13 @@ def _cheaper(form: str) -> Test:
         form, "ablation-selection", "expert_evaluations", ("Top-2", form), ("Full", form)
     )
     return replace(counted, construction="Top-2 asks two experts of eight: that is what it means")
+
+
+def _blurred(form: str, how: str) -> Test:
+    """Whether Full of a mixed ensemble has less fine detail than either of those with fewer."""
+    row = (f"{form}, {how}", "2DDPM:6FM")
+    pairs = [((*row, "Full"), (*row, few)) for few in ("Top-1", "Top-2")]
+    return every(row[0], "ablation-sharpness", "detail", pairs, Expected.BELOW)
 
 
 def _routed(form: str, t: str) -> Test:
@@ -105,8 +113,10 @@ ROUTING = (
     ),
     Claim(
         "§7.5",
-        "Full over-smooths: sharp features blur, colours are inconsistent.",
-        why="no table measures sharpness apart from obeying the prompt",
+        "Full over-smooths: sharp features blur that Top-1 and Top-2 keep.",
+        "pictures",
+        tuple(_blurred(form, how) for form, how in PIPELINES.items()),
+        margins.DETAIL,
     ),
     Claim(
         "§2.1, §6.3",
