@@ -38,6 +38,7 @@ ROWS = {
         tuple(row.names.values()): row.paper for row in table.rows(table.scales["small"], 0)
     }
     for table in (*TABLES, *VIDEO)
+    if "small" in table.scales  # ablation-text is of scenes alone
 }
 
 

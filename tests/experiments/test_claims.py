@@ -38,7 +38,8 @@ def test_no_results_is_one_line(tmp_path, capsys):
 
 def test_every_claim_names_one_row_and_a_column_of_its_table():
     """kills: a claim that a misspelt name, or a table changed since, would leave unjudged."""
-    tables = {table.name: table for table in (*TABLES, *VIDEO)}
+    every = (*TABLES, *VIDEO)
+    tables = {table.name: table for table in every if "small" in table.scales}
     rows = {
         name: [tuple(row.names.values()) for row in table.rows(table.scales["small"], 0)]
         for name, table in tables.items()
