@@ -21,11 +21,11 @@ from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import FlowMatchingExpert
-from modules.selection import Top
+from modules.selection import Selection, Top
 
 DETAIL = Column("detail", "Detail, % of variance", 2, factor=100)
 HOMOGENEOUS, HETEROGENEOUS = "8FM", "2DDPM:6FM"
-SETS = {HOMOGENEOUS: {"Top-2": Top(2)}, HETEROGENEOUS: STRATEGIES}
+SETS: dict[str, dict[str, Selection]] = {HOMOGENEOUS: {"Top-2": Top(2)}, HETEROGENEOUS: STRATEGIES}
 REAL = ("real pictures", "", "")
 
 
