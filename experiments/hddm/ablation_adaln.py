@@ -3,7 +3,7 @@
 Claim: AdaLN-Single saves 30 % of the parameters at maintained quality. FM experts of one cluster
 from random weights: the recipe's, AdaLN-Zero as wide, and AdaLN-Zero so narrow that it has as many
 parameters as AdaLN-Single.
-small: 4 min for 3 seeds on 2 cores beside Table 3 · paper: 3 DiT-XL/2 experts of one cluster.
+small: 2 min for 3 seeds on 2 cores beside Table 3 · paper: 3 DiT-XL/2 experts of one cluster.
 """
 
 import functools

@@ -5,7 +5,7 @@ Question: is the missing text what makes Full collapse, or are its probabilities
 and a text-aware router, each as trained and with a temperature fitted on other pictures: how well
 each tells clusters apart over t, and what samples it leads to. And one that has learned each
 cluster on the noise of its own expert of 2DDPM:6FM, as §6.3 may be read.
-small: 3 min for 3 seeds on 2 cores beyond Table 1.
+small: 4 min for 3 seeds on 2 cores beyond Tables 1 and 4.
 """
 
 import itertools

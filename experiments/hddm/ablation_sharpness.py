@@ -3,7 +3,7 @@
 Claims: homogeneous samples are softer in texture than heterogeneous ones; Full blurs sharp features
 where Top-1 and Top-2 do not. Detail is the share of a picture's variance at high frequencies, which
 does not ask whether the prompt is obeyed. Sets are those of the figures, by either pipeline.
-small: 2 min for 3 seeds on 2 cores beside the figures · paper: every expert of Table 4.
+small: seconds beyond the figures, whose sets it reads · paper: every expert of Table 4.
 """
 
 import sys

@@ -3,7 +3,7 @@
 Claims: conversion improves on native DDPM; combining experts raises diversity and worsens FID; the
 same schedule for both is marginally better. The paper states neither its DDPM sampler nor which of
 two dampings its conversion has (§6.2, §8.3.4): every reading is a row.
-small: 9 min for 3 seeds on 2 cores beside the experts · paper: 4 DiT-XL/2 experts of one cluster.
+small: 8 min for 3 seeds on 2 cores beside the experts · paper: 4 DiT-XL/2 experts of one cluster.
 """
 
 import sys

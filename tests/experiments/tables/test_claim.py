@@ -231,7 +231,7 @@ def test_a_table_made_before_it_had_a_row_leaves_the_reading_unjudged(published,
 
 def test_a_ledger_is_judged_as_its_simulations_are(tmp_path):
     """kills: a step of the adjustment that the simulated ledgers have and the published ones lack:
-    here 200 contrasts, of which every second is nothing."""
+    here 200 contrasts, of which every second is nothing; margins of 1, a tenth of the base row."""
     values = np.random.default_rng(3).standard_normal((200, 10))
     values[::2] += 2.0
     rows = {(f"{i}",): {"fid": [10 + x for x in line]} for i, line in enumerate(values.tolist())}
@@ -242,7 +242,6 @@ def test_a_ledger_is_judged_as_its_simulations_are(tmp_path):
     p = stats.false_discovery_control(stats.ttest_1samp(values, 0, axis=-1).pvalue)
     sides = [stats.ttest_1samp(values * s, -1, axis=-1, alternative="greater") for s in (1, -1)]
     within = stats.false_discovery_control(np.maximum(*(side.pvalue for side in sides)))
-    # the margin is a tenth of the base row, 1
     wanted = [
         verdict(Tested(m, d, w), Expected.ABOVE, printed=True)
         for m, d, w in zip(values.mean(axis=1), p, within, strict=True)
