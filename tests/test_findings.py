@@ -45,11 +45,13 @@ def rests_on(text):
 
 
 def readings(claim, pattern):
-    """The verdicts of a claim's readings that fit."""
+    """The verdicts of a claim's readings that fit, and that some table has rows for."""
     return [
         line["verdict"]
         for line in LEDGER
-        if line["number"] == claim and fnmatchcase(line["reading"], pattern)
+        if line["number"] == claim
+        and fnmatchcase(line["reading"], pattern)
+        and line["verdict"] != Verdict.MISSING.value
     ]
 
 
