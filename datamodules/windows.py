@@ -18,6 +18,9 @@ Arrays = dict[str, Tensor]
 """A batch: x0 [B, ...], tokens [B, L, D], pooled [B, P], cluster [B], and others, by name."""
 CAPTION = "caption"
 """A name in `Arrays`: a number from 0 [B], int64, that rows of the same tokens share alone."""
+HASHED = 1 << 15
+"""Bytes of a sample's tokens, at most, whose captions are numbered: larger ones take longer to hash
+than a network that shares them saves, and are a GPU's, which shares none.  (T5-XXL's are 8 MB.)"""
 ALL = slice(None)
 """Of a batch, the rows of a device that has the whole of it."""
 
@@ -40,7 +43,8 @@ def read_window(shards: Sequence[Shard]) -> Arrays:
         for key, array in arrays.items():
             window[key][at : at + shard.samples] = array
         at += shard.samples
-    if "tokens" in window:
+    tokens = window.get("tokens")
+    if tokens is not None and tokens[0].nbytes <= HASHED:
         window[CAPTION] = _captions(window["tokens"])
     return {key: torch.from_numpy(array) for key, array in window.items()}
 

@@ -7,10 +7,13 @@ of each: <!-- 1 [text-aware] holds; 5 [*] undecided -->.
 import json
 import re
 from fnmatch import fnmatchcase
+from types import SimpleNamespace
 
 import pytest
 
+from experiments.hddm import tuning
 from experiments.tables.verdicts import Verdict
+from modules.guard import LAST
 from tests.helpers.files import ROOT
 
 PAGES = ("README.md", "docs/hddm.md", "docs/paris2.md")
@@ -72,6 +75,17 @@ def test_a_paragraph_that_tells_a_finding_names_its_verdict(page):
         assert "±" not in text
         said = DEFINED.sub("", COMMENT.sub("", text))
         assert not FOUND.search(said) or rests_on(text), text
+
+
+def test_small_has_the_dials_that_the_committed_tuning_chose():
+    """kills: a dial turned by hand since, or one that was chosen on the pictures that score it."""
+    table = json.loads((ROOT / "results" / "small" / "tuning.json").read_text())
+    found = SimpleNamespace(
+        rows=[[SimpleNamespace(names=row["names"]) for row in table["rows"]]],
+        values=lambda i, column: table["rows"][i]["values"][column.key],
+    )
+    assert table["changed"] == {}
+    assert tuning.chosen(found) == {tuning.STEPS: 1.0, tuning.LR: 1.0, tuning.LATEST: LAST}
 
 
 def test_the_readme_says_how_much_is_undecided():

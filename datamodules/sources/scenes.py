@@ -122,6 +122,7 @@ class Scenes:
     image = SIDE
     channels = 3
     classes = 0  # captions name parts of a scene; labels number whole ones
+    disjoint = True  # divisions are of other indices each
 
     def __post_init__(self) -> None:
         sizes = (self.train, self.judge, self.heldout)

@@ -160,7 +160,10 @@ class Source(Protocol):
 
 @runtime_checkable
 class DividedSource(Source, Protocol):
-    """A source whose splits are drawn, so that each seed of a table can have its own."""
+    """A source whose splits are drawn, so that each seed of a table can have its own.
+
+    Two divisions are of the same records, and so share some, unless the source has `disjoint`.
+    """
 
     def divided(self, seed: int) -> Self:
         """The same records, divided into splits in another way for each seed; as it is for 0."""

@@ -107,8 +107,8 @@ def grid(scores: Mapping[str, Score], store: Store) -> bytes:
     lines, judged = [], False
     for name, score in scores.items():
         drawn = album(score, store)
-        classes = np.unique(drawn.labels)
-        rows = drawn.by_class()[: ACROSS if len(classes) == 1 else len(classes)]
+        classes = len(np.unique(drawn.labels))  # a scene's label numbers the whole scene
+        rows = drawn.by_class()[: classes if 1 < classes <= ACROSS else ACROSS]
         lines.append(PictureRow(name, [drawn[rows]]))
         judged |= drawn.judged
     return sheet(lines, side=0.68, note=FRAMED if judged else "")

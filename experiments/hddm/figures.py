@@ -2,8 +2,7 @@
 
 At small every set is one that a table has already drawn, for held-out prompts; a source that can
 show them gets the paper's own prompts (`prompts.py`). Fig 4 is ablation-threshold's curve, Fig 3
-ablation-init's. Pictures are those of seed 0. The paper's
-pipeline comes first in each figure, ours stands beside it.
+ablation-init's. Pictures are those of seed 0; the paper's pipeline comes first, ours beside it.
 small: 4 min for 3 seeds on 2 cores beside the experts · paper: every expert of the tables.
 """
 
@@ -13,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from datamodules.sources.digits import Digits
+from datamodules.sources.scenes import Scenes
 from experiments.cli.main import main
 from experiments.drawing.pictures import (
     FRAMED,
@@ -110,9 +110,9 @@ def _row(
     seed: int,
     setting: Setting,
 ) -> Row:
-    """Held-out captions, scored, where pictures are digits; else the paper's prompts."""
+    """Held-out captions, scored, where pictures can show no others; else the paper's prompts."""
     measured: Score | Drawn
-    if isinstance(scale.data.source, Digits):
+    if isinstance(scale.data.source, Digits | Scenes):
         measured = scores.score(scale, trained, router, selection, seed, setting)
     else:
         asked, batch = Given(CAPTIONS), scale.draw.batch

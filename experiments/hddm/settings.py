@@ -36,7 +36,7 @@ def scenes(scale: ImageScale) -> ImageScale:
     if own is None:
         return scale
     dials = {
-        "data.source": own.source.divided(scale.data.division),
+        "data.source": own.source.divided(scale.data.seed),
         "data.text": own.text,
         "judge": own.judge,
         "study.scenes": None,

@@ -1,8 +1,8 @@
 """The dials of small that were chosen here, and on what: pictures that no table scores.
 
-Steps and learning rate are those of the lowest velocity error on the digits set apart, for experts
+Steps and learning rate are those of the lowest velocity error on pictures set apart, for experts
 and monolith together; the latest time at which a converted DDPM expert is asked (`LAST`) is that of
-the lowest FID beside the same digits, since it is a dial of sampling.
+the lowest FID beside the same pictures, since it is a dial of sampling.
 small: 20 min for 3 seeds on 2 cores · a scale whose data have nothing set apart has no such table.
 """
 
@@ -133,19 +133,19 @@ def tests(results: Results) -> list[str]:
 
 TABLE = Table(
     name="tuning",
-    title="The dials that were chosen here, on digits that no table scores",
+    title="The dials that were chosen here, on pictures that no table scores",
     columns=[ERROR, FID, NEAREST, ACCURACY],
     rows=Candidates().rows,
     scales={name: x for name, x in SCALES.items() if isinstance(x.data.source, DividedSource)},
     judge=scores.judge,
     baseline=None,
     notes=[
-        "Velocity error: the FM loss of the averaged weights on the digits set apart, each asked "
+        "Velocity error: the FM loss of the averaged weights on the pictures set apart, each asked "
         f"of the expert of its cluster at {DRAWS} times, with the same t and eps in every row. "
         "Experts and monolith have one number of steps and one learning rate, at which the mean of "
         "their errors is lowest.",
         "FID, nearest picture and prompt accuracy are of Top-2 under the text-aware router, and of "
-        "the monolith, beside the same digits. They choose neither steps nor learning rate: FID "
+        "the monolith, beside the same pictures. They choose neither steps nor learning rate: FID "
         "falls where pictures of the training set are copied, which the nearest picture tells.",
         "LAST: the latest time of its own schedule at which a converted DDPM expert is asked. The "
         "error is that of the two DDPM experts of 2DDPM:6FM as velocities on the linear path, "

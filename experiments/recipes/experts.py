@@ -27,7 +27,7 @@ def clusters(scale: Scale[Any], source: Source) -> Clusters:
     data = scale.data
     encoded = Encode(source, Split.TRAIN, data.latents, data.features, data.text)
     own = Clusters(
-        encoded, data.fine, data.clusters, data.clustering, data.division, stated=data.partition
+        encoded, data.fine, data.clusters, data.clustering, data.seed, stated=data.partition
     )
     return own if source == data.source else replace(own, of=clusters(scale, data.source))
 

@@ -47,7 +47,7 @@ class Data:
         per_shard: samples in a webdataset shard.
         by_seed: whether each seed of a table has splits, clusters and a judge of its own, so that
             its intervals are over partitions of the data too; else all seeds share one.
-        division: which partition this is.
+        seed: of clusters and judge; that of a seed of a table is added.
         partition: a partition that is stated; None for the clusters of features.
     """
 
@@ -60,12 +60,12 @@ class Data:
     fine: int
     per_shard: int
     by_seed: bool = False
-    division: int = 0
+    seed: int = 0
     partition: StatedPartition | None = None
 
     def __post_init__(self) -> None:
         at_least("data", self, 1, "clusters", "per_shard")
-        at_least("data", self, 0, "division")
+        at_least("data", self, 0, "seed")
         if self.fine < self.clusters:
             raise ValueError(
                 f"data.fine = {self.fine} centroids cannot make {self.clusters} clusters"

@@ -81,12 +81,14 @@ class Scale(Generic[StudyT]):
                 "trains and samples anew; data split, clusters, text encoder and judge are the "
                 "same for all"
             )
-        divided = isinstance(self.data.source, DividedSource)
-        own, shared = ("data split, ", "") if divided else ("", "the data's splits and ")
-        return (
-            f"has its own {own}clusters and judge, and trains and samples anew; {shared}the text "
-            f"encoder {'is' if divided else 'are'} the same for all"
-        )
+        same, anew = "the same for all", "clusters and judge, and trains and samples anew"
+        if not isinstance(source := self.data.source, DividedSource):
+            return (
+                f"has its own {anew}; the data's splits and the text encoder are the same for all"
+            )
+        disjoint = getattr(source, "disjoint", False)
+        overlap = "" if disjoint else " (all of the same records, so that splits overlap)"
+        return f"has its own data split{overlap}, {anew}; the text encoder is {same}"
 
     def of_seed(self, seed: int) -> Self:
         """The scale on the partition of the data that a seed of a table has; seed 0 its own."""
@@ -94,7 +96,7 @@ class Scale(Generic[StudyT]):
             return self
         source = self.data.source
         own = source.divided(seed) if isinstance(source, DividedSource) else source
-        return self._on(own, self.data.division + seed)
+        return self._on(own, self.data.seed + seed)
 
     def tuning(self) -> Self:
         """The scale whose held-out records are those that dials are chosen on, and no table scores.
@@ -102,12 +104,12 @@ class Scale(Generic[StudyT]):
         source = self.data.source
         if not isinstance(source, DividedSource):
             raise ValueError(f"{source.name} has no records set apart to choose dials on")
-        return self._on(source.tuning(), self.data.division)
+        return self._on(source.tuning(), self.data.seed)
 
-    def _on(self, source: Source, division: int) -> Self:
+    def _on(self, source: Source, seed: int) -> Self:
         return dataclasses.replace(
             self,
-            data=dataclasses.replace(self.data, source=source, division=division),
+            data=dataclasses.replace(self.data, source=source, seed=seed),
             study=self.study.with_source(self.data.source, source),
         )
 

@@ -22,7 +22,7 @@ from modules.selection import Only, Selection
 @functools.cache
 def judge(scale: Scale[Any]) -> Judge:
     """Who scores. ValueError for a source that the scale's judge cannot read."""
-    return scale.judge.stage(scale.data.source, scale.data.division)
+    return scale.judge.stage(scale.data.source, scale.data.seed)
 
 
 def real(scale: Scale[Any], seed: int) -> Score:

@@ -82,7 +82,10 @@ class Repeated:
         return self.captions * self.each
 
     def read(self, heldout: Asked) -> Asked:
-        distinct = list(dict.fromkeys(zip(*heldout, strict=True)))
+        captions, labels = heldout
+        # One caption may be of several labels, where it does not say all that they tell apart.
+        label_of = dict(reversed([*zip(captions, labels, strict=True)]))
+        distinct = [(caption, label_of[caption]) for caption in dict.fromkeys(captions)]
         if len(distinct) < self.captions:
             raise ValueError(
                 f"{self.captions} captions asked for, but {len(distinct)} are held out"

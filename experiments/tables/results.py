@@ -34,8 +34,15 @@ ScaleT = TypeVar("ScaleT", bound=Seeded)
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
+SEED = re.compile(r",? (?:of )?seed \d+")
+
+
 def merged(lines: Sequence[str]) -> str:
-    """One line for several that differ in numbers alone: each number's least and greatest."""
+    """One line for several that differ in numbers alone: each number's least and greatest, and no
+    seed, of which there is one for each line."""
+    if len({*lines}) == 1:
+        return lines[0]
+    lines = [SEED.sub("", line) for line in lines]
     numbers = zip(*(NUMBER.findall(line) for line in lines), strict=True)
     ends = [(min(each, key=float), max(each, key=float)) for each in numbers]
     spans = iter(low if float(low) == float(high) else f"{low} to {high}" for low, high in ends)
@@ -183,15 +190,17 @@ class Results(Generic[ScaleT]):
         return sorted({made["commit"] for made in self.provenance.values()})
 
     def remarks(self) -> list[str]:
-        """What the measurements say of themselves, each line once: those of several seeds that
-        differ in their numbers as one."""
-        there = [row for rows in self.rows for row in rows if not row.lacks(self.store)]
-        stages = [row.measured for row in there if row.measured is not None]
-        lines = dict.fromkeys(line for stage in stages for line in stage.remarks(self.store))
-        alike: dict[str, list[str]] = {}
-        for line in lines:
-            alike.setdefault(NUMBER.sub("#", line), []).append(line)
-        return [merged(lines) for lines in alike.values()]
+        """What the measurements say of themselves, each line once: those of a row's seeds as one,
+        where they differ in their numbers alone."""
+        told = dict[str, None]()
+        for seeds in zip(*self.rows, strict=True):
+            alike: dict[str, list[str]] = {}
+            for row in seeds:
+                if row.measured is not None and not row.lacks(self.store):
+                    for line in row.measured.remarks(self.store):
+                        alike.setdefault(NUMBER.sub("#", SEED.sub("", line)), []).append(line)
+            told.update(dict.fromkeys(merged(lines) for lines in alike.values()))
+        return list(told)
 
     def lines(self) -> list[dict[str, object]]:
         """One line a row: names, the paper's numbers, means with interval ends, n."""

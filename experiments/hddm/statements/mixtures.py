@@ -12,10 +12,10 @@ from experiments.tables.verdicts import Expected, half
 
 ROUTED = (
     *(("text-aware", how) for how in (EARLY, LATE, *SLOPES, CORRECTED)),
-    *(("text-free", how) for how in (LATE, CORRECTED)),
+    *(("text-free", how) for how in (EARLY, LATE, CORRECTED)),
 )
 """The router and the reading of the conversion. The paper's router reads no text: text-free with
-the guards of §8.3.4 is its own pipeline."""
+the guards of §6.2 or of §8.3.4 is its own pipeline."""
 TWO, ONE, NONE = "2DDPM:6FM", "1DDPM:7FM", "8FM"
 
 

@@ -92,8 +92,9 @@ def test_table_4_has_the_papers_mixes_and_numbers(case):
         again = row.measured.repeated
         assert again == replace(sample, asked=Repeated(*case.repeated))
         known = (len(ddpm), setting)
-        printed = router == "text-free" and how == ("literal §8.3.4" if ddpm else "")
-        printed &= known in TABLE_4  # Eq. 2 and §8.3.4: the paper's pipeline alone
+        literal = ("literal §6.2", "literal §8.3.4")  # which of them is not said
+        printed = router == "text-free" and how in (literal if ddpm else ("",))
+        printed &= known in TABLE_4  # Eq. 2: the paper's pipeline alone
         assert row.paper == ({"FID-50K (paper)": TABLE_4[known]} if printed else {})
     by_caption = f"corrected, {NULL_HALF}"
     readings = {"text-aware": [*list(READINGS)[:5], by_caption], "text-free": THREE}

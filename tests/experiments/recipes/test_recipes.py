@@ -51,13 +51,15 @@ def test_what_a_publisher_divided_stays_so(name):
     """kills: a copy of 11M latents for every seed; splits drawn where they are given."""
     scale = SCALES[name].of_seed(2)
     assert scale.data.source == SCALES[name].data.source
-    assert scale.data.division == (2 if name == "medium" else 0)
+    assert scale.data.seed == (2 if name == "medium" else 0)
 
 
 def test_the_footer_says_what_seeds_share():
     """kills: a line that was true of another scale."""
     small, medium, paper = (SCALES[name].drawn for name in ("small", "medium", "paper"))
-    assert small.startswith("has its own data split, clusters and judge")
+    overlap = "has its own data split (all of the same records, so that splits overlap)"
+    assert small.startswith(overlap)
+    assert SCALES["scenes"].drawn.startswith("has its own data split, clusters and judge")
     assert medium.startswith("has its own clusters and judge")
     assert "data split, clusters, text encoder and judge are the same for all" in paper
     assert turned(SCALES["small"], {"data.by_seed": False}).drawn == paper

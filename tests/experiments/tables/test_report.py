@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
 
+from experiments.pipeline.files import read_sealed, sealed
 from experiments.pipeline.store import Store
 from experiments.recipes.images import SCALES
 from experiments.tables.columns import Column
@@ -178,8 +179,8 @@ def test_wall_times_are_in_the_json_alone(filled, tmp_path):
     """kills: times, hosts or dates in the files that anyone must be able to make again."""
     one = write(filled, tmp_path / "one")
     for path in filled.root.rglob("provenance.json"):
-        made = json.loads(path.read_text())
-        path.write_text(json.dumps({**made, "seconds": 1234.5, "host": "h", "made": "now"}))
+        made = read_sealed(path)
+        path.write_bytes(sealed({**made, "seconds": 1234.5, "host": "h", "made": "now"}))
     two = write(Store(filled.root), tmp_path / "two")
     for name in ("table9.md", "table9.csv"):
         assert (one / name).read_bytes() == (two / name).read_bytes()

@@ -117,10 +117,10 @@ def test_without_a_baseline_nothing_is_compared(swept, tmp_path):
 
 def test_remarks_are_told_once_each(swept, store, tmp_path):
     """kills: a remark for every row and seed, or those of other seeds left out."""
-    assert results(swept, SWEEP, 2).remarks() == ["A remark of all.", "A remark of seed 0 to 1."]
+    assert results(swept, SWEEP, 2).remarks() == ["A remark of all.", "A remark."]
     assert results(swept, SWEEP, 1).remarks() == ["A remark of all.", "A remark of seed 0."]
     text = (write(swept, tmp_path, SWEEP, seeds=2) / "table9.md").read_text()
-    assert text.count("- A remark of all.\n") == text.count("- A remark of seed 0 to 1.\n") == 1
+    assert text.count("- A remark of all.\n") == text.count("- A remark.\n") == 1
     fill(store, rows, 3)
     assert results(store, TABLE, 3).remarks() == ["The judge is right 97.5% of the time."]
 
@@ -128,7 +128,8 @@ def test_remarks_are_told_once_each(swept, store, tmp_path):
 def test_lines_that_differ_in_numbers_alone_become_one_with_their_ends():
     """kills: ends in the order of seeds or of their text, a number that all share given twice."""
     lines = ["9.5% of 400, seed 2", "10.25% of 400, seed 0", "9.75% of 400, seed 10"]
-    assert merged(lines) == "9.5 to 10.25% of 400, seed 0 to 10"
+    assert merged(lines) == "9.5 to 10.25% of 400"
+    assert merged(["a temperature of seed 3: 1.5"] * 2) == "a temperature of seed 3: 1.5"
 
 
 def test_a_measurement_says_nothing_of_itself_by_default():
