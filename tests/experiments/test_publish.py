@@ -135,7 +135,8 @@ def test_the_card_tells_a_stranger_all(store, places):
     assert one["origin"]["partition"] == f"clusters/{EXPERTS[0].shards.clusters.key}"
     assert one["origin"]["latents"] == {"is": "PixelLatents"}
     assert one["origin"]["captions"] == {"is": "TinyClipText", "length": 10, "width": 64, "seed": 0}
-    assert one["origin"]["data"] == {"is": "Digits", "train": 64, "judge": 64, "heldout": 32}
+    splits = {"train": 64, "judge": 64, "heldout": 32, "set_apart": 200}
+    assert one["origin"]["data"] == {"is": "Digits", **splits, "division": 0, "tunes": False}
     assert two["origin"] == {**one["origin"], "data": "digits"}
     assert one["origin"]["licence"] == "CC-BY-4.0"
     assert one["samples"] + two["samples"] == SMOKE.data.source.train
