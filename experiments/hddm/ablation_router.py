@@ -16,8 +16,7 @@ from datamodules.sources.source import Split
 from experiments.cli.main import main
 from experiments.drawing.curves import curve
 from experiments.hddm import readings, settings
-from experiments.hddm.readings import PIPELINES
-from experiments.hddm.variants import MIXES, ROUTERS, STRATEGIES
+from experiments.hddm.variants import HETEROGENEOUS, MIXES, ROUTERS, STRATEGIES
 from experiments.measures.routing import TIMES, Routed
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
@@ -30,8 +29,7 @@ from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Top
 
 RAW, CALIBRATED, PER_OBJECTIVE = "as trained", "calibrated", "noised per objective"
-MIX = "2DDPM:6FM"
-MIXED = f"Top-2, {MIX}"
+MIXED = f"Top-2, {HETEROGENEOUS}"
 """The mix whose two objectives one router has learned its states on."""
 
 CHOSEN = Column("router_accuracy", "Router accuracy, %", 1, factor=100)
@@ -74,12 +72,12 @@ class RouterTimes:
     def _noised(self, scale: ImageScale, form: str, seed: int) -> list[Row]:
         """A router whose states are noised as each cluster's own expert of the mix has them, over t
         and beside the usual one in samples of that mix, by the pipeline of this form of router."""
-        trained = experts.mixed(scale, FlowMatchingExpert, MIXES[MIX], seed)
+        trained = experts.mixed(scale, FlowMatchingExpert, MIXES[HETEROGENEOUS], seed)
         usual = experts.router(scale, ROUTERS[form], seed)
         own = replace(usual, noised_on=tuple(expert.schedule for expert in trained))
         routed = Routed(own, experts.encoded(scale, Split.HELDOUT), seed, self.times)
         made = [Row(_names(form, PER_OBJECTIVE, t=f"{t:g}"), routed, at=str(t)) for t in self.times]
-        setting = readings.primary(scale, scores.default(scale))[PIPELINES[form]]
+        setting = readings.pipeline(scale, scores.default(scale), form, HETEROGENEOUS)
         for state, router in ((RAW, usual), (PER_OBJECTIVE, own)):
             score = scores.score(scale, trained, router, Top(2), seed, setting)
             made.append(Row(_names(form, state, strategy=MIXED), score))
@@ -120,11 +118,11 @@ TABLE = Table(
         "cluster whose centroid is nearest. Rows with a strategy: samples as in Table 1.",
         "Calibrated: one temperature a router, fitted over all t on the judge's split; at a given "
         "t it may be further off than none.",
-        f"Noised per objective: in training each cluster's states are on the schedule of its own "
-        f"expert of {MIX}, as §6.3 may be read; t is continuous. Their variance tells a DDPM "
-        "expert's cluster from the others, which no state on the sampling path does. Rows with a t "
-        f"are on that path. Samples of {MIX}: by the paper's pipeline under the text-free router, "
-        "by ours under the text-aware one.",
+        "Noised per objective: in training each cluster's states are on the schedule of its own "
+        f"expert of {HETEROGENEOUS}, as §6.3 may be read; t is continuous. Their variance tells a "
+        "DDPM expert's cluster from the others, which no state on the sampling path does. Rows "
+        f"with a t are on that path. Samples of {HETEROGENEOUS}: by the paper's pipeline under the "
+        "text-free router, by ours under the text-aware one.",
         "The oracle sends a prompt to the cluster of the held-out picture that it is from.",
     ],
     figures={"ablation-router": curves},

@@ -11,8 +11,8 @@ import sys
 from experiments.cli.main import main
 from experiments.drawing.pictures import grid
 from experiments.hddm import readings, settings
-from experiments.hddm.readings import CORRECTED, PIPELINES
-from experiments.hddm.variants import MIXES, ROUTERS, STRATEGIES
+from experiments.hddm.readings import PIPED
+from experiments.hddm.variants import HETEROGENEOUS, HOMOGENEOUS, MIXES, ROUTERS, STRATEGIES
 from experiments.measures.sharpness import Sharpness
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
@@ -24,22 +24,20 @@ from modules.denoising import FlowMatchingExpert
 from modules.selection import Selection, Top
 
 DETAIL = Column("detail", "Detail, % of variance", 2, factor=100)
-HOMOGENEOUS, HETEROGENEOUS = "8FM", "2DDPM:6FM"
 SETS: dict[str, dict[str, Selection]] = {HOMOGENEOUS: {"Top-2": Top(2)}, HETEROGENEOUS: STRATEGIES}
 REAL = ("real pictures", "", "")
 
 
 def rows(scale: ImageScale, seed: int) -> list[Row]:
-    by_reading = readings.primary(scale, settings.conversion(scale))
     table_rows = [_row(*REAL, Sharpness(scores.real(scale, seed)))]
-    for form, how in PIPELINES.items():
+    for form, piped in PIPED.items():
         router = experts.router(scale, ROUTERS[form], seed)
         for mix, strategies in SETS.items():
             trained = experts.mixed(scale, FlowMatchingExpert, MIXES[mix], seed)
-            setting = by_reading[how if MIXES[mix] else CORRECTED]  # 8FM converts nothing
+            setting = readings.pipeline(scale, settings.conversion(scale), form, mix)
             for name, selection in strategies.items():
                 score = scores.score(scale, trained, router, selection, seed, setting)
-                table_rows.append(_row(f"{form}, {how}", mix, name, Sharpness(score)))
+                table_rows.append(_row(piped, mix, name, Sharpness(score)))
     return table_rows
 
 
@@ -50,8 +48,7 @@ def _row(pipeline: str, mix: str, strategy: str, measured: Sharpness) -> Row:
 def tests(results: Results) -> list[str | None]:
     """Heterogeneous against homogeneous, Full against fewer, and both against real pictures."""
     lines = list[str | None]()
-    for form, how in PIPELINES.items():
-        pipeline = f"{form}, {how}"
+    for pipeline in PIPED.values():
         hetero, homo = ((pipeline, mix, "Top-2") for mix in (HETEROGENEOUS, HOMOGENEOUS))
         full = (pipeline, HETEROGENEOUS, "Full")
         lines.append(compared(results, DETAIL, hetero, homo))
@@ -82,7 +79,7 @@ TABLE = Table(
         "of the highest frequency, the mean over samples. Blur lowers it, but noise raises it as "
         "texture does: the row of real training pictures says where it should lie.",
         "Conversion setting, held-out captions: the sets that the figures show where pictures are "
-        f"digits. The paper's pipeline is {next(iter(PIPELINES))}, {readings.LATE}.",
+        f"digits. The paper's pipeline is {next(iter(PIPED.values()))}.",
         "Of colours, which Full makes inconsistent by §7.5, grey digits say nothing.",
     ],
     figures={"ablation-sharpness": figure},

@@ -26,8 +26,8 @@ from experiments.drawing.pictures import (
 )
 from experiments.hddm import readings, schematics, settings
 from experiments.hddm.prompts import CAPTIONS, places
-from experiments.hddm.readings import CORRECTED, LATE, PIPELINES
-from experiments.hddm.variants import MIXES, ROUTERS, STRATEGIES
+from experiments.hddm.readings import CORRECTED, LATE, PIPED
+from experiments.hddm.variants import HETEROGENEOUS, HOMOGENEOUS, MIXES, ROUTERS, STRATEGIES
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Drawn, Score
@@ -44,7 +44,6 @@ from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.schedules import Cosine, Linear
 from modules.selection import Only, Selection, Switch, Top
 
-HOMOGENEOUS, HETEROGENEOUS = "8FM", "2DDPM:6FM"
 THRESHOLDS = ("0.3", "0.5", "0.7")
 ORDERS = {"DDPM→FM": (Only(1), Only(0)), "FM→DDPM": (Only(0), Only(1))}
 ONE, OWN = "one schedule", "own schedules"
@@ -54,8 +53,6 @@ SWITCH = ("FM→DDPM", "0.5")
 """The deterministic router of §3.3.1, which Fig 14 shows."""
 NAMES = ("Set", "Selection or schedules", "Router or reading")
 WORDS = {HOMOGENEOUS: "Homogeneous (8FM)", HETEROGENEOUS: "Heterogeneous (2DDPM:6FM)"}
-PIPED = {form: f"{form}, {how}" for form, how in PIPELINES.items()}
-"""What a row of either pipeline is called."""
 WHOSE = {"text-free": "the paper's", "text-aware": "ours"}
 SPOKEN = {form: f"{WHOSE[form]}: {named}" for form, named in PIPED.items()}
 """What its pictures are called."""
@@ -67,13 +64,12 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
 
 def _ensembles(scale: ImageScale, seed: int) -> list[Row]:
     """Three mixtures of eight experts by either pipeline, then the other strategies on one."""
-    by_reading = readings.primary(scale, settings.conversion(scale))
     table_rows = []
-    for form, how in PIPELINES.items():
+    for form in PIPED:
         router = experts.router(scale, ROUTERS[form], seed)
         for mix, others in MIXES.items():
             trained = experts.mixed(scale, FlowMatchingExpert, others, seed)
-            setting = by_reading[how if others else CORRECTED]  # 8FM converts nothing
+            setting = readings.pipeline(scale, settings.conversion(scale), form, mix)
             strategies = STRATEGIES if mix == HETEROGENEOUS else {"Top-2": Top(2)}
             for name, selection in strategies.items():
                 names = (mix, name, PIPED[form])

@@ -9,6 +9,7 @@ equal signal-to-noise ratio, and keeps an epsilon expert from t = 1, where it sa
 from dataclasses import replace
 
 from experiments.hddm import settings
+from experiments.hddm.variants import MIXES
 from experiments.recipes import experts
 from experiments.recipes.images import ImageScale
 from experiments.stages.setting import Setting
@@ -34,6 +35,8 @@ BY_CAPTION = f"{CORRECTED}, {NULL_HALF}"
 PIPELINES = {"text-free": LATE, "text-aware": CORRECTED}
 """The reading under each form of router: the first is the paper's own pipeline, as §2.3, §8.3 and
 Eq. 2 have it, the second is ours."""
+PIPED = {form: f"{form}, {how}" for form, how in PIPELINES.items()}
+"""What a row of either pipeline is called."""
 
 UNALIGNED, GUARDED = f"equal time, to t = {LAST:g}", "equal SNR, guards of §8.3.4"
 GUARDS = ("clip (Eq. 28)", "floor (Eq. 29)", "differences (Eq. 30)", "damping (Eq. 31)")
@@ -149,6 +152,11 @@ def primary(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
     """The two literal readings that follow the sampling path, and the corrected one."""
     printed = literal(scale, setting)
     return {EARLY: printed[EARLY], LATE: printed[LATE], CORRECTED: corrected(setting)}
+
+
+def pipeline(scale: ImageScale, setting: Setting, form: str, mix: str) -> Setting:
+    """The setting of a mixture in the pipeline of a form of router; 8FM converts nothing."""
+    return primary(scale, setting)[PIPELINES[form] if MIXES[mix] else CORRECTED]
 
 
 def crossed(scale: ImageScale, same: str) -> dict[str, Setting]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from experiments.cli.main import main
 from experiments.hddm import readings, settings
 from experiments.hddm.readings import PIPELINES
-from experiments.hddm.variants import MIXES, ROUTERS
+from experiments.hddm.variants import HETEROGENEOUS, HOMOGENEOUS, MIXES, ROUTERS
 from experiments.measures.resources import (
     A40,
     A100,
@@ -52,7 +52,7 @@ DDM_DATA, CARD_DAYS = 153.6, 120.0
 """Millions of pictures in DDM's own words; A40-days in the words of the released weights' card."""
 PRINTED = (891.0, 605.0)
 """Millions of parameters before and after AdaLN-Single.  (HDDM, §2.5)"""
-OTHERS = {HOMO: MIXES["8FM"], HETERO: MIXES["2DDPM:6FM"]}
+OTHERS = {HOMO: HOMOGENEOUS, HETERO: HETEROGENEOUS}
 HERE, OURS = "this scale", "this scale, text-aware, corrected"
 """The recipe of the rows that are trained here: the paper's pipeline, and ours."""
 
@@ -60,12 +60,11 @@ HERE, OURS = "this scale", "this scale, text-aware, corrected"
 def rows(scale: ImageScale, seed: int) -> list[Row]:
     table_rows = [_row("DDM", "printed", None, DDM)]
     table_rows += [_row(name, "§6.2, XL/2", Computed(HDDM_XL), PAPER[name]) for name in OTHERS]
-    by_reading = readings.primary(scale, settings.aligned(scale))
-    for recipe, (form, how) in zip((HERE, OURS), PIPELINES.items(), strict=True):
+    for recipe, form in zip((HERE, OURS), PIPELINES, strict=True):
         router = experts.router(scale, ROUTERS[form], seed)
-        for name, others in OTHERS.items():
-            trained = experts.mixed(scale, FlowMatchingExpert, others, seed)
-            setting = by_reading[how if others else readings.CORRECTED]  # 8FM converts nothing
+        for name, mix in OTHERS.items():
+            trained = experts.mixed(scale, FlowMatchingExpert, MIXES[mix], seed)
+            setting = readings.pipeline(scale, settings.aligned(scale), form, mix)
             score = scores.score(scale, trained, router, Top(2), seed, setting)
             table_rows.append(_row(name, recipe, Spent(tuple(trained), router, score), {}))
     return table_rows

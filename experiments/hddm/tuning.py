@@ -14,7 +14,7 @@ import numpy as np
 from datamodules.sources.source import DividedSource, Split
 from experiments.cli.main import main
 from experiments.hddm import readings, settings
-from experiments.hddm.variants import DDPM_CLUSTERS, MIXES
+from experiments.hddm.variants import DDPM_CLUSTERS, HETEROGENEOUS, MIXES
 from experiments.measures.tuning import VelocityError
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
@@ -63,7 +63,7 @@ class Candidates:
 
 def _asked_last(scale: ImageScale, last: float, seed: int) -> Row:
     """The DDPM experts of 2DDPM:6FM by themselves, and samples of all eight."""
-    mixed = experts.mixed(scale, FlowMatchingExpert, MIXES["2DDPM:6FM"], seed)
+    mixed = experts.mixed(scale, FlowMatchingExpert, MIXES[HETEROGENEOUS], seed)
     router = experts.router(scale, True, seed)
     setting = readings.corrected(settings.conversion(scale), last)
     drawn = scores.score(scale, mixed, router, Top(2), seed, setting)

@@ -5,10 +5,11 @@ from modules.selection import Full, Selection, Top
 
 DDPM_CLUSTERS = (0, 3)
 """Those of 2DDPM:6FM (§3.1); which is the one of 1DDPM:7FM the paper does not say."""
+HOMOGENEOUS, HETEROGENEOUS = "8FM", "2DDPM:6FM"
 MIXES: dict[str, dict[int, type[DenoisingExpert]]] = {
-    "8FM": {},
+    HOMOGENEOUS: {},
     "1DDPM:7FM": dict.fromkeys(DDPM_CLUSTERS[:1], DDPMExpert),
-    "2DDPM:6FM": dict.fromkeys(DDPM_CLUSTERS, DDPMExpert),
+    HETEROGENEOUS: dict.fromkeys(DDPM_CLUSTERS, DDPMExpert),
 }
 """The clusters whose experts are not FM's."""
 ROUTERS = {"text-free": False, "text-aware": True}

@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.validation import ValidationBatches
 from experiments.pipeline.stage import Measurement
 from experiments.pipeline.store import Context, Store
 from experiments.scores.score import Score
 from experiments.stages.clusters import Encoded
 from experiments.stages.experts import TrainExpert
+from experiments.stages.run import Validation
 from modules.expert import Expert
 from modules.guard import Guard
 from modules.objectives import OFF, Velocity
@@ -20,7 +21,6 @@ from modules.schedules import Linear, Schedule
 from modules.text import Text
 from modules.training import Batch
 
-BATCH = 256
 PATH = Linear()
 
 
@@ -46,21 +46,18 @@ class VelocityError(Measurement):
     def measure(self, folder: Path, context: Context) -> dict[str, float]:
         """ValueError if no picture is of these experts' clusters."""
         store, device = context.store, context.torch_device
-        errors = [x for stage in self.experts for x in self._of(stage, store, device)]
-        if not errors:
+        present = {*np.load(store.file(self.encoded, "cluster.npy")).tolist()}
+        asked = [stage for stage in self.experts if present & {*stage.clusters}]
+        if not asked:
             raise ValueError(f"no held-out picture is of a cluster of {self.label}")
+        errors = [x for stage in asked for x in self._of(stage, store, device)]
         numbers = {"velocity_error": float(torch.cat(errors).mean())}
         return numbers if self.score is None else {**self.score.read(store), **numbers}
 
     @torch.inference_mode()
     def _of(self, stage: TrainExpert, store: Store, device: torch.device) -> Iterator[Tensor]:
         """The errors [b] of one expert's pictures, a batch at a time."""
-        data = self.encoded.load(store)
-        rows = torch.isin(data["cluster"], torch.tensor(stage.clusters)).nonzero().flatten()
-        if len(rows) == 0:
-            return
-        pictures = {name: data[name][rows] for name in ("x0", "tokens", "pooled")}
-        batches = ValidationBatches(pictures, rows, self.draws, 0, BATCH)
+        batches = Validation(self.encoded, 1, self.draws).heldout(store, stage.clusters)
         expert = stage.load(store).to(device).expert()
         for i in range(len(batches)):
             batch = {name: x.to(device) for name, x in batches[i].items()}

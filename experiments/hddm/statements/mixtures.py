@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from experiments.hddm.readings import CORRECTED, EARLY, LATE, PIPELINES, SLOPES
+from experiments.hddm.readings import CORRECTED, EARLY, LATE, PIPED, SLOPES
 from experiments.hddm.statements import margins
-from experiments.hddm.variants import DDPM_CLUSTERS
+from experiments.hddm.variants import DDPM_CLUSTERS, MIXES
 from experiments.measures.losses import THIRDS
 from experiments.tables.claim import Claim, Test, above, below, every, no_less
 from experiments.tables.contrasts import Value
@@ -16,7 +16,7 @@ ROUTED = (
 )
 """The router and the reading of the conversion. The paper's router reads no text: text-free with
 the guards of §6.2 or of §8.3.4 is its own pipeline."""
-TWO, ONE, NONE = "2DDPM:6FM", "1DDPM:7FM", "8FM"
+TWO, ONE, NONE = reversed(MIXES)
 
 
 def _mixed(key: str, setting: str, *, lower: bool) -> tuple[Test, ...]:
@@ -214,7 +214,7 @@ MIXTURES = (
                 (row, TWO, "Top-2"),
                 (row, NONE, "Top-2"),
             )
-            for row in (f"{form}, {how}" for form, how in PIPELINES.items())
+            for row in PIPED.values()
         ),
         margins.DETAIL,
     ),

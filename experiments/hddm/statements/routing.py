@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from experiments.hddm.readings import PIPELINES
+from experiments.hddm.readings import PIPED
 from experiments.hddm.statements import margins
+from experiments.hddm.variants import HETEROGENEOUS
 from experiments.tables.claim import Claim, Test, above, below, every
 from experiments.tables.contrasts import Value
 from experiments.tables.verdicts import Expected, half
@@ -32,9 +33,9 @@ def _cheaper(form: str) -> Test:
     return replace(counted, construction="Top-2 asks two experts of eight: that is what it means")
 
 
-def _blurred(form: str, how: str) -> Test:
+def _blurred(piped: str) -> Test:
     """Whether Full of a mixed ensemble has less fine detail than either of those with fewer."""
-    row = (f"{form}, {how}", "2DDPM:6FM")
+    row = (piped, HETEROGENEOUS)
     pairs = [((*row, "Full"), (*row, few)) for few in ("Top-1", "Top-2")]
     return every(row[0], "ablation-sharpness", "detail", pairs, Expected.BELOW)
 
@@ -115,7 +116,7 @@ ROUTING = (
         "§7.5",
         "Full over-smooths: sharp features blur that Top-1 and Top-2 keep.",
         "pictures",
-        tuple(_blurred(form, how) for form, how in PIPELINES.items()),
+        tuple(_blurred(piped) for piped in PIPED.values()),
         margins.DETAIL,
     ),
     Claim(
