@@ -31,6 +31,7 @@ from experiments.tables.rows import Row
 from modules.blocks import AdaLN
 from modules.denoising import FlowMatchingExpert
 from modules.dit import DiT
+from modules.selection import Only
 
 SINGLE, WIDE, EQUAL = "Single", "Zero, as wide", "Zero, as many parameters"
 PARAMETERS = Column("parameters", "Parameters, M", 4, factor=1e-6, counted=True)
@@ -84,7 +85,7 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
     paired, table_rows = settings.paired(scale, FlowMatchingExpert, seed), []
     for name, network in networks(scale).items():
         expert: TrainExpert = replace(paired, network=network, start=None)
-        score = scores.alone(scale, expert, seed, setting)
+        score = settings.pair_score(scale, [expert], Only(0), seed, setting)
         error = VelocityError((expert,), heldout, DRAWS, score=score)
         table_rows.append(Row({"AdaLN": name}, Built(error)))
     return table_rows

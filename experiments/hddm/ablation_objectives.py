@@ -48,17 +48,17 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
     setting = readings.corrected(settings.conversion(scale))
     trained = pool(scale, seed)
     table_rows = [
-        _row("alone", name, "", scores.alone(scale, stage, seed, setting))
+        _row("alone", name, "", settings.pair_score(scale, [stage], Only(0), seed, setting))
         for name, stage in trained.items()
     ]
     for a, b in itertools.combinations(trained, 2):
         pair = [trained[a], trained[b]]
-        score = scores.score(scale, pair, None, Full(), seed, setting)
+        score = settings.pair_score(scale, pair, Full(), seed, setting)
         table_rows.append(_row("average", a, b, score))
     for a, b in itertools.permutations(trained, 2):
         if LINEAR_FM in (a, b):
             switch = Switch(0.5, early=Only(0), late=Only(1))
-            score = scores.score(scale, [trained[a], trained[b]], None, switch, seed, setting)
+            score = settings.pair_score(scale, [trained[a], trained[b]], switch, seed, setting)
             table_rows.append(_row("high noise, then low", a, b, score))
     for name, module in KINDS.items():
         mix = dict.fromkeys(DDPM_CLUSTERS, module)

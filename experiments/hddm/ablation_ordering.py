@@ -47,7 +47,7 @@ class Switches:
             for order, (early, late) in ORDERS.items():
                 for tau in self.switches:
                     selection = Switch(tau, early, late)
-                    score = scores.score(scale, [fm, ddpm], None, selection, seed, setting)
+                    score = settings.pair_score(scale, [fm, ddpm], selection, seed, setting)
                     names = {"Reading": name, "Order": order, "Switch at t": f"{tau:g}"}
                     made.append(Row(names, score))
         return made

@@ -54,7 +54,7 @@ def _alone(scale: ImageScale, name: str, module: type[DenoisingExpert], seed: in
         expert = settings.paired(scale, module, seed, schedule)
         for path_name, path in PATHS.items():
             setting = readings.corrected(replace(settings.conversion(scale), path=path))
-            score = scores.alone(scale, expert, seed, setting)
+            score = settings.pair_score(scale, [expert], Only(0), seed, setting)
             table_rows.append(_row(f"{name} alone", trained_on, path_name, CORRECTED, score))
     return table_rows
 
@@ -63,7 +63,7 @@ def _mixtures(
     scale: ImageScale, trained: list[TrainExpert], fm_on: str, how: str, setting: Setting, seed: int
 ) -> list[Row]:
     return [
-        _row(name, fm_on, fm_on, how, scores.score(scale, trained, None, selection, seed, setting))
+        _row(name, fm_on, fm_on, how, settings.pair_score(scale, trained, selection, seed, setting))
         for name, selection in MIXTURES.items()
     ]
 

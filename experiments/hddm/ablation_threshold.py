@@ -47,7 +47,7 @@ class Thresholds:
             early = fm_cosine if setting.path == Cosine() else fm
             for tau in self.thresholds:
                 switch = Switch(tau, early=Only(0), late=Only(1))
-                score = scores.score(scale, [early, ddpm], None, switch, seed, setting)
+                score = settings.pair_score(scale, [early, ddpm], switch, seed, setting)
                 known = tau in PAPER and name == "same, §8.3.4"
                 paper = {PAPER_COLUMN: PAPER[tau]} if known else {}
                 made.append(Row({"Schedules": name, "Threshold": f"{tau:g}"}, score, paper))

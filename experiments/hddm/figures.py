@@ -91,8 +91,9 @@ def _pairs(scale: ImageScale, seed: int) -> list[Row]:
                 if (schedules, reading) in ORDERINGS or (order, tau) == SWITCH:
                     names = (f"{order} at {tau}", schedules, reading)
                     selection = Switch(float(tau), early, late)
+                    inside = scale.study.pair
                     table_rows.append(
-                        _row(scale, names, [fm, ddpm], None, selection, seed, setting)
+                        _row(scale, names, [fm, ddpm], None, selection, seed, setting, inside)
                     )
     return table_rows
 
@@ -105,11 +106,13 @@ def _row(
     selection: Selection,
     seed: int,
     setting: Setting,
+    clusters: tuple[int, ...] | None = None,
 ) -> Row:
-    """Held-out captions, scored, where pictures can show no others; else the paper's prompts."""
+    """Held-out captions, scored, where pictures can show no others; else the paper's prompts.
+    clusters: those that the experts know, if not all."""
     measured: Score | Drawn
     if isinstance(scale.data.source, Digits | Scenes):
-        measured = scores.score(scale, trained, router, selection, seed, setting)
+        measured = scores.score(scale, trained, router, selection, seed, setting, clusters=clusters)
     else:
         asked, batch = Given(CAPTIONS), scale.draw.batch
         measured = Drawn(Sample(tuple(trained), router, selection, asked, batch, seed, setting))

@@ -1,5 +1,6 @@
 """What only HDDM's tables vary of a scale: Table 1's setting, those of the conversion studies."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from experiments.recipes import experts, scores
@@ -12,6 +13,7 @@ from experiments.stages.samples import Sample
 from experiments.stages.setting import Setting
 from modules.denoising import DenoisingExpert
 from modules.schedules import Schedule
+from modules.selection import Selection
 
 
 def matched(scale: ImageScale) -> ImageScale:
@@ -61,6 +63,19 @@ def paired(
     pair, every = scale.study.pair, tuple(range(scale.data.clusters))
     optim = replace(scale.train, batch=scale.study.pair_batch)
     return experts.train(scale, module, every if pair is None else pair, optim, seed, schedule)
+
+
+def pair_score(
+    scale: ImageScale,
+    trained: Sequence[TrainExpert],
+    selection: Selection,
+    seed: int,
+    setting: Setting,
+) -> Score:
+    """The score of such experts, which ask no router: for captions of the cluster that they know,
+    beside its held-out pictures (§3.3.1)."""
+    inside = scale.study.pair
+    return scores.score(scale, trained, None, selection, seed, setting, clusters=inside)
 
 
 def aligned(scale: ImageScale) -> Setting:

@@ -25,6 +25,7 @@ from experiments.pipeline.stage import Stage
 from experiments.scores.published import PublishedMetrics
 from experiments.scores.real import Real
 from experiments.scores.score import Score
+from experiments.scores.within import WithinClusters
 from experiments.stages.clusters import Clusters, Encoded
 from experiments.stages.corpus import Shards
 from experiments.stages.encode import Encode
@@ -157,7 +158,8 @@ def asked(stage: Sample) -> float:
 
 @cost.register
 def _(stage: Score, checkpointing: bool = False) -> Cost:
-    if not isinstance(stage.judge, PublishedMetrics):
+    judge = stage.judge.judge if isinstance(stage.judge, WithinClusters) else stage.judge
+    if not isinstance(judge, PublishedMetrics):
         return Cost()
     assert isinstance(stage.pictures, Sample | Real)
     shards, count = stage.pictures.shards, stage.pictures.n

@@ -83,7 +83,8 @@ class Convergence(Measurement):
 
 @dataclass(frozen=True)
 class ByNoise(Measurement):
-    """One expert's losses and gradients on held-out pictures, by noise level and by thirds of t.
+    """One expert's losses and gradients on its clusters' held-out pictures, by noise level and by
+    thirds of t.
 
     A level is arctan(sigma / alpha) in units of pi / 2: whatever their schedules, experts are
     compared at equal signal-to-noise ratio, on the same pictures with the same eps. In float64.
@@ -103,7 +104,8 @@ class ByNoise(Measurement):
     def measure(self, folder: Path, context: Context) -> dict[str, Any]:
         module = self.expert.load(context.store).double().to(context.torch_device)
         data = self.encoded.load(context.store)
-        some = {key: data[key].double().to(context.torch_device) for key in KEYS}
+        own = torch.isin(data["cluster"], torch.tensor(self.expert.clusters))
+        some = {key: data[key][own].double().to(context.torch_device) for key in KEYS}
         by_level = {f"{v:g}": self._level(module, some, v, i) for i, v in enumerate(self.levels)}
         norms = [self._gradient(module, some, i) for i in range(len(THIRDS))]
         shares = zip(THIRDS, norms, strict=True)

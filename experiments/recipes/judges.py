@@ -12,6 +12,8 @@ from experiments.scores.moving_digits import MovingDigitsJudge
 from experiments.scores.published import Networks, PublishedMetrics
 from experiments.scores.published_clips import ClipNetworks, PublishedClips
 from experiments.scores.scenes import ScenesJudge
+from experiments.scores.within import PublishedWithin, TrainedWithin, WithinClusters
+from experiments.stages.clusters import Encoded
 from metrics.networks.flow import Flow
 from metrics.networks.perceptual import Lpips
 
@@ -22,6 +24,15 @@ class JudgeRecipe(Protocol):
     def stage(self, source: Source, seed: int) -> Judge:
         """The judge, its weights drawn by a seed if it is trained. ValueError for a source that it
         cannot judge."""
+        ...
+
+    def within(
+        self, source: Source, seed: int, places: Encoded, clusters: tuple[int, ...]
+    ) -> WithinClusters:
+        """The same judge beside the held-out samples of these clusters alone.
+
+        places: the cluster of each held-out sample. ValueError where nobody judges so.
+        """
         ...
 
 
@@ -39,8 +50,13 @@ class OwnClassifier:
         if self.steps < 1:
             raise ValueError(f"judge.steps must be at least 1, not {self.steps}")
 
-    def stage(self, source: Source, seed: int) -> Judge:
+    def stage(self, source: Source, seed: int) -> ClassifierJudge:
         return ClassifierJudge(source, self.steps, seed, self.lpips)
+
+    def within(
+        self, source: Source, seed: int, places: Encoded, clusters: tuple[int, ...]
+    ) -> WithinClusters:
+        return TrainedWithin(self.stage(source, seed), places, clusters)
 
 
 @dataclass(frozen=True)
@@ -53,8 +69,13 @@ class Published:
     reference: int
     networks: Networks = field(default=Networks())
 
-    def stage(self, source: Source, seed: int) -> Judge:
+    def stage(self, source: Source, seed: int) -> PublishedMetrics:
         return PublishedMetrics(source, self.reference, self.networks)
+
+    def within(
+        self, source: Source, seed: int, places: Encoded, clusters: tuple[int, ...]
+    ) -> WithinClusters:
+        return PublishedWithin(self.stage(source, seed), places, clusters)
 
 
 @dataclass(frozen=True)
@@ -70,10 +91,15 @@ class OwnSceneReader:
         if self.steps < 1:
             raise ValueError(f"judge.steps must be at least 1, not {self.steps}")
 
-    def stage(self, source: Source, seed: int) -> Judge:
+    def stage(self, source: Source, seed: int) -> ScenesJudge:
         if not isinstance(source, Scenes):
             raise ValueError(f"no judge of {source.name}: it has no factors; --scale small has one")
         return ScenesJudge(source, self.steps, seed)
+
+    def within(
+        self, source: Source, seed: int, places: Encoded, clusters: tuple[int, ...]
+    ) -> WithinClusters:
+        return TrainedWithin(self.stage(source, seed), places, clusters)
 
 
 @dataclass(frozen=True)
@@ -95,6 +121,11 @@ class OwnClipReader:
             raise ValueError(f"no judge of {source.name}: --scale paper has the published ones")
         return MovingDigitsJudge(source, self.steps, self.flow, seed)
 
+    def within(
+        self, source: Source, seed: int, places: Encoded, clusters: tuple[int, ...]
+    ) -> WithinClusters:
+        raise ValueError("clips are scored beside all that are held out")
+
 
 @dataclass(frozen=True)
 class PublishedOfClips:
@@ -109,3 +140,8 @@ class PublishedOfClips:
 
     def stage(self, source: VideoSource, seed: int) -> Judge:
         return PublishedClips(source, self.reference, self.networks, self.flow)
+
+    def within(
+        self, source: Source, seed: int, places: Encoded, clusters: tuple[int, ...]
+    ) -> WithinClusters:
+        raise ValueError("clips are scored beside all that are held out")

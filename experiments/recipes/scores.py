@@ -4,8 +4,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from datamodules.sources.source import DrawingSource
-from experiments.recipes.experts import shards
+from datamodules.sources.source import DrawingSource, Split
+from experiments.recipes.experts import encoded, shards
 from experiments.recipes.scale import Scale
 from experiments.scores.judge import Judge
 from experiments.scores.real import Real, RealClips
@@ -23,6 +23,13 @@ from modules.selection import Only, Selection
 def judge(scale: Scale[Any]) -> Judge:
     """Who scores. ValueError for a source that the scale's judge cannot read."""
     return scale.judge.stage(scale.data.source, scale.data.seed)
+
+
+@functools.cache
+def _judge_within(scale: Scale[Any], clusters: tuple[int, ...]) -> Judge:
+    """The same beside the held-out samples of these clusters alone."""
+    data = scale.data
+    return scale.judge.within(data.source, data.seed, encoded(scale, Split.HELDOUT), clusters)
 
 
 def real(scale: Scale[Any], seed: int) -> Score:
@@ -55,22 +62,30 @@ def score(
     setting: Setting | None = None,
     asked: Prompts | InClusters | None = None,
     first: bool = False,
+    clusters: tuple[int, ...] | None = None,
 ) -> Score:
     """The score of samples drawn from experts under a router, if need be, and a selection.
 
     asked: the prompts; held-out captions where none are given.  first: each clip is given the first
-    frame of the held-out clip whose caption it is asked for.
+    frame of the held-out clip whose caption it is asked for.  clusters: those whose held-out
+    captions are asked and whose held-out samples are compared with; None for all.
     """
     how = default(scale) if setting is None else setting
-    prompts = Heldout(scale.draw.samples) if asked is None else asked
+    n = scale.draw.samples
+    own = Heldout(n) if clusters is None else InClusters(clusters, n)
+    prompts = own if asked is None else asked
     sample = Sample(
         tuple(experts), routed_by, selection, prompts, scale.draw.batch, seed, how, first
     )
-    return Score(sample, judge(scale))
+    return Score(sample, judge(scale) if clusters is None else _judge_within(scale, clusters))
 
 
 def alone(
-    scale: Scale[Any], stage: TrainExpert, seed: int, setting: Setting | None = None
+    scale: Scale[Any],
+    stage: TrainExpert,
+    seed: int,
+    setting: Setting | None = None,
+    clusters: tuple[int, ...] | None = None,
 ) -> Score:
-    """The score of one network's own samples."""
-    return score(scale, [stage], None, Only(0), seed, setting)
+    """The score of one network's own samples; clusters: as of `score`."""
+    return score(scale, [stage], None, Only(0), seed, setting, clusters=clusters)

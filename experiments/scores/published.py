@@ -4,7 +4,8 @@ FID, KID, FD-DINOv2, precision, recall, density, coverage against the held-out s
 similarity of picture and caption, LPIPS within a prompt: of pictures rounded to eight bits.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.sources.source import RecordCounts, Source, Split
+from experiments.pipeline.files import read_json
 from experiments.pipeline.store import Context, Store
 from experiments.scores.judge import FeatureRows, Judge, Reading, SetReading
 from experiments.stages.encode import BATCH
@@ -51,8 +53,8 @@ class Networks:
 
 @dataclass(frozen=True)
 class PublishedMetrics(Judge):
-    """Features of the first n held-out pictures, <network>.npy, and their moments, each in a file
-    whose name says data, split, n, resizing and network."""
+    """Features of the first n held-out pictures, <network>.npy, their moments, each in a file
+    whose name says data, split, n, resizing and network, and keys.json, which pictures they are."""
 
     source: Source
     n: int
@@ -67,18 +69,21 @@ class PublishedMetrics(Judge):
         return 0.5 * self.n
 
     def make(self, folder: Path, context: Context) -> None:
-        held = self._heldout()
+        keys = list[str]()
+        held = self._heldout(keys)
         features = _features(held, self.networks.features, context.torch_device)
+        (folder / "keys.json").write_text(json.dumps(keys) + "\n")
         for network, rows in zip(self.networks.features, features, strict=True):
             np.save(folder / f"{network.name}.npy", rows)
             save_moments(Moments.of(rows), folder / self._reference(network, len(rows)).file)
 
-    def _heldout(self) -> Iterator[NDArray[np.uint8]]:
-        """The first n pictures of the split, or all if it has fewer."""
+    def _heldout(self, keys: list[str]) -> Iterator[NDArray[np.uint8]]:
+        """The first n pictures of the split, or all if it has fewer; adds their keys to `keys`."""
         refused, left = RecordCounts(), self.n
         for part in self.source.parts(Split.HELDOUT):
             for records in self.source.batches(Split.HELDOUT, part, BATCH, refused):
                 refused.check()
+                keys += records.keys[:left]
                 yield to_uint8(records.images[:left])
                 left -= len(records)
                 if left <= 0:
@@ -89,9 +94,19 @@ class PublishedMetrics(Judge):
             self.source.name, Split.HELDOUT.value, n, self.source.preparation, network
         )
 
-    def _moments(self, network: Features, store: Store) -> tuple[Encoded, Moments]:
-        rows = np.load(store.file(self, f"{network.name}.npy"))
-        return rows, load_moments(store.file(self, self._reference(network, len(rows)).file))
+    def keys(self, store: Store) -> list[str]:
+        """Which pictures the reference is of, in its order."""
+        return list(read_json(store.file(self, "keys.json")))
+
+    def reference(self, store: Store) -> dict[str, Encoded]:
+        """Features [n, F] of the held-out pictures, by network."""
+        return {x.name: np.load(store.file(self, f"{x.name}.npy")) for x in self.networks.features}
+
+    def _moments(self, store: Store, real: Mapping[str, Encoded]) -> dict[str, Moments]:
+        return {
+            x.name: load_moments(store.file(self, self._reference(x, len(real[x.name])).file))
+            for x in self.networks.features
+        }
 
     def columns_for(self, column: Column) -> tuple[Column, ...]:
         """FID, KID and LPIPS under their own names, CLIP's similarity for prompt accuracy; nearest
@@ -126,21 +141,33 @@ class PublishedMetrics(Judge):
     def read_set(
         self, features: FeatureRows, drawn: Pictures, several: Pictures, context: Context
     ) -> SetReading:
-        store, networks = context.store, self.networks
-        inception, dinov2 = (features[network.name] for network in networks.features)
-        real, moments = self._moments(networks.inception, store)
-        real_dinov2, dinov2_moments = self._moments(networks.dinov2, store)
+        real = self.reference(context.store)
         within, among = self._lpips(drawn, several, context)
-        near = real_dinov2[:NEIGHBOURHOOD], dinov2[:NEIGHBOURHOOD]
-        size = min(SUBSET, len(real), len(inception))
-        numbers = {
-            "fid": moments_distance(Moments.of(inception), moments),
-            "fd_dinov2": moments_distance(Moments.of(dinov2), dinov2_moments),
-            "kid": subset_kernel_distance(inception, real, SUBSETS, size)[0],
+        numbers = self.distances(features, real, self._moments(context.store, real))
+        return SetReading({**numbers, "spread": among}, within)
+
+    def distances(
+        self,
+        features: FeatureRows,
+        real: Mapping[str, Encoded],
+        moments: Mapping[str, Moments] | None = None,
+    ) -> dict[str, float]:
+        """Everything that compares features with those of real pictures, by network.
+
+        moments: of the real ones, where they are known already.
+        """
+        inception, dinov2 = (network.name for network in self.networks.features)
+        known = {name: Moments.of(real[name]) for name in real} if moments is None else moments
+        apart = {x: moments_distance(Moments.of(features[x]), known[x]) for x in known}
+        near = real[dinov2][:NEIGHBOURHOOD], features[dinov2][:NEIGHBOURHOOD]
+        size = min(SUBSET, len(real[inception]), len(features[inception]))
+        kid = subset_kernel_distance(features[inception], real[inception], SUBSETS, size)[0]
+        return {
+            "fid": apart[inception],
+            "fd_dinov2": apart[dinov2],
+            "kid": kid,
             **{name: overlap(*near) for name, overlap in OVERLAP.items()},
-            "spread": among,
         }
-        return SetReading(numbers, within)
 
     def _lpips(
         self, pictures: Pictures, several: Pictures, context: Context

@@ -8,7 +8,10 @@ from types import SimpleNamespace
 
 import torch
 
+from datamodules.sources.source import Split
 from experiments.recipes.images import SCALES
+from experiments.scores.within import WithinClusters
+from experiments.stages.prompts import Heldout, InClusters
 from experiments.stages.samples import Sample
 from modules.alignment import MatchSNR, SameTime, WholeIndex
 from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
@@ -145,7 +148,17 @@ def pair(row, case, path=Linear(), solver=Euler(), reading=None, steps=None):
     shapes = {replace(expert.network, time=Thousand()) for expert in sample.experts}
     assert len(shapes) == len({expert.optim for expert in sample.experts}) == 1
     assert sample.router is None
+    within(row.measured, case)
     return sample
+
+
+def within(score, case):
+    """What the experts of one cluster were never shown is neither asked nor compared with."""
+    inside, n = case.pair != EIGHT, score.pictures.n
+    assert score.pictures.asked == (InClusters(case.pair, n) if inside else Heldout(n))
+    assert isinstance(score.judge, WithinClusters) == inside
+    if inside:
+        assert (score.judge.clusters, score.judge.places.split) == (case.pair, Split.HELDOUT)
 
 
 def converted(sample, other=DDPM):

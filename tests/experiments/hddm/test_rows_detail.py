@@ -12,7 +12,18 @@ from experiments.scores.score import Score
 from modules.blocks import AdaLN
 from modules.selection import Full, Top
 from modules.solvers import Euler
-from tests.helpers.rows import CASES, EIGHT, FM, SEED, converted, form, kind, rows_of, sampled
+from tests.helpers.rows import (
+    CASES,
+    EIGHT,
+    FM,
+    SEED,
+    converted,
+    form,
+    kind,
+    rows_of,
+    sampled,
+    within,
+)
 
 EACH = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 """A scale, and what the paper says of it."""
@@ -58,6 +69,7 @@ def test_adaln_alone_differs_between_the_networks(case):
         (expert,) = error.experts
         sample = sampled(replace(row, measured=error.score), case, "conversion", solver=Euler())
         assert sample.experts == error.experts
+        within(error.score, case)
         assert (kind(expert), expert.clusters, expert.start) == (FM, case.pair, None)
         assert (error.encoded.split, isinstance(error.score, Score)) == (Split.HELDOUT, True)
         assert (expert.network.adaln is AdaLN.SINGLE) == (name == "Single")

@@ -156,6 +156,23 @@ def test_measured_weights_are_the_closed_form(store):
             assert part["x0_error"] > 0
 
 
+def test_an_expert_of_one_cluster_errs_on_its_own_pictures(store, tmp_path):
+    """kills: errors on pictures of clusters that the expert never saw."""
+    stage = measured(store, FlowMatchingExpert)
+    own = replace(stage, expert=replace(stage.expert, clusters=(2,)))
+    make(store, own.expert)
+    data = stage.encoded.load(store)
+    inside = {key: data[key][data["cluster"] == 2].double() for key in losses.KEYS}
+    assert 0 < len(inside["x0"]) < len(data["x0"])
+    found = own.measure(tmp_path, Context(store, device="cpu"))["0.5"]
+    module, t = own.expert.load(store).double(), torch.tensor(found["t"]).double()
+    each = [
+        errors(module, inside, t, losses.noise_like(inside["x0"], 0, 1, j))[0].item()
+        for j in range(own.draws)
+    ]
+    assert found["loss"] == pytest.approx(sum(each) / len(each), rel=1e-9)
+
+
 def test_noise_is_the_same_for_every_expert_and_another_for_every_draw():
     """kills: noise of the expert's own, or one eps for all levels and draws."""
     x0 = torch.zeros(3, 1, 2, 2)
