@@ -65,9 +65,7 @@ class ClusterWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._finish()
         if kind is None:
-            index = {"cluster": self.cluster, "shards": self.shards}
-            sealed = {**index, "sha256": _digest(index)}
-            (self.folder / "index.json").write_text(json.dumps(sealed, indent=1) + "\n")
+            write_index(self.folder, self.cluster, self.shards)
 
     @property
     def _path(self) -> Path:
@@ -96,6 +94,13 @@ class ClusterWriter:
         entry = {"name": path.name, "samples": self.count, "bytes": path.stat().st_size}
         self.shards.append({**entry, "sha256": digest})
         self.file, self.count = None, 0
+
+
+def write_index(folder: Path, cluster: int, shards: list[dict[str, Any]]) -> None:
+    """index.json of shards by name, samples, bytes and sha256, sealed with its own SHA-256."""
+    index = {"cluster": cluster, "shards": shards}
+    sealed = {**index, "sha256": _digest(index)}
+    (folder / "index.json").write_text(json.dumps(sealed, indent=1) + "\n")
 
 
 def _digest(index: dict[str, Any]) -> str:

@@ -139,7 +139,7 @@ def save(stage: Stage, store: Store, folder: Path, licence: str, data: str | Non
 
 
 @contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
+def whole(folder: Path) -> Iterator[Path]:
     """A folder to fill aside, in its place when it is whole."""
     aside = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
@@ -164,7 +164,7 @@ def run(options: PublishOptions) -> Iterator[Path]:
         )
     build.ensure(missing, Context(store), options.workers)
     for name, stage in wanted.items():
-        with _whole(options.out / name) as folder:
+        with whole(options.out / name) as folder:
             save(stage, store, folder, options.licence, options.data)
         yield options.out / name
 

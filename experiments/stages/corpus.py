@@ -81,6 +81,22 @@ class Corpus(Stage):
         raise NotImplementedError
 
 
+def batches(
+    corpus: Corpus, folders: Sequence[Path], optim: Optim, seed: int, rows: slice,
+    heldout: ValidationBatches | None,
+) -> "Latents":  # fmt: skip
+    """Training batches from folders of shards, in windows that memory holds two of."""
+    from datamodules.latents import Latents
+
+    text = corpus.text
+    numbers = text.length * text.width if text.cached else text.length
+    window = min(100_000, WINDOW_BYTES // (2 * (math.prod(corpus.latent_shape) + numbers)))
+    return Latents(
+        folders, optim.batch, optim.steps, seed, accumulate=optim.accumulate,
+        heldout=heldout, text=text, rows=rows, window=window,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Shards(Corpus):
     """cluster-00/, cluster-01/, …: latents and encoded captions as webdataset shards.
@@ -171,15 +187,7 @@ class Shards(Corpus):
         rows: slice = ALL,
         heldout: ValidationBatches | None = None,
     ) -> "Latents":
-        from datamodules.latents import Latents
-
-        folders, text, every = self.folders(store, clusters), self.text, optim.accumulate
-        numbers = text.length * text.width if text.cached else text.length
-        window = min(100_000, WINDOW_BYTES // (2 * (math.prod(self.latent_shape) + numbers)))
-        return Latents(
-            folders, optim.batch, optim.steps, seed, accumulate=every,
-            heldout=heldout, text=text, rows=rows, window=window,
-        )  # fmt: skip
+        return batches(self, self.folders(store, clusters), optim, seed, rows, heldout)
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,12 @@ def cards(places: Sequence[Path]) -> dict[Path, ExpertCard | RouterCard]:
     return by_folder
 
 
+def describe(folder: Path) -> tuple[ExpertCard | RouterCard, DiT]:
+    """The card of a network and its shape; no weight is read. CheckpointError as for `cards`."""
+    card, shape, _ = _read(folder, ExpertCard, RouterCard)
+    return card, shape
+
+
 def _fill(network: nn.Module, folder: Path, form: dict[str, Any]) -> None:
     """Map the folder's weights into a network built without storage, if they are the card's."""
     if (counted := count_parameters(network)) != form["parameters"]:

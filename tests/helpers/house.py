@@ -16,6 +16,7 @@ FLOORS = (  # a room imports from lower floors, and from the rooms beside it whe
     ("cli", "recipes", "drawing", "measures", "sample", "bench"),
     ("hddm", "paris2"),
     ("claims", "publish"),
+    ("expert", "serve"),
 )
 APART = ({"hddm", "paris2"}, {"training", "tables"}, {"stages", "tables"}, {"claims", "publish"})
 TABLES = {"pipeline", "tables"}

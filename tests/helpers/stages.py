@@ -7,6 +7,13 @@ import signal
 import pytest
 
 from experiments.pipeline.store import Context
+from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
+from modules.blocks import Size
+
+TWO = {"expert.size": Size(8, 1, 2), "data.clusters": 2, "train.batch": 8}
+SMOKE = turned(SCALES["smoke"], TWO)
+"""The smallest scale of two experts."""
 
 
 def make(store, stage):
@@ -58,3 +65,10 @@ def killed_at(store, stage, place, name, step=None, make=make):
 
 def places(folder):
     return ["--store", str(folder / "store"), "--results", str(folder / "results")]
+
+
+def contribute(home, folder, cluster, objective, *more):
+    """A contributor's command line; its store is the contributor's own."""
+    where = ["--manifest", str(home / "m.json"), "--store", str(folder / "own")]
+    which = ["--cluster", str(cluster), "--objective", objective, "--licence", "CC0-1.0"]
+    return ["train", *where, *which, "--out", str(folder / f"expert_{cluster}"), *more]
