@@ -11,8 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from datamodules.sources.digits import Digits
-from datamodules.sources.scenes import Scenes
 from experiments.cli.main import main
 from experiments.drawing.pictures import (
     FRAMED,
@@ -25,7 +23,7 @@ from experiments.drawing.pictures import (
     sheet,
 )
 from experiments.hddm import readings, schematics, settings
-from experiments.hddm.prompts import CAPTIONS, places
+from experiments.hddm.prompts import CAPTIONS, can_show, places
 from experiments.hddm.readings import CORRECTED, LATE, PIPED
 from experiments.hddm.variants import HETEROGENEOUS, HOMOGENEOUS, MIXES, ROUTERS, STRATEGIES
 from experiments.recipes import experts, scores
@@ -111,11 +109,11 @@ def _row(
     """Held-out captions, scored, where pictures can show no others; else the paper's prompts.
     clusters: those that the experts know, if not all."""
     measured: Score | Drawn
-    if isinstance(scale.data.source, Digits | Scenes):
-        measured = scores.score(scale, trained, router, selection, seed, setting, clusters=clusters)
-    else:
+    if can_show(scale.data.source):
         asked, batch = Given(CAPTIONS), scale.draw.batch
         measured = Drawn(Sample(tuple(trained), router, selection, asked, batch, seed, setting))
+    else:
+        measured = scores.score(scale, trained, router, selection, seed, setting, clusters=clusters)
     return Row(dict(zip(NAMES, names, strict=True)), measured)
 
 

@@ -5,6 +5,11 @@ Figs 1, 5, 11, 13, 14 and 15 no prompt is printed: they take printed ones that f
 them, sunsets for Fig 13, animals and nature for Fig 11, vehicles for Fig 14.
 """
 
+from datamodules.sources.classed import Classed
+from datamodules.sources.digits import Digits
+from datamodules.sources.scenes import Scenes
+from datamodules.sources.source import Source
+
 PRINTED: dict[int, tuple[str, ...]] = {
     3: ("a red car in front of the tree",),
     7: (
@@ -139,6 +144,11 @@ own, so that Fig 13's one sunset is five pictures."""
 
 CAPTIONS: tuple[str, ...] = sum(SHOWN.values(), ())
 """One sample set serves all figures: their prompts in order."""
+
+
+def can_show(source: Source) -> bool:
+    """Whether pictures like a source's can show what these prompts name."""
+    return not isinstance(source, Digits | Scenes | Classed)
 
 
 def places(figure: int) -> range:

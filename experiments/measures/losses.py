@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from experiments.pipeline.stage import Measurement
-from experiments.pipeline.store import Context
+from experiments.pipeline.store import Context, Store
+from experiments.scores.score import Drawn, Score
 from experiments.stages.clusters import Encoded
 from experiments.stages.experts import TrainExpert
 from experiments.stages.seeds import MEASURING, run_seed
@@ -79,6 +80,26 @@ class Convergence(Measurement):
             if their_step is not None:  # a line between validations may pass below each of them
                 numbers[f"speedup_{name}"] = their_step / (steps if our_step is None else our_step)
         return numbers
+
+
+@dataclass(frozen=True)
+class Sampled(Measurement):
+    """What is said of a run's samples, and `loss_sampled`: the last validation loss of the weights
+    that drew them.  (HDDM, Fig 3)"""
+
+    run: TrainExpert
+    shown: Score | Drawn
+
+    @property
+    def label(self) -> str:
+        return f"samples of {self.run.label} after {self.run.optim.steps:,} steps"
+
+    def measure(self, folder: Path, context: Context) -> dict[str, Any]:
+        loss = float(self.run.validated(context.store)["loss"].iloc[-1])
+        return {**self.shown.read(context.store), "loss_sampled": loss}
+
+    def remarks(self, store: Store) -> tuple[str, ...]:
+        return self.shown.remarks(store)
 
 
 @dataclass(frozen=True)

@@ -151,9 +151,9 @@ MIXTURES = (
             below(
                 f"cluster {cluster}; {begun}",
                 "ablation-init",
-                "loss_0.15",
-                (cluster, begun),
-                (cluster, "scratch"),
+                "loss_sampled",
+                (cluster, f"{begun}, at 15 %"),
+                (cluster, "scratch, at 15 %"),
             )
             for cluster, begun in BEGUN
         ),
@@ -227,5 +227,21 @@ MIXTURES = (
             for zero in ("Zero, as wide", "Zero, as many parameters")
         ),
         margins.FID,
+    ),
+    Claim(
+        "§3.2.2, Fig 3",
+        "At 75K of 500K steps the initialised expert's samples are better aligned with prompts.",
+        "pictures",
+        tuple(
+            above(
+                f"cluster {cluster}; {begun}",
+                "ablation-init",
+                "accuracy",
+                (cluster, f"{begun}, at 15 %"),
+                (cluster, "scratch, at 15 %"),
+            )
+            for cluster, begun in BEGUN
+        ),
+        margins.PROMPTS,
     ),
 )

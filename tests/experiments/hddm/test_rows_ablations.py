@@ -8,7 +8,6 @@ import torch
 
 from datamodules.sources.source import Split
 from experiments.hddm import (
-    ablation_init,
     ablation_objectives,
     ablation_ratio,
     ablation_router,
@@ -19,12 +18,9 @@ from experiments.hddm import (
 from experiments.stages.routers import Calibrated, Known
 from experiments.stages.setting import Setting
 from modules.codec import encode
-from modules.dit import XL
 from modules.guidance import Within
 from modules.schedules import Cosine, Linear
 from modules.selection import Full, Top
-from modules.timesteps import Rounded
-from modules.weights.pretrained import Transfer
 from tests.helpers.rows import (
     CASES,
     DDPM,
@@ -148,38 +144,6 @@ def test_objectives_are_those_of_the_pair(case):
     wanted |= {("average", *two) for two in itertools.combinations(kinds, 2)}
     switched = [two for two in itertools.permutations(kinds, 2) if "FM, linear" in two]
     assert set(rows) == wanted | {("high noise, then low", *two) for two in switched}
-
-
-@EACH
-def test_starts_are_compared_with_scratch(case):
-    """kills: scratch and begun exchanged, the checkpoint an FM expert or one that has seen the
-    target's cluster, Eq. 20's deviations lost, the printed 1.2 on another start; at paper, the
-    stand-in, captions asked of ImageNet's DiT, Eq. 21 for scratch, or networks of two sizes."""
-    usual, eq20 = (case.scale.expert.text_std, 0.0), Transfer(captions=False, head=False)
-    starts = {"scratch": None, "Eq. 20": (eq20, 0.02, 0.02)}
-    starts |= {"Eq. 20, the recipe's new layers": (eq20, *usual)}
-    starts |= {"Eq. 20, new layers zero": (eq20, 0.0, 0.0)}
-    given = case.scale.expert.pretrained
-    starts |= {"everything": (Transfer(captions=given is None, head=True), *usual)}
-    rows = rows_of(ablation_init, case)
-    for (cluster, begun), row in rows.items():
-        run, scratch = row.measured.run, row.measured.scratch
-        assert kind(scratch) == FM
-        assert (scratch.clusters, scratch.seed, scratch.start) == ((int(cluster),), SEED, None)
-        if starts[begun] is not None:
-            assert (run.start.what, run.network.text_std, run.network.head_std) == starts[begun]
-            source = run.start.source
-            assert given in (None, source)
-            if given is None:
-                assert (kind(source), source.clusters) == (DDPM, (1, 2, 4, 5, 6, 7))
-                assert (source.seed, source.start) == (SEED, None)
-        assert run.network.size == (case.scale.expert.size if given is None else XL)
-        assert (run.network.time == Rounded()) == (given is not None and begun != "scratch")
-        assert replace(run, start=None, network=scratch.network) == scratch
-        assert (run == scratch) == (begun == "scratch")
-        assert run.validation.encoded.split is Split.HELDOUT
-        assert row.paper == ({"Convergence, times (paper)": 1.2} if begun == "Eq. 20" else {})
-    assert set(rows) == {*(("0", begun) for begun in starts), ("3", "scratch"), ("3", "Eq. 20")}
 
 
 @EACH
