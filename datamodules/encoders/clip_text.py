@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from datamodules.encoders.captions import cleaned
 from datamodules.encoders.encoder import CPU
 from datamodules.encoders.hub import HubWeightsError, find_files, load_model
 
@@ -62,9 +63,10 @@ class ClipText:
         return tokens, pooled
 
     def ids(self, captions: list[str]) -> NDArray[np.int64]:
-        """Token ids [N, 77], padded or truncated. HubWeightsError without the tokenizer."""
+        """Token ids [N, 77] of cleaned captions, padded or truncated. HubWeightsError without the
+        tokenizer."""
         encoding = _tokenizer(self.tokenizer or self.weights)(
-            captions,
+            [cleaned(caption) for caption in captions],
             padding="max_length",
             max_length=self.length,
             truncation=True,

@@ -73,9 +73,13 @@ class Classed:
         """The caption of a file's picture `index`: one of four phrasings in turn."""
         return self.phrasings[index % len(self.phrasings)].format(self.class_names[label])
 
+    @property
+    def _root(self) -> Path:
+        return Path(self.data_root).expanduser()
+
     def locate(self) -> None:
         """Raise SourceError if the files are missing and `download` is off."""
-        folder = Path(self.data_root) / self.folder
+        folder = self._root / self.folder
         if not self.download and not folder.is_dir():
             raise SourceError(
                 f"no {self.title} in {folder}: --scale.data.source.download true fetches it, "
@@ -140,7 +144,7 @@ class Classed:
         except Exception as error:  # torchvision checks files with assertions
             reason = (str(error) or type(error).__name__).splitlines()[0]
             advice = "check the network" if self.download else "put it there, or ask for download"
-            root = Path(self.data_root).resolve()
+            root = self._root.resolve()
             raise SourceError(
                 f"cannot read {self.title} under {root} ({reason}): {advice}"
             ) from error
@@ -179,7 +183,7 @@ class FashionMNIST(Classed):
         """Pixels [N, C, 32, 32], uint8, and labels [N] of the training or the test file."""
         from torchvision import datasets
 
-        data = datasets.FashionMNIST(self.data_root, train=training, download=self.download)
+        data = datasets.FashionMNIST(self._root, train=training, download=self.download)
         pixels = np.pad(data.data.numpy(), ((0, 0), (2, 2), (2, 2)))
         return pixels[:, None], data.targets.numpy().astype(np.int64)
 
@@ -217,5 +221,5 @@ class CIFAR10(Classed):
         """Pixels [N, C, 32, 32], uint8, and labels [N] of the training or the test file."""
         from torchvision import datasets
 
-        data = datasets.CIFAR10(self.data_root, train=training, download=self.download)
+        data = datasets.CIFAR10(self._root, train=training, download=self.download)
         return data.data.transpose(0, 3, 1, 2), np.array(data.targets, dtype=np.int64)

@@ -31,7 +31,7 @@ def decode_clip(
         rate: frames a second.
         side: pixels of a frame's side, after resizing and cropping.
         min_side: the shorter side of the file's frames, at least, in pixels.
-    Raises BadRecordError if a frame cannot be decoded or a side is odd, which 4:2:0 excludes.
+    Raises BadRecordError if a frame cannot be decoded.
     Raises LeftOutError if the clip is too small, too short or has too few frames a second.
     """
     import av
@@ -56,7 +56,7 @@ def _check_size(container: Any, min_side: int, frames: int, rate: float) -> None
     if not container.streams.video:
         raise BadRecordError("no video in it")
     width, height = container.streams.video[0].width, container.streams.video[0].height
-    if width % 2 or height % 2 or not min(width, height):
+    if not min(width, height):
         raise BadRecordError(f"of {width}x{height} pixels")
     if min(width, height) < min_side:
         raise LeftOutError(f"shorter side under {min_side}")
@@ -77,8 +77,14 @@ def _timed_frames(container: Any) -> Iterator[tuple[Fraction, Any]]:
         time, count = frame.pts * frame.time_base, count + 1
         start = time if start is None else start
         yield time - start, frame
-    if count < stream.frames:  # the header's count
-        raise BadRecordError(f"cut short: {count} of {stream.frames} frames")
+    if count < (shown := _shown(stream)):
+        raise BadRecordError(f"cut short: {count} of {shown} frames")
+
+
+def _shown(stream: Any) -> int:
+    """How many frames the header promises: without those that an edit list leaves out."""
+    left_out = sum(entry.is_discard for entry in stream.index_entries)
+    return stream.frames - left_out
 
 
 def _nearest_frames(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -95,6 +96,7 @@ class Folder:
         """The entries of a part. The key of a line without a file is its line number."""
         with self._lines() as lines:
             for number, line in enumerate(lines, 1):
+                line = line.removeprefix(BOM_UTF8)
                 if not line.strip():
                     continue
                 entry = _parsed(line)

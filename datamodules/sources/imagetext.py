@@ -14,9 +14,10 @@ import numpy as np
 from braceexpand import braceexpand
 from numpy.typing import NDArray
 
+from datamodules.sources.lost import read_present
 from datamodules.sources.opening import PIPE
 from datamodules.sources.pictures import Filter, crop_name, decode, square
-from datamodules.sources.reading import Captioned, checked_caption, read_all, read_entries
+from datamodules.sources.reading import Captioned, checked_caption, read_entries
 from datamodules.sources.source import (
     BadRecordError,
     LeftOutError,
@@ -48,6 +49,8 @@ class ImageText:
     aesthetic_field: the field of the .json that holds the score.
     judge, heldout: the last shards are these splits, in this order; TRAIN is the rest.
     per_shard: the approximate number of pictures in a shard that pass the filters, for plans.
+    lost_share: the share of a split's shards that may be missing, damaged or cut short; each is
+        left out whole.
     Raises ValueError if there are too few shards, one is named twice, or a command has no `{}`.
     """
 
@@ -63,6 +66,7 @@ class ImageText:
     judge: int = 1
     heldout: int = 1
     per_shard: int = field(default=10_000, metadata={"key": False})
+    lost_share: float = field(default=0.01, metadata={"key": False})
 
     channels = 3
     classes = 0
@@ -81,13 +85,17 @@ class ImageText:
             )
 
     def locate(self) -> None:
-        """Raise SourceError if the shards are local and the first one is missing."""
+        """Raise SourceError if the shards are local and none is there."""
         first = self.address(self.names()[0])
-        if "://" not in first and not first.startswith(PIPE) and not Path(first).is_file():
+        local = "://" not in first and not first.startswith(PIPE)
+        if local and not any(map(self._is_there, self.names())):
             raise SourceError(
-                f"no {first}: --scale.data.source.root and --scale.study.matched.source.root say "
-                f"where the shards of {self.name} lie"
+                f"no {first}, nor any other: --scale.data.source.root and "
+                f"--scale.study.matched.source.root say where the shards of {self.name} lie"
             )
+
+    def _is_there(self, name: str) -> bool:
+        return Path(self.address(name)).expanduser().is_file()
 
     @property
     def preparation(self) -> str:
@@ -129,7 +137,7 @@ class ImageText:
         return read_entries(self._entries(part), size, counts)
 
     def read(self, split: Split) -> Records:
-        return read_all(self, split)
+        return read_present(self, split)
 
     def _entries(self, part: str) -> Iterator[tuple[str, Callable[[], Captioned]]]:
         for key, files in samples(self.address(part)):

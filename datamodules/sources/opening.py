@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import fsspec
 
-from datamodules.sources.source import SourceError
+from datamodules.sources.source import LostShardError, SourceError
 
 PIPE = "pipe:"
 CHUNK = 1 << 20
@@ -54,7 +54,7 @@ def open_address(
 def _local(address: str) -> Iterator[IO[bytes]]:
     path = Path(address).expanduser()
     if not path.is_file():  # a FIFO would wait for a writer
-        raise SourceError(f"no file at {address}: check the source's root and its names")
+        raise LostShardError(f"no file at {address}: check the source's root and its names")
     try:
         file = open(path, "rb")  # noqa: SIM115 - errors of the caller's block pass unchanged
     except OSError as error:
@@ -153,7 +153,8 @@ class _ReadAhead(io.RawIOBase):
                 f"nothing came from {self.address} for {seconds:g} s: check that it can be reached"
             ) from None
         if isinstance(item, BaseException):
-            raise SourceError(f"cannot read {self.address}: {self._reason(item)}") from item
+            kind = LostShardError if isinstance(item, FileNotFoundError) else SourceError
+            raise kind(f"cannot read {self.address}: {self._reason(item)}") from item
         self.begun, self.ended = True, not item
         return item
 

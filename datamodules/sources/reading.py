@@ -1,6 +1,7 @@
 """How sources read their records: whole splits, batches in memory, and entries one by one."""
 
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.encoders.captions import plain
 from datamodules.sources.source import (
     BAD_SHARE,
     BadRecordError,
@@ -54,6 +56,8 @@ def record_batches(records: Records, size: int, counts: RecordCounts) -> Iterato
         yield batch
 
 
+BLANK = re.compile(r"^[\s\ufeff]+|[\s\ufeff]+\Z")
+"""What captions are stripped of; Windows begins its files with a byte-order mark."""
 Captioned = tuple[NDArray[np.float32], str]
 """A picture [C, H, W] or clip [C, T, H, W] in [-1, 1], and its caption."""
 Entry = tuple[str, Callable[[], Captioned]]
@@ -125,12 +129,16 @@ def _ahead(entries: Iterable[Entry], size: int) -> Iterator[Entry]:
 
 
 def checked_caption(caption: object) -> str:
-    """The caption, stripped. BadRecordError if it is no text, empty or no valid Unicode."""
-    if not isinstance(caption, str) or not caption.strip():
+    """The caption as words alone: stripped, without a byte-order mark, and with what a tokenizer
+    would take for its own end token in two words.
+
+    BadRecordError if it is no text, empty or no valid Unicode.
+    """
+    if not isinstance(caption, str) or not BLANK.sub("", caption):
         raise BadRecordError("no caption")
     if not _encodable(caption):
         raise BadRecordError("a caption that is no Unicode")
-    return caption.strip()
+    return plain(BLANK.sub("", caption))
 
 
 def _encodable(text: str) -> bool:

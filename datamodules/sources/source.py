@@ -25,6 +25,10 @@ class SourceError(RuntimeError):
     """Data that cannot be read. One line names the file or address and what to do."""
 
 
+class LostShardError(SourceError):
+    """A shard that is not there, or is damaged or cut short: usual in what is downloaded."""
+
+
 class BadRecordError(Exception):
     """A record that cannot be used. The text is the reason."""
 

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 
 from datamodules.sources.opening import CHUNK, open_address
-from datamodules.sources.source import SourceError
+from datamodules.sources.source import LostShardError
 
 Files = dict[str, bytes]
 """The contents of a sample's files, by lower-case suffix: jpg, txt, json."""
@@ -31,7 +31,8 @@ class _Header(tarfile.TarInfo):
 def samples(address: str) -> Iterator[tuple[str, Files]]:
     """(key, files) in the shard's order; a repeated key is returned again.
 
-    Raises SourceError, naming the shard, if it cannot be opened or is damaged or truncated.
+    Raises SourceError, naming the shard, if it cannot be opened; LostShardError, which is one, if
+    it is not there, damaged or truncated.
     """
     with open_address(address) as stream:
         try:
@@ -40,7 +41,7 @@ def samples(address: str) -> Iterator[tuple[str, Files]]:
             while stream.read(CHUNK):  # a failed command raises at the end
                 pass
         except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-            raise SourceError(
+            raise LostShardError(
                 f"shard {address} is damaged or cut short ({error}): fetch it again"
             ) from error
 

@@ -25,6 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.encoders.autoencoders import StableDiffusionVAE
+from datamodules.encoders.captions import plain, refusals
 from datamodules.encoders.clip_text import ClipText
 from datamodules.encoders.encoder import LatentEncoder, TextEncoder
 from datamodules.encoders.hub import HubWeightsError, find_files
@@ -118,6 +119,17 @@ def load(weights: Sequence[str], select: Selection, device: torch.device) -> Mod
     return Model(paris.load(folder, null, select, paris.ROUTER, device=device), vae, clip)
 
 
+def read(encoder: TextEncoder | ClipText, prompts: Sequence[str]) -> Text:
+    """Encoded prompts. ValueError, in one short line, for one that is too long."""
+    words = [plain(prompt) for prompt in prompts]
+    try:
+        tokens, pooled = encoder.encode(words)
+    except ValueError as error:
+        reasons = refusals(encoder.encode, words)
+        raise ValueError(next(iter(reasons.values()), str(error))) from error
+    return Text.of(torch.from_numpy(tokens).float(), torch.from_numpy(pooled).float())
+
+
 def draw(
     ensemble: Ensemble,
     text: Text,
@@ -151,8 +163,7 @@ def run(options: argparse.Namespace) -> list[Path]:
     """Draw what is asked, and give the files."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = load(options.weights, options.select, device)
-    tokens, pooled = map(torch.from_numpy, model.text.encode(options.prompt))
-    text = Text.of(tokens.float(), pooled.float())
+    text = read(model.text, options.prompt)
     seeds = [options.seed + i for i in range(len(options.prompt))]
     latents = draw(model.ensemble, text, seeds, model.shape, options.steps, options.cfg, device)
     pictures = to_uint8(model.latents.decode(latents.numpy(), device))

@@ -5,6 +5,7 @@ Encode -> Clusters -> Shards. Nothing here holds more than a part of the source 
 
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,17 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from datamodules.encoders.captions import refusals
 from datamodules.encoders.encoder import FeatureEncoder, LatentEncoder, TextEncoder
-from datamodules.sources.source import BAD_SHARE, RecordCounts, Source, Split, record_shape
+from datamodules.sources.lost import LostShards
+from datamodules.sources.source import (
+    BAD_SHARE,
+    LostShardError,
+    RecordCounts,
+    Source,
+    Split,
+    record_shape,
+)
 from experiments.pipeline.files import read_json, write_whole
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
@@ -34,7 +44,8 @@ class Encode(Stage):
     00000.latents.npy [N, C, H, W], .features.npy [N, F], .tokens.npy [N, L, D] and .pooled.npy
     [N, P], or .ids.npy [N, L] where the tower is to run later, and 00000.json (keys, captions,
     labels) for the first part, and so on; refused.json counts and lists the records that were
-    skipped. A killed run goes on with the next part. SourceError past `bad_share` of bad records.
+    skipped, and the shards that are lost. A killed run goes on with the next part. SourceError past
+    `bad_share` of bad records, or past the share of shards that the source may lose.
     """
 
     resumes: ClassVar[bool] = True
@@ -53,13 +64,28 @@ class Encode(Stage):
         parts = self.source.parts(self.split)
         hidden = context.bar is None or len(parts) == 1
         bar = tqdm(parts, desc=self.label, position=context.bar, disable=hidden, leave=False)
-        refused = RecordCounts()
+        refused, lost = RecordCounts(), LostShards.of(self.source, self.split)
         for i, part in enumerate(bar):
             if not (folder / f"{i:05d}.json").exists():
-                self._encode_part(folder, i, part, context.torch_device)
-            refused.add(_read_refused(read_json(folder / f"{i:05d}.json")["refused"]))
+                self._encode_or_lose(folder, i, part, context.torch_device)
+            about = read_json(folder / f"{i:05d}.json")
+            refused.add(_read_refused(about["refused"]))
             refused.check(self.bad_share)
-        (folder / "refused.json").write_text(json.dumps(refused.as_json(), indent=1) + "\n")
+            if "lost" in about:
+                lost.add(part, about["lost"])
+        if lost.line:
+            tqdm.write(f"{self.label}: {lost.line}", sys.stderr)
+        told = refused.as_json() | ({"lost": lost.lost} if lost.lost else {})
+        (folder / "refused.json").write_text(json.dumps(told, indent=1) + "\n")
+
+    def _encode_or_lose(self, folder: Path, i: int, part: str, device: torch.device) -> None:
+        """Encode the i-th part, or write down why there is none."""
+        try:
+            self._encode_part(folder, i, part, device)
+        except LostShardError as error:
+            nothing = {"keys": [], "captions": [], "labels": [], "lost": str(error)}
+            about = {"part": part, "refused": RecordCounts().as_json(), **nothing}
+            write_whole(folder / f"{i:05d}.json", json.dumps(about).encode())
 
     def _encode_part(self, folder: Path, i: int, part: str, device: torch.device) -> None:
         """Encode the i-th part of the source, and write it into `folder`."""
@@ -81,18 +107,44 @@ class Encode(Stage):
             captions += [records.captions[i] for i in rows]
             labels += records.labels[rows].tolist()
             refused.check(self.bad_share)
-        if keys and self.text.cached:
-            tokens, pooled = self.text.encode(captions, device)
-            arrays |= {"tokens": [tokens], "pooled": [pooled]}
-        elif keys:
-            arrays["ids"] = [self.text.ids(captions)]
-        for name, batches in arrays.items():
-            np.save(folder / f"{i:05d}.{name}.npy", np.concatenate(batches))
-        about = {
-            **{"part": part, "refused": refused.as_json()},
-            **{"keys": keys, "captions": captions, "labels": labels},
-        }
-        write_whole(folder / f"{i:05d}.json", json.dumps(about).encode())  # last: it is complete
+        whole = {name: np.concatenate(batches) for name, batches in arrays.items()}
+        about = {"keys": keys, "captions": captions, "labels": labels}
+        self._write(folder, i, part, whole, about, refused, device)
+
+    def _write(
+        self, folder: Path, i: int, part: str, whole: dict[str, Array],
+        about: dict[str, list[Any]], refused: RecordCounts, device: torch.device,
+    ) -> None:  # fmt: skip
+        """Encode the captions, leaving out what they are too long for, and write the part."""
+        keys, captions = about["keys"], about["captions"]
+        try:
+            words = self._words(captions, device)
+        except ValueError:
+            rows = self._readable(keys, captions, refused)
+            refused.check(self.bad_share)
+            whole = {name: array[rows] for name, array in whole.items()}
+            about = {name: [x[row] for row in rows] for name, x in about.items()}
+            words = self._words(about["captions"], device)
+        for name, array in {**whole, **words}.items():
+            np.save(folder / f"{i:05d}.{name}.npy", array)
+        told = {"part": part, "refused": refused.as_json(), **about}
+        write_whole(folder / f"{i:05d}.json", json.dumps(told).encode())  # last: it is complete
+
+    def _words(self, captions: list[str], device: torch.device) -> dict[str, Array]:
+        """The captions' states, or their ids. ValueError if one is too long for the encoder."""
+        if not captions:
+            return {}
+        if self.text.cached:
+            return dict(zip(("tokens", "pooled"), self.text.encode(captions, device), strict=True))
+        return {"ids": self.text.ids(captions)}
+
+    def _readable(self, keys: list[str], captions: list[str], counts: RecordCounts) -> list[int]:
+        """The rows whose captions the encoder can read; the others count as bad records."""
+        reasons = refusals(self.text.encode if self.text.cached else self.text.ids, captions)
+        bad = [(key, reasons[c]) for key, c in zip(keys, captions, strict=True) if c in reasons]
+        counts.bad += bad
+        counts.kept -= len(bad)
+        return [i for i, caption in enumerate(captions) if caption not in reasons]
 
     @property
     def _frames(self) -> int:

@@ -125,6 +125,14 @@ def test_the_command_draws_pictures_that_can_be_seen(store, places, tmp_path, ca
     assert (told["select"], told["side"], told["weights"]) == ("Top(k=1)", 8, where[1:3])
 
 
+def test_a_prompt_too_long_is_said_in_eighty_letters(places, tmp_path, capsys):
+    """kills: a line as long as the prompt; all prompts refused without saying which."""
+    where = ["--weights", *map(str, places), "--out", str(tmp_path / "o"), "--prompt", "a three"]
+    line = refused(capsys, 1, lambda: sample.main([*where, "--prompt", "word " * 900]))
+    assert line.startswith("sample: caption longer than 8 tokens: 'word word")
+    assert len(line) == len("sample: ") + 80 + 1
+
+
 def test_the_card_tells_a_stranger_all(store, places):
     """kills: a licence, data, partition or encoder that is another's; samples of all clusters."""
     one, two = (

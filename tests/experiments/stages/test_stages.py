@@ -17,7 +17,6 @@ from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
 from experiments.stages.clusters import Encoded, noised
 from modules.schedules import Cosine, Linear
-from tests.helpers.imagetexts import png, record, source, write
 from tests.helpers.stages import make
 
 SMOKE = turned(SCALES["smoke"], {"data.clusters": 4})
@@ -125,23 +124,6 @@ def test_a_part_without_a_picture_is_passed_over(tmp_path, monkeypatch):
         make(store, stage)
     assert experts.shards(SMOKE).pictures(store) == SMOKE.data.source.train
     assert np.array_equal(np.load(store.path(stage) / "cluster.npy"), np.load(expected))
-
-
-def test_what_was_skipped_is_told(tmp_path):
-    """kills: counts of filters that cannot be written, or bad records without their reason."""
-    records = [(f"{i:09d}", record(i)) for i in range(20)]
-    records[3] = ("000000003", record(3, txt=None))
-    records[5] = ("000000005", record(5, png=png(5, (9, 9))))
-    for shard in range(3):
-        write(tmp_path / f"{shard:05d}.tar", records)
-    stage = replace(CLUSTERS.encoded, source=source(tmp_path, "{00000..00002}.tar"))
-    make(Store(tmp_path / "store"), stage)
-    told = json.loads((Store(tmp_path / "store").path(stage) / "refused.json").read_text())
-    assert told == {
-        "kept": 18,
-        "bad": [["00000/000000003", "no caption"]],
-        "left_out": {"shorter side under 16": 1},
-    }
 
 
 def _spoilt(images):

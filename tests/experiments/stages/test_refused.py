@@ -1,0 +1,79 @@
+"""What an encoded split leaves out: bad records, captions that are too long, lost shards."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from datamodules.sources.source import SourceError
+from experiments.pipeline.store import Store
+from experiments.recipes import experts
+from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
+from tests.helpers.imagetexts import png, record, source, write, write_five
+from tests.helpers.stages import make
+
+CLUSTERS = experts.shards(turned(SCALES["smoke"], {"data.clusters": 4})).clusters
+
+
+def test_what_was_skipped_is_told(tmp_path):
+    """kills: counts of filters that cannot be written, or bad records without their reason."""
+    records = [(f"{i:09d}", record(i)) for i in range(20)]
+    records[3] = ("000000003", record(3, txt=None))
+    records[5] = ("000000005", record(5, png=png(5, (9, 9))))
+    for shard in range(3):
+        write(tmp_path / f"{shard:05d}.tar", records)
+    stage = replace(CLUSTERS.encoded, source=source(tmp_path, "{00000..00002}.tar"))
+    make(Store(tmp_path / "store"), stage)
+    told = json.loads((Store(tmp_path / "store").path(stage) / "refused.json").read_text())
+    assert told == {
+        "kept": 18,
+        "bad": [["00000/000000003", "no caption"]],
+        "left_out": {"shorter side under 16": 1},
+    }
+
+
+def test_a_caption_too_long_costs_its_own_picture(tmp_path):
+    """kills: a run that stops at one caption of thousands; another picture's caption or latent
+    beside it; the whole caption in the report."""
+    records = [(f"{i:09d}", record(i)) for i in range(20)]
+    records[3] = ("000000003", record(3, txt=b"word " * 900))
+    write(tmp_path / "00000.tar", records)
+    write(tmp_path / "00001.tar", records[:3])
+    write(tmp_path / "00002.tar", records[:3])
+    stage = replace(CLUSTERS.encoded, source=source(tmp_path, "{00000..00002}.tar"))
+    store = Store(tmp_path / "store")
+    make(store, stage)
+    told = json.loads((store.path(stage) / "refused.json").read_text())
+    assert (told["kept"], [key for key, _ in told["bad"]]) == (19, ["00000/000000003"])
+    ((_, reason),) = told["bad"]
+    assert len(reason) == 80
+    captions, _ = stage.captions(store)
+    assert captions == [f"caption {i}" for i in range(20) if i != 3]
+    tokens, pooled = stage.text.encode(captions)
+    assert np.array_equal(stage.array(store, "tokens"), tokens)
+    assert np.array_equal(stage.array(store, "pooled"), pooled)
+    levels = np.rint((stage.array(store, "latents")[:, 0, 0, 0] + 1) * 127.5)
+    assert levels.tolist() == [i for i in range(20) if i != 3]
+
+
+def test_lost_shards_are_told_in_a_line(tmp_path, capsys):
+    """kills: a gap that stops the run, a gap that nobody hears of, or pictures of a cut shard."""
+    write_five(tmp_path)
+    (tmp_path / "00000.tar").unlink()
+    half = (tmp_path / "00002.tar").read_bytes()
+    (tmp_path / "00002.tar").write_bytes(half[: len(half) // 2])
+    stage = replace(CLUSTERS.encoded, source=source(tmp_path, lost_share=0.7))
+    store = Store(tmp_path / "store")
+    make(store, stage)
+    assert stage.captions(store)[0] == [f"caption {i}" for i in range(10, 20)]
+    told = json.loads((store.path(stage) / "refused.json").read_text())
+    assert (told["kept"], [part for part, _ in told["lost"]]) == (10, ["00000.tar", "00002.tar"])
+    lines = [line for line in capsys.readouterr().err.splitlines() if "lost" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(
+        "train split, encoded: 2 of 3 shards are lost (66.7%), the first 000"
+    )
+    with pytest.raises(SourceError, match="1 of 3 shards are lost"):
+        make(Store(tmp_path / "strict"), replace(stage, source=source(tmp_path)))
