@@ -5,6 +5,7 @@ WORKERS ?=
 STORE   ?= store
 RESULTS ?= results
 PLAN    ?=
+AGAINST ?=
 ARGS    ?=
 
 PYTHON  ?= python3
@@ -21,7 +22,7 @@ TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering abla
 VIDEO   := paris2-table1 paris2-switching paris2-specialization paris2-router paris2-i2v
 
 .DEFAULT_GOAL := help
-.PHONY: help env readme docs lock lint format test test-all all claims smoke clustering bench gpu paris2 clean $(TABLES) $(VIDEO)
+.PHONY: help env readme docs lock lint format test test-all all claims report test-report smoke clustering bench gpu paris2 clean $(TABLES) $(VIDEO)
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +93,12 @@ all: env ## every table and figure of HDDM, experts trained once for all, then t
 
 claims: env ## each statement of the papers with its verdict, from the tables that are there
 	@$(RUN) experiments.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS)
+
+report: env ## results/SCALE/index.html: tables, figures, claims on one page; AGAINST=results/other
+	@$(RUN) experiments.report --scale "$(SCALE)" --results "$(RESULTS)" $(if $(AGAINST),--against "$(AGAINST)") $(ARGS)
+
+test-report: env ## the page in a headless Chromium, where there is one
+	@OMP_NUM_THREADS=1 $(RUN) pytest tests/experiments/report
 
 smoke: ## everything at scale smoke, in minutes: the plumbing, not the values
 	@$(MAKE) --no-print-directory paris2 all SCALE=smoke SEEDS=2

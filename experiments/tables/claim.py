@@ -233,6 +233,7 @@ def _record(reading: Judged) -> dict[str, object]:
         "claim": line.claim.statement,
         "reading": test.reading if test else "",
         "table": test.table if test else "",
+        "rows": [list(names) for names in test.contrast.rows] if test else [],
         "metric": line.metric,
         "printed": line.claim.effect,
         "mean": line.estimate.mean,

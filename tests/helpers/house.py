@@ -15,10 +15,13 @@ FLOORS = (  # a room imports from lower floors, and from the rooms beside it whe
     ("scores",),
     ("cli", "recipes", "drawing", "measures", "sample", "bench"),
     ("hddm", "paris2"),
-    ("claims", "publish"),
+    ("claims", "publish", "report"),
     ("expert", "serve"),
 )
-APART = ({"hddm", "paris2"}, {"training", "tables"}, {"stages", "tables"}, {"claims", "publish"})
+APART = (
+    *({"hddm", "paris2"}, {"training", "tables"}, {"stages", "tables"}),
+    *({"claims", "publish"}, {"claims", "report"}, {"publish", "report"}),
+)
 TABLES = {"pipeline", "tables"}
 LADDER = ("schedules", "objectives", "expert", "ensemble")
 TORCH_ALONE = ("modules.selection", "modules.sampling")

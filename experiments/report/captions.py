@@ -1,0 +1,82 @@
+"""What each picture of results/<scale>/figures shows: its caption, which is also read aloud.
+
+The pictures have no text of their own but labels, and a screen reader sees not even those.
+"""
+
+import re
+from collections.abc import Sequence
+
+GRID = "Samples of seed 0, a line for each row; down a column the prompt and the noise are the same"
+PIPELINES = "the paper's pipeline and ours, the same prompts and noise"
+
+CAPTIONS = {
+    "table1": f"Table 1 as pictures. {GRID}.",
+    "table3": f"Table 3 as pictures. {GRID}.",
+    "table4": f"Table 4 as pictures. {GRID}.",
+    "ablation-threshold": "FID and two diversities over the threshold between FM and DDPM, "
+    "a line for each choice of schedules, bars for 95 % intervals.",
+    "ablation-ordering": f"FM first and DDPM first, at every switching time. {GRID}.",
+    "ablation-schedules": f"Different schedules and the same. {GRID}.",
+    "ablation-selection": "FID against expert evaluations a sample, a point for each selection, "
+    "text-free and text-aware routers apart.",
+    "ablation-sampling": "FID against time a sample, where the router is asked seldom or guidance "
+    "is given in a part of the times only.",
+    "ablation-init": "Validation loss over training steps, from scratch and begun with another "
+    "objective's weights: means over seeds, bands for 95 % intervals.",
+    "ablation-router": "The router's accuracy, calibration error and log loss over t, with and "
+    "without text, as trained and calibrated.",
+    "ablation-text": "What a text-free router loses against what captions tell of clusters: prompt "
+    "accuracy and FID by the information between caption and cluster.",
+    "ablation-ratio": "FID, diversity and prompt accuracy over the number of DDPM experts among "
+    "eight.",
+    "ablation-join": f"An expert that joins or leaves, by the rule that takes the router's place. "
+    f"{GRID}.",
+    "ablation-alignment": "Six measures of whether the selected experts know the state they are "
+    "asked about, over t: held-out states above, states met in sampling below.",
+    "ablation-weights": "Weight on the x0 error over t, by objective: closed forms as lines, "
+    "measurements by losses and by gradients as points.",
+    "ablation-weights-errors": "Error in x0 over the noise level, by objective, and as a multiple "
+    "of the DDPM expert's.",
+    "ablation-readings": "Velocity error of a converted expert over t, a line for each reading of "
+    "the conversion, on networks whose truth is known.",
+    "ablation-sharpness": f"Who is sharp: Full, Top-k and mixed objectives. {GRID}.",
+    "ablation-adaln": f"AdaLN-Single and AdaLN-Zero. {GRID}.",
+    "fig01": f"Fig 1: a mosaic of samples of 2DDPM:6FM, {PIPELINES}.",
+    "fig02": "Fig 2: one step of sampling. A noisy picture goes to the router and the experts; "
+    "converted and weighted, their predictions become one velocity.",
+    "fig05": f"Fig 5: homogeneous beside heterogeneous experts, {PIPELINES}.",
+    "fig06": "Fig 6: training. Pictures are clustered, each expert sees one cluster alone, and the "
+    "router learns which cluster a noisy picture is from.",
+    "fig07": f"Fig 7: a gallery of 2DDPM:6FM, {PIPELINES}.",
+    "fig08": f"Fig 8: a gallery of 1DDPM:7FM, {PIPELINES}.",
+    "fig09": f"Fig 9: a gallery of 8FM, {PIPELINES}.",
+    "fig10": f"Fig 10: a second gallery of 2DDPM:6FM, {PIPELINES}.",
+    "fig11": f"Fig 11: heterogeneous beside homogeneous experts, {PIPELINES}.",
+    "fig12": f"Fig 12: two more prompts, heterogeneous beside homogeneous, {PIPELINES}.",
+    "fig13": "Fig 13: FM first and DDPM first, switched at t = 0.3, 0.5 and 0.7, under three "
+    "readings.",
+    "fig14": "Fig 14: different schedules for the two experts beside the same schedule.",
+    "fig15": f"Fig 15: Top-1, Top-2 and Full on 2DDPM:6FM, {PIPELINES}.",
+    "paris2-table1": "Paris 2.0's Table 1 as clips: the same held-out prompts, from the same "
+    "noise, by every model, frame by frame.",
+    "paris2-fig2": "Fig 2 of Paris 2.0: the gain over the monolith in each score, in percent. "
+    "Motion, which has no preferred direction, is grey.",
+    "paris2-router": "Accuracy of the video router over t, by what it reads.",
+    "paris2-switching": "Scores of five schedules over two experts, with 95 % intervals.",
+    "paris2-i2v": "Clips from a caption, and from a caption and a first frame.",
+}
+OWNERS = {"paris2-fig2": "paris2-table1"}
+"""Tables of pictures that are not named after them."""
+
+
+def owner(figure: str, tables: Sequence[str]) -> str | None:
+    """The table among these that draws a picture, by its name."""
+    if re.fullmatch(r"fig\d+", figure):
+        return "figures"
+    alike = [name for name in tables if f"{figure}-".startswith(f"{name}-")]
+    return OWNERS.get(figure) or max(alike, key=len, default=None)
+
+
+def caption(figure: str, title: str) -> str:
+    """What a picture shows; of one that has no words here, what its table is about."""
+    return CAPTIONS.get(figure, f"{title}.")

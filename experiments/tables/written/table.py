@@ -1,0 +1,171 @@
+"""A table as its files have it: words of the .md, digits of the .csv, keys of the .json.
+
+Whatever shows published numbers reads them here, so that it needs neither a store nor the code that
+made them.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiments.pipeline.files import StoreError
+from experiments.tables.columns import MISSING
+from experiments.tables.written.directions import Better, better
+
+BASELINE = re.compile(r"Difference to (.*), paired by seed:")
+
+
+@dataclass(frozen=True)
+class WrittenColumn:
+    key: str
+    title: str
+
+    @property
+    def better(self) -> Better | None:
+        return better(self.key)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number: as it is shown, and to its last digit.  difference: to the table's baseline.
+
+    low, high: the ends of its 95 % interval; half_width: that of the difference's.  None of what
+    is missing.
+    """
+
+    shown: str
+    mean: float | None
+    low: float | None
+    high: float | None
+    difference_shown: str = MISSING
+    difference: float | None = None
+    half_width: float | None = None
+
+
+@dataclass(frozen=True)
+class WrittenRow:
+    """names: by title.  paper: the paper's numbers as they are shown, one for each of its columns.
+
+    keys: of the measurement, by seed.  values: the numbers by column and seed, without a factor.
+    """
+
+    names: Mapping[str, str]
+    paper: Sequence[str]
+    cells: Sequence[Number]
+    keys: Sequence[str]
+    values: Mapping[str, Sequence[float | None]]
+
+    @property
+    def name(self) -> str:
+        return " ".join(filter(None, self.names.values()))
+
+    @property
+    def of_data(self) -> bool:
+        """Whether it is of real pictures or clips, and of no model."""
+        return self.name.startswith("Real ")
+
+
+@dataclass(frozen=True)
+class WrittenTable:
+    """paper, columns: of the paper's numbers and of ours.  baseline: the name of the row that
+    differences are to.  notes: what stands below, in Markdown.  detail: the .json."""
+
+    name: str
+    title: str
+    paper: Sequence[str]
+    columns: Sequence[WrittenColumn]
+    rows: Sequence[WrittenRow]
+    baseline: str | None
+    notes: Sequence[str]
+    detail: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def seeds(self) -> int:
+        return int(self.detail["seeds"])
+
+
+def read(folder: Path, name: str) -> WrittenTable:
+    """The table NAME of a results folder. StoreError, naming it, for files that do not agree."""
+    try:
+        texts = [(folder / f"{name}.{ending}").read_text() for ending in ("md", "csv", "json")]
+        return parse(name, *texts)
+    except (OSError, ValueError, KeyError, IndexError, AttributeError) as error:
+        raise StoreError(
+            f"cannot read {folder / name}.md, .csv and .json as one: {error}"
+        ) from error
+
+
+def parse(name: str, md: str, digits: str, detail: str) -> WrittenTable:
+    """The table of the three texts. ValueError or LookupError for texts that do not agree."""
+    content, lines = json.loads(detail), md.splitlines()
+    titles, *given = csv.reader(io.StringIO(digits))
+    shown = _tables(lines)
+    names, keys = [*content["rows"][0]["names"]], [*content["rows"][0]["values"]]
+    header, *body = shown[0]
+    ours = header[len(header) - len(keys) :]
+    paper = header[len(names) : len(header) - len(keys)]
+    columns = [WrittenColumn(*each) for each in zip(keys, ours, strict=True)]
+    differences = _differences(shown[1:], names)
+    rows = []
+    for words, line, row in zip(body, given, content["rows"], strict=True):
+        numbers = dict(zip(titles[len(names) :], line[len(names) :], strict=True))
+        beside = differences.get(tuple(words[: len(names)]), {})
+        cells = [
+            _cell(title, text, numbers, beside)
+            for title, text in zip(ours, words[len(header) - len(keys) :], strict=True)
+        ]
+        end = len(names) + len(paper)
+        rows.append(
+            WrittenRow(row["names"], words[len(names) : end], cells, row["keys"], row["values"])
+        )
+    baseline = next((m[1] for line in lines if (m := BASELINE.fullmatch(line))), None)
+    notes = [line.removeprefix("- ") for line in lines if line.startswith(("- ", "**"))]
+    title = lines[0].removeprefix("# ")
+    return WrittenTable(name, title, paper, columns, rows, baseline, notes, content)
+
+
+def _tables(lines: Sequence[str]) -> list[list[list[str]]]:
+    """The cells of each table of a Markdown text, its titles first."""
+    tables, inside = list[list[list[str]]](), False
+    for line in lines:
+        if line.startswith("|"):
+            if not inside:
+                tables.append([])
+            if not line.startswith("| ---"):
+                tables[-1].append(line.removeprefix("| ").removesuffix(" |").split(" | "))
+        inside = line.startswith("|")
+    return tables
+
+
+def _differences(
+    tables: Sequence[Sequence[Sequence[str]]], names: Sequence[str]
+) -> dict[tuple[str, ...], dict[str, str]]:
+    """{row: {column: its difference as shown}} of the second table, if there is one."""
+    if not tables:
+        return {}
+    header, *body = tables[0]
+    n = len(names)
+    return {tuple(row[:n]): dict(zip(header[n:], row[n:], strict=True)) for row in body}
+
+
+def _cell(title: str, shown: str, numbers: Mapping[str, str], beside: Mapping[str, str]) -> Number:
+    ends = ("", " low", " high", " difference", " difference half-width")
+    mean, low, high, difference, half = (_number(numbers.get(f"{title}{end}", "")) for end in ends)
+    return Number(shown, mean, low, high, beside.get(title, MISSING), difference, half)
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def names(folder: Path) -> list[str]:
+    """The tables of a results folder: those that have all three files."""
+    stems = {path.stem for path in folder.glob("*.json")}
+    return sorted(
+        s for s in stems if all((folder / f"{s}.{end}").exists() for end in ("md", "csv"))
+    )
