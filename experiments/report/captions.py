@@ -44,6 +44,7 @@ CAPTIONS = {
     "fig01": f"Fig 1: a mosaic of samples of 2DDPM:6FM, {PIPELINES}.",
     "fig02": "Fig 2: one step of sampling. A noisy picture goes to the router and the experts; "
     "converted and weighted, their predictions become one velocity.",
+    "fig03": "Fig 3: samples of every start after equal steps, from one noise and prompt.",
     "fig05": f"Fig 5: homogeneous beside heterogeneous experts, {PIPELINES}.",
     "fig06": "Fig 6: training. Pictures are clustered, each expert sees one cluster alone, and the "
     "router learns which cluster a noisy picture is from.",
@@ -65,16 +66,16 @@ CAPTIONS = {
     "paris2-switching": "Scores of five schedules over two experts, with 95 % intervals.",
     "paris2-i2v": "Clips from a caption, and from a caption and a first frame.",
 }
-OWNERS = {"paris2-fig2": "paris2-table1"}
+OWNERS = {"paris2-fig2": "paris2-table1", "fig03": "ablation-init"}
 """Tables of pictures that are not named after them."""
 
 
 def owner(figure: str, tables: Sequence[str]) -> str | None:
     """The table among these that draws a picture, by its name."""
-    if re.fullmatch(r"fig\d+", figure):
-        return "figures"
+    if figure in OWNERS or re.fullmatch(r"fig\d+", figure):
+        return OWNERS.get(figure, "figures")
     alike = [name for name in tables if f"{figure}-".startswith(f"{name}-")]
-    return OWNERS.get(figure) or max(alike, key=len, default=None)
+    return max(alike, key=len, default=None)
 
 
 def caption(figure: str, title: str) -> str:
