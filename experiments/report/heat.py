@@ -63,8 +63,9 @@ def _from_columns(table: WrittenTable) -> list[HeatMap]:
         row.name: {t: row.cells[i] for i, t in at.items() if row.cells[i].mean is not None}
         for row in table.rows
     }
-    first = table.columns[min(at) - 1].title if min(at) else table.title
-    return [_map(re.sub(r", mean over t$", "", first), [*at.values()], cells)]
+    of = table.columns[min(at)].key.split(" ")[0]  # `accuracy 0.5` is accuracy at t = 0.5
+    whole = next((c.title for c in table.columns if c.key == of), table.title)
+    return [_map(re.sub(r", mean over t$", "", whole), [*at.values()], cells)]
 
 
 def _is_number(text: str) -> bool:

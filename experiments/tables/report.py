@@ -1,8 +1,8 @@
-"""Results -> results/<scale>/<table>.{csv,md,json} and figures/.
+"""Results -> results/<scale>/<table>.{csv,md,json,tex} and figures/.
 
-The .csv and .md hold nothing that another run on the same machine would not reproduce to the last
-digit, but for Table 2's measured seconds; what else varies goes into the .json. Written aside and
-renamed: whole or absent.
+The .csv, .md and .tex hold nothing that another run on the same machine would not reproduce to the
+last digit, but for Table 2's measured seconds; what else varies goes into the .json. Written aside
+and renamed: whole or absent.
 """
 
 import csv
@@ -20,6 +20,8 @@ from experiments.tables.columns import MISSING, Column
 from experiments.tables.comparisons import RowAbsentError
 from experiments.tables.results import Results
 from experiments.tables.rows import Row
+from experiments.tables.written.latex import latex
+from experiments.tables.written.table import parse
 
 SMOKE = "**Scale smoke tests the plumbing. Its values mean nothing.**"
 
@@ -131,6 +133,7 @@ def _detail(results: Results) -> dict[str, object]:
         "seeds": results.seeds,
         "rows": rows,
         "seconds": {name: entry["seconds"] for name, entry in results.provenance.items()},
+        "inputs": {name: entry["inputs"] for name, entry in results.provenance.items()},
         "commits": results.commits,
         "machines": sorted({f"{entry['machine']}, {entry['device']}" for entry in made}),
         "packages": packages(),
@@ -165,6 +168,7 @@ def write(results: Results, folder: Path, remarks: Sequence[str] = ()) -> str:
         "csv": _csv(results.lines()),
         "md": markdown,
     }
+    texts["tex"] = latex(parse(table.name, texts["md"], texts["csv"], texts["json"]))
     for ending, text in texts.items():
         write_whole(folder / f"{table.name}.{ending}", text.encode())
     return markdown

@@ -113,16 +113,15 @@ def parse(name: str, md: str, digits: str, detail: str) -> WrittenTable:
     differences = _differences(shown[1:], names)
     rows = []
     for words, line, row in zip(body, given, content["rows"], strict=True):
-        numbers = dict(zip(titles[len(names) :], line[len(names) :], strict=True))
-        beside = differences.get(tuple(words[: len(names)]), {})
+        numbers = dict(zip(titles, line, strict=True))
+        end = len(words) - len(keys)
+        beside = differences.get(tuple(words[: end - len(paper)]), {})
         cells = [
             _cell(title, text, numbers, beside)
-            for title, text in zip(ours, words[len(header) - len(keys) :], strict=True)
+            for title, text in zip(ours, words[end:], strict=True)
         ]
-        end = len(names) + len(paper)
-        rows.append(
-            WrittenRow(row["names"], words[len(names) : end], cells, row["keys"], row["values"])
-        )
+        printed = words[end - len(paper) : end]
+        rows.append(WrittenRow(row["names"], printed, cells, row["keys"], row["values"]))
     baseline = next((m[1] for line in lines if (m := BASELINE.fullmatch(line))), None)
     notes = [line.removeprefix("- ") for line in lines if line.startswith(("- ", "**"))]
     title = lines[0].removeprefix("# ")
@@ -149,8 +148,9 @@ def _differences(
     if not tables:
         return {}
     header, *body = tables[0]
-    n = len(names)
-    return {tuple(row[:n]): dict(zip(header[n:], row[n:], strict=True)) for row in body}
+    ours = header[len(names) :]
+    split = [(row[: len(row) - len(ours)], row[len(row) - len(ours) :]) for row in body]
+    return {tuple(named): dict(zip(ours, cells, strict=True)) for named, cells in split}
 
 
 def _cell(title: str, shown: str, numbers: Mapping[str, str], beside: Mapping[str, str]) -> Number:

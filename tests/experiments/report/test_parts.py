@@ -1,0 +1,116 @@
+"""What the page reckons: costs, maps over t, moves between folders, intervals in margins."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from experiments.report import contents, forest, made
+from experiments.report.compare import Move, compare, move
+from experiments.report.contents import Contents, JudgedReading
+from experiments.report.heat import heat_maps
+from experiments.tables.verdicts import Verdict
+from experiments.tables.written import table
+from experiments.tables.written.table import Number
+from tests.helpers.files import ROOT
+from tests.helpers.tables import fill, rows, write
+
+SMALL = ROOT / "results" / "small"
+
+
+def number(mean, half):
+    ends = (None, None) if half is None else (mean - half, mean + half)
+    return Number(f"{mean}", mean, *ends)
+
+
+def test_a_row_costs_what_is_behind_it_and_adds_what_no_row_above_needs(store, tmp_path):
+    """kills: a shared stage counted twice in one row, or charged to each row that shares it; a
+    number shown without its column's factor."""
+    folder = write(fill(store, rows, 2), tmp_path, seeds=2)
+    path = folder / "table9.json"
+    detail = json.loads(path.read_text())
+    judge = next(name for name in detail["seconds"] if name.startswith("brightjudge"))
+    detail["seconds"] = {name: 1.0 + 9 * (name == judge) for name in detail["seconds"]}
+    path.write_text(json.dumps(detail))
+    first, second, third = made.makings(table.read(folder, "table9"))
+    assert [each.whole for each in (*first, *second)] == [11.0] * 4
+    assert [each.added for each in (*first, *second, third[0])] == [11.0, 1.0, 1.0, 1.0, 1.0]
+    assert [each.values for each in second] == [[10.0, 25.0], [12.0, 50.0]]
+    assert [each.stage.split("/")[0] for each in first] == ["given", "given"]
+
+
+def test_without_inputs_no_whole_is_claimed():
+    """kills: the cost of a row of an older file guessed."""
+    written = table.read(SMALL, "table4")
+    assert "inputs" not in written.detail or pytest.skip("the committed tables are newer")
+    assert all(each.whole is None for row in made.makings(written) for each in row)
+    added = [each.added for row in made.makings(written) for each in row]
+    assert sum(added) == pytest.approx(made.total(written), rel=1e-6)
+
+
+def test_rows_over_t_and_columns_over_t_become_maps():
+    """kills: times in the order of rows, a number on another line, a share that is not of its map's
+    least and greatest."""
+    router = table.read(SMALL, "ablation-router")
+    accuracy = next(m for m in heat_maps(router) if m.title == "Router accuracy, %")
+    assert [float(t) for t in accuracy.times] == sorted(float(t) for t in accuracy.times)
+    lines = dict(accuracy.lines)
+    for row in router.rows:
+        if row.names["t"]:
+            line = lines[f"{row.names['Router']}, {row.names['Probabilities']}"]
+            shown = line[accuracy.times.index(row.names["t"])].shown
+            assert row.cells[0].shown.startswith(f"{shown} ±")
+    shares = [square.share for _, squares in accuracy.lines for square in squares]
+    assert (min(shares), max(shares)) == (0.0, 1.0)
+    (video,) = heat_maps(table.read(SMALL, "paris2-router"))
+    assert video.title == "Accuracy, %"
+    assert [*video.times] == ["0", "0.1", "0.25", "0.5", "0.75", "0.9", "1"]
+    assert heat_maps(table.read(SMALL, "table1")) == []
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "moved"),
+    [
+        (number(1.0, 0.2), number(1.0, 0.3), Move.SAME),
+        (number(1.0, 0.2), number(1.3, 0.2), Move.WITHIN),
+        (number(1.0, 0.2), number(1.5, 0.2), Move.APART),
+        (number(1.5, 0.2), number(1.0, 0.2), Move.APART),
+        (number(1.0, None), number(1.5, 0.2), Move.UNSURE),
+        (number(1.0, 0.2), Number("—", None, None, None), Move.APPEARED),
+        (Number("—", None, None, None), number(1.0, 0.2), Move.VANISHED),
+    ],
+)
+def test_a_move_is_beyond_the_intervals_where_they_do_not_overlap(here, there, moved):
+    """kills: a move beyond one interval taken for one beyond both, sides exchanged."""
+    assert move(here, there) is moved
+
+
+def test_folders_are_compared_by_names_and_keys():
+    """kills: rows matched by their place, a verdict that turned and is not told."""
+    here = contents.read(SMALL)
+    first = here.tables[0]
+    turned = replace(first, rows=[*reversed(first.rows)])
+    readings = [replace(r, verdict=Verdict.HOLDS) for r in here.readings[:1]]
+    there = Contents(SMALL, [turned, *here.tables[1:-1]], [*readings, *here.readings[1:]])
+    found = compare(here, there, "there")
+    assert {each.move for each in found.numbers} == {Move.SAME}
+    assert not any(each.remade for each in found.numbers)
+    assert [*found.only_here] == [here.tables[-1].name]
+    assert [(v.number, v.here, v.there) for v in found.verdicts] == [
+        (1, here.readings[0].verdict.value, "holds")
+    ]
+
+
+def test_an_interval_is_drawn_in_margins():
+    """kills: a margin forgotten, a sign turned, what lies outside drawn inside without an arrow."""
+    plain = JudgedReading(
+        "HDDM", 1, "", "", "", "", (), "fid", "", 2.0, 1.0, 3, 4.0, 0.5, Verdict.UNDECIDED, ""
+    )
+    assert forest.interval(plain) == forest.InMargins(0.5, 0.25)
+    middle, right = forest.WIDTH / 2, forest.x(forest.REACH)
+    assert forest.x(0.5) - middle == pytest.approx((right - middle) / 6, abs=0.01)
+    assert str(forest.drawn(plain)).count("polygon") == 0
+    wide = str(forest.drawn(replace(plain, half_width=40.0)))
+    assert wide.count("polygon") == 2
+    assert "2 ± 40, n = 3; the margin is ±4" in wide
+    assert forest.drawn(replace(plain, margin=None)) == ""
