@@ -19,9 +19,10 @@ from jsonargparse import ArgumentParser
 
 from experiments.cli import main as cli
 from experiments.cli.main import BAD_INPUT
-from experiments.cli.options import UsageError, cores, read, take_scale
+from experiments.cli.options import UsageError, add_store, cores, read, take_scale
 from experiments.hddm.variants import ROUTERS
 from experiments.pipeline import build
+from experiments.pipeline.address import open_store
 from experiments.pipeline.files import StoreError, read_json
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
@@ -53,7 +54,9 @@ class PublishOptions:
     seed: int
     licence: str
     data: str | None
-    store: Path
+    store: str
+    cache: Path | None
+    cache_gb: float
     out: Path
     train: bool
     workers: int
@@ -89,7 +92,7 @@ def parse(arguments: Sequence[str]) -> PublishOptions:
     add("--seed", type=int, default=0, help="training seed")
     add("--licence", required=True, help="of the weights, such as CC-BY-4.0")
     add("--data", help="what was trained on, in your words; else the source's name and dials")
-    add("--store", type=Path, default=Path("store"), help="folder of artifacts")
+    add_store(parser)
     add("--out", type=Path, default=Path("published"), help="folder of the folders")
     add("--train", type=bool, default=False, help="first train what the store lacks")
     add("--workers", type=int, default=cores(), help="processes at once, to train")
@@ -152,14 +155,15 @@ def whole(folder: Path) -> Iterator[Path]:
 def run(options: PublishOptions) -> Iterator[Path]:
     """Publish what is asked, and give the folders. FileExistsError, before any is written, if one
     is there; StoreError if the store lacks a network and none is to be trained."""
-    store, wanted = Store(options.store), options.wanted()
+    store = open_store(options.store, options.cache, options.cache_gb)
+    wanted = options.wanted()
     there = [options.out / name for name in wanted if (options.out / name).exists()]
     if there:
         raise FileExistsError(f"{there[0]} is there already, and nothing is published over")
     missing = [stage for stage in wanted.values() if not store.has(stage)]
     if missing and not options.train:
         raise StoreError(
-            f"{store.root} lacks the {missing[0].label} ({missing[0].kind}/{missing[0].key}): "
+            f"{options.store} lacks the {missing[0].label} ({missing[0].kind}/{missing[0].key}): "
             "the same command with --train true trains it first"
         )
     build.ensure(missing, Context(store), options.workers)

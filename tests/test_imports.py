@@ -118,7 +118,7 @@ def test_no_room_imports_one_above_it(tmp_path, lower, upper):
         ("metrics/long.py", "x = 1\n" * 251, "metrics.long has 251 lines"),
         ("tests/test_long.py", "x = 1\n" * 251, "tests.test_long has 251 lines"),
         ("experiments/hddm/utils.py", "", "experiments.hddm.utils is a utils.py"),
-        ("experiments/store.py", "", "experiments.store is in no room"),
+        ("experiments/cupboard.py", "", "experiments.cupboard is in no room"),
         ("metrics/m15.py", "", "metrics has 17 Python files"),
         ("modules/dit.py", "def f():\n    class Frechet: pass", "2 classes are named Frechet"),
         ("tests/elsewhere/test_a.py", "", "tests.elsewhere.test_a mirrors no folder"),

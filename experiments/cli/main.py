@@ -19,8 +19,9 @@ from experiments.cli import downloads
 from experiments.cli.options import Options, UsageError, parse
 from experiments.cli.plan import plan
 from experiments.pipeline import build, edits
+from experiments.pipeline.address import open_store
 from experiments.pipeline.files import StoreError
-from experiments.pipeline.store import Context, Store
+from experiments.pipeline.store import Context
 from experiments.tables import report
 from experiments.tables.results import Results, Table
 from experiments.tables.rows import measurements
@@ -50,7 +51,7 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
 
     Raises RowsMissingError at the end if something could not be made.
     """
-    store = Store(options.store)
+    store = open_store(options.store, options.cache, options.cache_gb)
     context = Context(
         store, tensorboard=options.tensorboard, device=options.device, hardware=options.hardware
     )
@@ -144,7 +145,7 @@ def is_bug(error: Exception) -> bool:
     return not all(isinstance(each, BAD_INPUT) for each in errors)
 
 
-def reason(error: Exception, store: Path) -> str:
+def reason(error: Exception, store: str | Path) -> str:
     """What went wrong, and, where an artifact is at fault, which folder to delete."""
     if isinstance(error, build.StagesFailed):
         lines = [f"{stage.label}: {reason(each, store)}" for stage, each in error.errors.items()]

@@ -12,6 +12,7 @@ import torch
 from jsonargparse import ArgumentError, ArgumentParser
 
 from experiments.cli import dials
+from experiments.pipeline.address import CACHE_GB
 from experiments.pipeline.hardware import Device, Hardware, Strategy
 
 
@@ -27,7 +28,9 @@ class Options:
     scale: Any
     seeds: int
     workers: int
-    store: Path
+    store: str
+    cache: Path | None
+    cache_gb: float
     results: Path
     tensorboard: bool
     device: Device
@@ -153,6 +156,14 @@ def _take_sweep(read: dict[str, Any], sweep: Any) -> Any:
         raise UsageError(str(error)) from error
 
 
+def add_store(parser: ArgumentParser) -> None:
+    """Where artifacts lie, and the cache of what lies at an address."""
+    add = parser.add_argument
+    add("--store", type=str, default="store", help="folder or address of artifacts")
+    add("--cache", type=Path | None, help="folder of copies, if --store is an address")
+    add("--cache-gb", type=float, default=CACHE_GB, help="what the cache may hold")
+
+
 def parse(
     prog: str, about: str, arguments: Sequence[str], scales: Mapping[str, Any], sweep: Any = None
 ) -> Options:
@@ -173,7 +184,7 @@ def parse(
     parser.add_argument("--scale", type=form)
     parser.add_argument("--seeds", type=int, default=3, help="training seeds 0 … n - 1")
     parser.add_argument("--workers", type=int | None, help="stages at once; all cores or GPUs")
-    parser.add_argument("--store", type=Path, default=Path("store"), help="folder of artifacts")
+    add_store(parser)
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
     parser.add_argument("--tensorboard", type=bool, default=False, help="also log to TensorBoard")
     parser.add_argument("--device", type=Device, default="auto", help="where to train and sample")

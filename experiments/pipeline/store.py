@@ -2,15 +2,14 @@
 
 An artifact is made in `<root>/making/`, then renamed into place with its config and provenance.
 A killed process leaves only what it was making; a stage that can resume finds it there again.
+A store at an address is asked through copies in a cache, which has the same layout.
 """
 
-import fcntl
 import json
-import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -28,6 +27,10 @@ from experiments.pipeline.files import (
 )
 from experiments.pipeline.hardware import Device, Hardware
 from experiments.pipeline.provenance import commit, provenance
+from experiments.pipeline.storage.leases import MAKING
+from experiments.pipeline.storage.places import FolderPlace, StorePlace
+from experiments.pipeline.storage.remote import CONFIG, MARKER, Remote
+from experiments.pipeline.storage.workspace import workspace
 from modules.codec import encode
 
 
@@ -47,16 +50,6 @@ class Artifact(Protocol):
     def make_stack(
         cls, stages: "Sequence[Any]", folders: Sequence[Path], context: "Context"
     ) -> None: ...
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 @dataclass(frozen=True)
@@ -87,19 +80,31 @@ class Context:
 
 
 class Store:
-    """A folder of artifacts, `<root>/<stage>/<key>/`, safe for processes that race."""
+    """Artifacts, `<root>/<stage>/<key>/`, safe for processes of one host or several that race.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    root: the folder of all artifacts; with a remote, of the copies of those that were asked for.
+    """
+
+    def __init__(self, root: Path, remote: Remote | None = None) -> None:
+        self.root, self.remote = root, remote
+        self.place: StorePlace = FolderPlace(root) if remote is None else remote.place
         self._compared: set[tuple[Path, int, int]] = set()
         self._provenance: dict[Path, dict[str, Any]] = {}
 
     def path(self, stage: Artifact) -> Path:
-        return self.root / stage.kind / stage.key
+        """An artifact's folder; of one that is complete, all of it is on this machine."""
+        return self.fetched(stage, "")
+
+    def _local(self, stage: Artifact) -> Path:
+        return self.root / name(stage)
 
     def has(self, stage: Artifact) -> bool:
         """Whether the artifact is complete. StoreError if another config sits at its key."""
-        path = self.path(stage) / "config.json"
+        path = self._local(stage) / CONFIG
+        if self.remote is not None:
+            if not self.remote.has(name(stage)):
+                return False
+            self.remote.fetch(name(stage), CONFIG)
         try:
             written = path.stat()
         except FileNotFoundError:
@@ -114,28 +119,53 @@ class Store:
         difference = key.difference(read_json(path), stage.config)
         if difference is not None:
             raise StoreError(
-                f"{difference}, the class having changed since {self.path(stage)} was made: "
+                f"{difference}, the class having changed since {self._local(stage)} was made: "
                 "raise its version, or delete the folder"
             )
         self._compared.add(as_written)
         return True
 
-    def file(self, stage: Artifact, name: str) -> Path:
+    def file(self, stage: Artifact, file: str) -> Path:
         """A file of a complete artifact. StoreError, naming it, if it is not what was written."""
-        path = self.path(stage) / name
+        if self.remote is None:
+            return self._checked(stage, file)
+        try:
+            self.remote.fetch(name(stage), file)
+            return self._checked(stage, file)
+        except StoreError:  # a copy that was damaged or evicted, or of an artifact since made anew
+            self._provenance.pop(self._local(stage) / MARKER, None)
+            self.remote.again(name(stage), [CONFIG, MARKER, file])
+            return self._checked(stage, file)
+
+    def _checked(self, stage: Artifact, file: str) -> Path:
+        path = self._local(stage) / file
         try:
             digest = sha256(path)
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error}") from error
-        if digest != self.provenance(stage).get("files", {}).get(name):
-            raise StoreError(f"{path} is damaged: delete {path.parent} and run again")
+        if digest != self.provenance(stage).get("files", {}).get(file):
+            there = f"{self.place}/{name(stage)}"
+            raise StoreError(f"{there}/{file} is damaged: delete {there} and run again")
         return path
 
+    def fetched(self, stage: Artifact, part: str) -> Path:
+        """A file or folder of a complete artifact, on this machine. Who reads it checks it."""
+        if self.remote is not None and self.remote.has(name(stage)):
+            self.remote.fetch_part(name(stage), part)
+        return self._local(stage) / part
+
     def provenance(self, stage: Artifact) -> dict[str, Any]:
-        """What made the artifact: commit, command, host, packages, seconds, upstream keys."""
-        path = self.path(stage) / "provenance.json"
+        """What made the artifact: commit, command, host, packages, seconds, upstream keys.
+
+        StoreError if it is another artifact's."""
+        path = self._local(stage) / MARKER
         if path not in self._provenance:
-            self._provenance[path] = read_sealed(path)
+            if self.remote is not None:
+                self.remote.fetch(name(stage), MARKER)
+            made = read_sealed(path)
+            if made.get("artifact", name(stage)) != name(stage):
+                raise StoreError(f"{path} is of {made['artifact']}: delete both and run again")
+            self._provenance[path] = made
         return self._provenance[path]
 
     def make(self, stage: Artifact, context: Context) -> Path:
@@ -147,12 +177,22 @@ class Store:
         """Make artifacts of one class in one go, but for those that are there."""
         missing = [stage for stage in stages if not self.has(stage)]
         try:
-            with ExitStack() as held:
+            with self._keeping(), ExitStack() as held:
                 folders = [held.enter_context(self._working(stage)) for stage in missing]
                 self._fill(missing, folders, context)
         except OSError as error:
-            which = ", ".join(f"{stage.kind}/{stage.key}" for stage in missing)
-            raise StoreError(f"cannot make {which} in the store {self.root}: {error}") from error
+            which = ", ".join(name(stage) for stage in missing)
+            raise StoreError(f"cannot make {which} in the store {self.place}: {error}") from error
+
+    def _keeping(self) -> AbstractContextManager[None]:
+        """Evict no copy that is asked for within the block."""
+        return nullcontext() if self.remote is None else self.remote.cache.at_work()
+
+    def _working(self, stage: Artifact) -> AbstractContextManager[Path]:
+        """A folder to make `stage` in: the resumable one, or a private one if that is busy."""
+        inputs = tuple(name(item) for item in stage.inputs())
+        making, called = self.root / MAKING, f"{stage.kind}-{stage.key}"
+        return workspace(self.place, making, called, inputs, stage.resumes)
 
     def _fill(self, stages: Sequence[Artifact], folders: Sequence[Path], context: Context) -> None:
         here = zip(stages, folders, strict=True)
@@ -175,13 +215,17 @@ class Store:
 
     def _finish(self, stage: Artifact, folder: Path, made: dict[str, Any]) -> None:
         """Write an artifact's provenance, and move it to its place."""
-        files = [p for p in sorted(folder.iterdir()) if p.is_file() and p.name != "config.json"]
-        made["files"] = {path.name: sha256(path) for path in files}
-        made["seed"] = getattr(stage, "seed", None)
-        made["inputs"] = [f"{item.kind}/{item.key}" for item in stage.inputs()]
-        (folder / "provenance.json").write_bytes(sealed(made))
-        target = self.path(stage)
-        self._provenance.pop(target / "provenance.json", None)
+        own = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        sums = {path.relative_to(folder).as_posix(): sha256(path) for path in own}
+        made["files"] = {file: x for file, x in sums.items() if "/" not in file and file != CONFIG}
+        made["inside"] = {file: x for file, x in sums.items() if file not in made["files"]}
+        made["artifact"], made["seed"] = name(stage), getattr(stage, "seed", None)
+        made["inputs"] = [name(item) for item in stage.inputs()]
+        (folder / MARKER).write_bytes(sealed(made))
+        target = self._local(stage)
+        self._provenance.pop(target / MARKER, None)
+        if self.remote is not None:
+            return self.remote.publish(folder, name(stage))
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             folder.rename(target)
@@ -191,31 +235,13 @@ class Store:
 
     def _begin(self, folder: Path, config: Any) -> None:
         """Say in the working folder what is made there; empty it of what another config left."""
-        path = folder / "config.json"
+        path = folder / CONFIG
         if path.exists() and key.difference(read_json(path), config) is not None:
             shutil.rmtree(folder)
             folder.mkdir()
         write_whole(path, (json.dumps(config, indent=1) + "\n").encode())
 
-    @contextmanager
-    def _working(self, stage: Artifact) -> Iterator[Path]:
-        """A folder to make `stage` in: the resumable one, or a private one if that is busy."""
-        making = self.root / "making"
-        making.mkdir(parents=True, exist_ok=True)
-        shared = making / f"{stage.kind}-{stage.key}"
-        with open(f"{shared}.lock", "w") as lock:
-            folder, locked = shared, True
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                folder, locked = shared.with_name(f"{shared.name}.{os.getpid()}"), False
-            for private in making.glob(f"{shared.name}.[0-9]*"):
-                if not _alive(int(private.suffix[1:])):
-                    shutil.rmtree(private, ignore_errors=True)
-            if folder.exists() and not stage.resumes:
-                shutil.rmtree(folder)
-            folder.mkdir(exist_ok=True)
-            yield folder
-            shutil.rmtree(folder, ignore_errors=True)  # still there if another was first
-            if locked:
-                Path(lock.name).unlink(missing_ok=True)
+
+def name(stage: Artifact) -> str:
+    """kind/key, by which a store knows an artifact."""
+    return f"{stage.kind}/{stage.key}"

@@ -168,7 +168,7 @@ class Shards(Corpus):
 
     def folders(self, store: Store, clusters: Sequence[int]) -> list[Path]:
         """The folders of these clusters. ShardError for one whose index is another's."""
-        folders = [store.path(self) / f"cluster-{k:02d}" for k in clusters]
+        folders = [store.fetched(self, f"cluster-{k:02d}") for k in clusters]
         for k, folder in zip(clusters, folders, strict=True):
             if other := {shard.cluster for shard in read_index(folder)} - {k}:
                 raise ShardError(f"{folder} says that it is of cluster {other.pop()}: delete it")

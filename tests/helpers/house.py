@@ -17,6 +17,7 @@ FLOORS = (  # a room imports from lower floors, and from the rooms beside it whe
     ("hddm", "paris2"),
     ("claims", "publish", "report"),
     ("expert", "serve"),
+    ("store",),
 )
 APART = (
     *({"hddm", "paris2"}, {"training", "tables"}, {"stages", "tables"}),
@@ -35,7 +36,7 @@ ENGINES = {
     "ray": "experiments.pipeline.launch.ray",
     "submitit": "experiments.pipeline.launch.slurm",
 }
-ON_TOP = {"__init__.py", "claims.py", "publish.py"}
+ON_TOP = {"__init__.py", "claims.py", "publish.py", "store.py"}
 WIDE = {"modules", "experiments/hddm", "tests/modules", "tests/experiments/hddm"}
 MOST_FILES = 16
 MOST_LINES = 250

@@ -1,0 +1,29 @@
+"""A store as a person writes it, `--store store` or `--store s3://bucket/prefix`, opened."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from experiments.pipeline.storage.cache import GB, Cache
+from experiments.pipeline.storage.places import AddressPlace, FolderPlace, place_of
+from experiments.pipeline.storage.remote import Remote
+from experiments.pipeline.store import Store
+
+CACHE_GB = 50.0
+
+
+def open_store(store: str, cache: Path | None = None, cache_gb: float = CACHE_GB) -> Store:
+    """The store in a folder or at an address of fsspec, as a person writes it.
+
+    cache: the folder of copies of what lies at an address; by default one below ~/.cache.
+    cache_gb: what it may hold.  Raises StoreError for an address of no kind that is known.
+    """
+    place = place_of(store)
+    if isinstance(place, FolderPlace):
+        return Store(place.root)
+    assert isinstance(place, AddressPlace)
+    if cache is None:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        cache = Path(base, "heterogeneous-ddm")
+    root = cache.expanduser() / hashlib.sha256(str(place).encode()).hexdigest()[:12]
+    return Store(root, Remote(place, Cache(root, round(cache_gb * GB))))

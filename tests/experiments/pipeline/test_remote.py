@@ -1,0 +1,159 @@
+"""A store at an address: the same store, its copies bounded, its marker last."""
+
+import multiprocessing
+import pickle
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from experiments.pipeline.address import open_store
+from experiments.pipeline.files import StoreError
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.storage.places import AddressPlace
+from experiments.pipeline.store import Store
+from tests.helpers.faults.s3 import s3_server
+from tests.helpers.parts import Part, Whole
+from tests.helpers.stages import make
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True)
+class Large(Stage):
+    """Files of `size` bytes, one of them in a folder."""
+
+    size: int = 400_000
+    name: str = "a"
+
+    def make(self, folder, context):
+        (folder / "large").write_bytes(self.name.encode() * self.size)
+        (folder / "inner").mkdir()
+        (folder / "inner" / "file").write_text(self.name)
+
+
+@pytest.fixture(scope="module")
+def address():
+    with s3_server():
+        yield "s3://bucket/prefix"
+
+
+@pytest.fixture
+def store(address, tmp_path, request):
+    """An empty store at an address of its own."""
+    return open_store(f"{address}/{request.node.name}", tmp_path / "cache")
+
+
+def elsewhere(store, tmp_path, gb=1.0):
+    """The same store from another machine."""
+    return open_store(str(store.place), tmp_path / "elsewhere", gb)
+
+
+def test_what_one_machine_makes_another_reads(store, tmp_path):
+    """kills: an artifact that stays where it was made, or one fetched without its folders."""
+    make(store, Whole())
+    make(store, Large())
+    other = elsewhere(store, tmp_path)
+    assert other.has(Whole())
+    assert other.file(Whole(), "part.txt").read_text() == "a"
+    assert other.provenance(Whole()) == store.provenance(Whole())
+    assert (other.fetched(Large(), "inner") / "file").read_text() == "a"
+    assert not (other.root / f"large/{Large().key}/large").exists()  # nobody asked for it
+    assert (other.path(Large()) / "large").stat().st_size == 400_000
+    assert store.place.names("making") == []
+
+
+def test_a_store_may_be_copied_there_from_a_folder(store, tmp_path):
+    """kills: a layout of its own, which a copy of a folder would not have."""
+    local = Store(tmp_path / "local")
+    make(local, Whole())
+    for path in local.root.rglob("*"):
+        if path.is_file():
+            store.place.send(path, path.relative_to(local.root).as_posix())
+    assert elsewhere(store, tmp_path).file(Whole(), "part.txt").read_text() == "a"
+
+
+def test_without_its_marker_there_is_no_artifact(store, tmp_path, monkeypatch):
+    """kills: a marker that is sent before the files that it vouches for."""
+    sent, send = [], AddressPlace.send
+
+    def watched(self, path, name):
+        assert not self.exists(f"{name.rpartition('/')[0]}/provenance.json")
+        sent.append(name.rpartition("/")[2])
+        send(self, path, name)
+        if len(sent) == 2:
+            raise StoreError("killed")
+
+    monkeypatch.setattr(AddressPlace, "send", watched)
+    with pytest.raises(StoreError, match="killed"):
+        make(store, Part())
+    assert sent == ["part.txt", "config.json"]
+    assert not elsewhere(store, tmp_path).has(Part())
+    monkeypatch.undo()
+    make(store, Part())
+    assert elsewhere(store, tmp_path).has(Part())
+
+
+def test_a_damaged_copy_is_fetched_again_and_a_damaged_original_named(store, tmp_path):
+    """kills: a copy trusted because it is here; damage hidden by fetching for ever."""
+    make(store, Part())
+    other = elsewhere(store, tmp_path)
+    other.file(Part(), "part.txt").write_text("rotten")
+    assert other.file(Part(), "part.txt").read_text() == "a"
+    store.place.write(f"part/{Part().key}/part.txt", b"rotten")
+    shutil.rmtree(other.root)
+    with pytest.raises(StoreError, match=f"{store.place}/part/{Part().key}/part.txt is damaged"):
+        other.file(Part(), "part.txt")
+
+
+def test_the_cache_is_bounded_and_keeps_what_is_in_use(store, tmp_path):
+    """kills: copies without end, the wrong one evicted, or one evicted that a stage reads."""
+    stages = [Large(name=name) for name in "abc"]
+    for stage in stages:
+        make(store, stage)
+    small = elsewhere(store, tmp_path, gb=0.00085)  # two of them and their papers
+    for stage in stages:
+        small.file(stage, "large")
+        held = sum(path.stat().st_size for path in small.root.rglob("*") if path.is_file())
+        assert held <= 850_000
+    assert [small.root.joinpath("large", x.key).exists() for x in stages] == [False, True, True]
+    with small.remote.cache.at_work():
+        small.file(stages[1], "large")
+        small.file(stages[0], "large")
+        with pytest.raises(StoreError, match=r"cache .* may hold 0\.00085 GB"):
+            small.file(stages[2], "large")
+        assert small.root.joinpath("large", stages[1].key, "large").exists()
+    small.file(stages[2], "large")
+
+
+def race(place, cache, barrier):
+    barrier.wait(60)
+    make(open_store(place, Path(cache)), Whole())
+
+
+def test_machines_that_race_leave_one_artifact(store, tmp_path):
+    """kills: files of one beside the marker of another."""
+    barrier = SPAWN.Barrier(2)
+    caches = [str(tmp_path / name) for name in "xy"]
+    each = [SPAWN.Process(target=race, args=(str(store.place), c, barrier)) for c in caches]
+    [process.start() for process in each]
+    [process.join(120) for process in each]
+    assert [process.exitcode for process in each] == [0, 0]
+    assert elsewhere(store, tmp_path).file(Whole(), "part.txt").read_text() == "a"
+    assert store.place.names("making") == []
+
+
+def test_an_artifact_that_came_meanwhile_is_seen(store, tmp_path):
+    """kills: a listing believed for ever, and so a stage made again, or a row without a number."""
+    stages, other = [Part(name) for name in "abcdefgh"], elsewhere(store, tmp_path)
+    assert not any(other.has(stage) for stage in stages)
+    for stage in stages:
+        make(store, stage)
+    assert all(other.has(stage) for stage in stages)
+    assert pickle.loads(pickle.dumps(other)).has(stages[0])
+
+
+def test_an_address_that_no_library_knows_is_one_line(tmp_path):
+    with pytest.raises(StoreError, match="no store at nowhere://bucket: Protocol not known"):
+        open_store("nowhere://bucket", tmp_path).has(Part())
