@@ -63,6 +63,25 @@ class Precision(Enum):
     BF16 = "bf16-mixed"
 
 
+class ScaledPrecision(Enum):
+    """float16 autocast with scaled gradients, as HDDM trains.  (§6.2)
+
+    Apart from Precision, whose code is in the keys of what bfloat16 made.
+    """
+
+    FP16 = "16-mixed"
+
+
+AnyPrecision = Precision | ScaledPrecision
+
+
+def half(precision: AnyPrecision) -> torch.dtype | None:
+    """What networks are cast to; None for nothing."""
+    if isinstance(precision, ScaledPrecision):
+        return torch.float16
+    return torch.bfloat16 if precision is Precision.BF16 else None
+
+
 @dataclass(frozen=True)
 class Optim:
     """AdamW with linear warm-up, then constant, or a cosine down to `final_lr` where one is given.
@@ -93,7 +112,7 @@ class Optim:
     ema: float | None = None
     ema_start: int = 0
     accumulate: int = 1
-    precision: Precision = Precision.SINGLE
+    precision: AnyPrecision = Precision.SINGLE
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch"):

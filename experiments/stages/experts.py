@@ -26,7 +26,7 @@ from modules.objectives import check_invertible
 from modules.routing import Router
 from modules.schedules import Schedule
 from modules.stacking import stackable
-from modules.training import EVERY_ROW, Optim, Times, UniformTimes
+from modules.training import EVERY_ROW, Optim, ScaledPrecision, Times, UniformTimes
 from modules.weights import flux
 from modules.weights.pretrained import Transfer, transfer
 
@@ -68,8 +68,7 @@ class TrainExpert(Stage):
     given_share: share of clips that are given their first frame, for image-to-video.
     times: t's density.
     later: which in a sequence of stages this is; each draws clips and noise of its own.
-    ValueError for an objective without an inverse at some t, or for a network begun with a
-    checkpoint that reads time otherwise than Eq. 21.
+    ValueError for an objective without an inverse, or a network begun otherwise than Eq. 21.
     """
 
     version: ClassVar[int] = 3
@@ -134,8 +133,9 @@ class TrainExpert(Stage):
 
     @property
     def stack_key(self) -> Hashable:
-        """Of small experts those of one shape and recipe; one that is validated is made alone."""
-        alike = self.validation is None and stackable(self.network, self.optim.batch)
+        """Of small ones those of one shape and recipe; alone if validated, or skipping steps."""
+        own = self.validation is not None or isinstance(self.optim.precision, ScaledPrecision)
+        alike = not own and stackable(self.network, self.optim.batch)
         return (self.network, self.optim) if alike else None
 
     def make(self, folder: Path, context: Context) -> None:

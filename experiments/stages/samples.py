@@ -31,7 +31,7 @@ from modules.sampling import starting_noise
 from modules.selection import Selection
 from modules.solvers import check_asked
 from modules.text import GivenFrame, Text
-from modules.training import Precision
+from modules.training import half
 
 Arrays = dict[str, NDArray[Any]]
 REMEMBERED = 1_000
@@ -214,10 +214,10 @@ class Sample(Pictures):
         """latents [len(rows), C, H, W] and, for each kind of network, its evaluations."""
         c, ensemble = loaded.condition(rows), self.ensemble(loaded, rows)
         device = c.pooled.device
-        mixed = self.setting.precision is Precision.BF16
+        cast = half(self.setting.precision)
         with (
             torch.inference_mode(),
-            torch.autocast(device.type, torch.bfloat16, enabled=mixed),
+            torch.autocast(device.type, cast, enabled=cast is not None),
             ExitStack() as stack,
         ):
             count: dict[str, Callable[[], int]] = {

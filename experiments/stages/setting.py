@@ -11,7 +11,7 @@ from modules.routing import EveryNth
 from modules.schedules import Linear, Schedule
 from modules.selection import Selection
 from modules.solvers import Euler, Solver
-from modules.training import Precision
+from modules.training import AnyPrecision, Precision
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Setting:
     alignment: Alignment = MatchSNR()
     guard: Guard = Guard()
     solver: Solver = Euler()
-    precision: Precision = Precision.SINGLE
+    precision: AnyPrecision = Precision.SINGLE
     null_by_caption: bool = False
     router_every: int = 1
 

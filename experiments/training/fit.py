@@ -188,7 +188,7 @@ def _trainer(
         max_epochs=-1,
         accelerator=context.torch_device.type,
         devices=context.hardware.devices,
-        strategy=strategy(context.hardware),
+        strategy=strategy(context.hardware, optim.precision),
         accumulate_grad_batches=optim.accumulate,
         gradient_clip_val=optim.clip,
         callbacks=callbacks,

@@ -1,8 +1,10 @@
 """What Lightning trains with: several devices that share one network, and half precision."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import lightning as L
+import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.plugins.precision import MixedPrecision
 from lightning.pytorch.strategies import DDPStrategy
@@ -13,15 +15,20 @@ from torch.optim import Optimizer
 
 from experiments.pipeline.hardware import Hardware, Strategy
 from modules.mmdit import MMDiTNetwork
-from modules.training import Precision
+from modules.training import AnyPrecision, Precision, ScaledPrecision
 from modules.weights.checkpoint import gathered
 
 
-def strategy(hardware: Hardware) -> DDPStrategy | str:
-    """For processes that stand already, one a device; Lightning's choice for one device."""
+def strategy(hardware: Hardware, precision: AnyPrecision) -> DDPStrategy | str:
+    """For processes that stand already, one a device; Lightning's choice for one device.
+
+    ValueError for float16 in parts: each device would skip a step by what overflows in its own.
+    """
     if hardware.devices == 1:
         return "auto"
     if hardware.strategy is Strategy.FSDP:
+        if isinstance(precision, ScaledPrecision):
+            raise ValueError("fsdp scales no float16: --strategy ddp, or precision BF16")
         return Sharded(cluster_environment=LightningEnvironment())
     return DDPStrategy(
         cluster_environment=LightningEnvironment(),
@@ -43,8 +50,38 @@ class Autocast(MixedPrecision):
         super(MixedPrecision, self).clip_gradients(optimizer, clip_val, gradient_clip_algorithm)
 
 
-def autocast(precision: Precision, device: str) -> list[MixedPrecision]:
+class Scaled(Autocast):
+    """float16, whose loss is scaled so that small gradients do not vanish.  (HDDM, §6.2)
+
+    The gradients are unscaled before they are clipped, under a fused optimiser too, where Lightning
+    leaves it to the optimiser, behind the clipping. A step that overflows is skipped, and the scale
+    halved.
+    """
+
+    scaler: torch.amp.GradScaler
+
+    def __init__(self, device: str) -> None:
+        super().__init__("16-mixed", device, torch.amp.GradScaler(device))
+
+    def optimizer_step(  # type: ignore[override]
+        self,
+        optimizer: Optimizer,
+        model: "L.LightningModule",
+        closure: Callable[[], Any],
+        **kwargs: Any,
+    ) -> Any:
+        closure()
+        self.scaler.unscale_(optimizer)
+        self._after_closure(model, optimizer)
+        made = self.scaler.step(optimizer, **kwargs)
+        self.scaler.update()
+        return made
+
+
+def autocast(precision: AnyPrecision, device: str) -> list[MixedPrecision]:
     """The plugin of a precision on a type of device, if it wants one."""
+    if isinstance(precision, ScaledPrecision):
+        return [Scaled(device)]
     return [] if precision is Precision.SINGLE else [Autocast(precision.value, device)]
 
 
