@@ -20,7 +20,7 @@ from jsonargparse import ArgumentParser
 from experiments.cli import main as cli
 from experiments.cli.main import BAD_INPUT
 from experiments.cli.options import UsageError, add_store, cores, read, take_scale
-from experiments.hddm.variants import ROUTERS
+from experiments.hddm.variants import OBJECTIVES, ROUTERS
 from experiments.pipeline import build
 from experiments.pipeline.address import open_store
 from experiments.pipeline.files import StoreError, read_json
@@ -33,13 +33,10 @@ from experiments.stages.corpus import Shards
 from experiments.stages.experts import TrainExpert, TrainRouter
 from experiments.stages.routers import Calibrated
 from modules.codec import encode
-from modules.denoising import DDPMExpert, FlowMatchingExpert, VExpert, X0Expert
 from modules.dit import DiTNetwork
 from modules.routing import RouterNetwork
 from modules.weights.cards import ExpertCard, Origin, RouterCard
 from modules.weights.published import save_expert, save_router
-
-OBJECTIVES = {"fm": FlowMatchingExpert, "ddpm": DDPMExpert, "x0": X0Expert, "v": VExpert}
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ from experiments.cli import main as cli
 from experiments.cli.main import BAD_INPUT
 from experiments.cli.options import UsageError, cores, read, take_scale
 from experiments.expert import assemble, contribute, manifest
+from experiments.hddm.variants import OBJECTIVES
 from experiments.pipeline import build
 from experiments.pipeline.hardware import Hardware
 from experiments.pipeline.store import Context, Store
-from experiments.publish import OBJECTIVES
 from experiments.recipes import experts
 from experiments.recipes.images import SCALES
 from experiments.sample.pictures import main as sample

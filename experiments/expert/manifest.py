@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.shards import read_index
+from experiments.hddm.variants import OBJECTIVES
 from experiments.pipeline.files import StoreError, write_whole
 from experiments.pipeline.store import Store
-from experiments.publish import OBJECTIVES, origin
+from experiments.publish import origin
 from experiments.recipes import experts
 from experiments.recipes.images import ImageScale
 from experiments.stages import publishable

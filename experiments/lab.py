@@ -1,0 +1,239 @@
+"""The suite in a notebook: the experts, routers and samples that a scale's tables are made from.
+
+    from experiments.lab import Lab
+    lab = Lab("small", train=True)
+    ensemble = lab.ensemble(Top(2), {0: "ddpm", 3: "ddpm"})
+    pictures = lab.draw(ensemble, ["the digit three"], guidance=2.0)
+    weights = lab.routing(ensemble, ["the digit three"])
+
+Networks and samples are those of the tables, by the same keys: what a table has trained is there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from datamodules.encoders.encoder import CPU
+from experiments.cli.options import cores
+from experiments.hddm.variants import OBJECTIVES, ROUTERS
+from experiments.pipeline import build
+from experiments.pipeline.files import StoreError
+from experiments.pipeline.stage import Stage
+from experiments.pipeline.store import Context, Store
+from experiments.recipes import experts, scores
+from experiments.recipes.images import SCALES
+from experiments.recipes.scale import Scale, turned
+from experiments.stages.experts import TrainExpert
+from experiments.stages.prompts import Heldout
+from experiments.stages.samples import Images, Sample
+from experiments.stages.seeds import SAMPLING, run_seed
+from modules.ensemble import Ensemble, Uniform
+from modules.expert import Expert
+from modules.guidance import Guide
+from modules.sampling import starting_noise
+from modules.selection import Only, Selection
+from modules.solvers import Euler, Solver
+from modules.text import Text
+
+StageT = TypeVar("StageT", bound=Stage)
+
+
+class Lab:
+    """One seed of a scale: its networks and samples from a store, and pictures drawn with them.
+
+    Args:
+        scale: a name from `recipes.images.SCALES`, or a scale such as one of `recipes.video`'s.
+        dials: dials to turn, by name: {"train.steps": 300}.
+        seed: of the data's split, clusters, weights and noise, as a table's seed.
+        store: the folder of artifacts.
+        train: make what the store lacks, in worker processes; else StoreError names it.
+
+    Raises ValueError for an unknown scale or a negative seed, TypeError for an unknown dial.
+    """
+
+    def __init__(
+        self,
+        scale: str | Scale[Any] = "small",
+        dials: Mapping[str, object] | None = None,
+        seed: int = 0,
+        store: str | Path = "store",
+        train: bool = False,
+    ) -> None:
+        if seed < 0:
+            raise ValueError(f"seed must not be negative, not {seed}")
+        if isinstance(scale, str) and scale not in SCALES:
+            raise ValueError(f"there is no scale {scale!r}: {', '.join(SCALES)}")
+        whole = SCALES[scale] if isinstance(scale, str) else scale
+        self.scale = turned(whole, dials or {}).of_seed(seed)
+        self.seed, self.store, self.train = seed, Store(Path(store)), train
+
+    def made(self, stage: StageT) -> StageT:
+        """The stage, once its artifact is in the store. StoreError if it is not, and not to be."""
+        if not self.store.has(stage):
+            if not self.train:
+                raise StoreError(
+                    f"{self.store.root} lacks the {stage.label} ({stage.kind}/{stage.key}): "
+                    "Lab(…, train=True) makes it first"
+                )
+            build.ensure([stage], Context(self.store), cores())
+        return stage
+
+    def expert(self, cluster: int, objective: str = "fm") -> Expert:
+        """The expert of a cluster. objective: "fm", "ddpm", "x0" or "v". ValueError for others."""
+        k = self.scale.data.clusters
+        if not 0 <= cluster < k:
+            raise ValueError(f"cluster {cluster} must lie between 0 and {k - 1}")
+        return self._loaded(self._expert(cluster, objective))
+
+    def monolith(self, objective: str = "fm") -> Expert:
+        """The one network of all clusters, of as many FLOPs in training as all experts."""
+        return self._loaded(experts.monolith(self.scale, _named(OBJECTIVES, objective), self.seed))
+
+    def router(self, text: str = "text-aware", calibrated: bool = False) -> nn.Module:
+        """p(k | x_t, t, c) [B, K]. text: "text-aware" or "text-free", which sees no caption."""
+        router = experts.calibrated if calibrated else experts.router
+        reads_text = _named(ROUTERS, text)
+        return self.made(router(self.scale, reads_text, self.seed)).load(self.store).eval()
+
+    def ensemble(
+        self,
+        selection: Selection,
+        objectives: Mapping[int, str] | None = None,
+        router: str | None = "text-aware",
+    ) -> Ensemble:
+        """The experts of all clusters under a router, as the tables mix them.
+
+        objectives: of the clusters whose experts are not Flow Matching's.  router: "text-aware",
+        "text-free", or None for selections that ask none.
+        """
+        those, every = objectives or {}, range(self.scale.data.clusters)
+        if not {*those} <= {*every}:
+            raise ValueError(f"objectives of clusters {sorted(those)}: there are {[*every]}")
+        members = [self.expert(k, those.get(k, "fm")) for k in every]
+        posterior = Uniform(len(members)) if router is None else self.router(router)
+        return scores.default(self.scale).ensemble(members, posterior, selection)
+
+    def alone(self, expert: Expert) -> Ensemble:
+        """The field of one expert."""
+        return scores.default(self.scale).ensemble([expert], Uniform(1), Only(0))
+
+    def text(self, captions: Sequence[str]) -> Text:
+        """Captions as the networks read them. ValueError for one that is too long."""
+        tokens, pooled = map(torch.from_numpy, self.scale.data.text.encode([*captions], CPU))
+        return Text.of(tokens.float(), pooled.float())
+
+    def captions(self, n: int) -> list[str]:
+        """The first n captions of the held-out split, which the tables ask for in turn."""
+        heldout = self.made(experts.shards(self.scale).heldout)
+        captions, _ = Heldout(n).read(heldout.captions(self.store))
+        return captions
+
+    def noise(self, n: int) -> Tensor:
+        """Standard normal noise [n, *latent] of the tables: row i from a seed of its own."""
+        seeds = [run_seed(self.seed, SAMPLING, i) for i in range(n)]
+        return starting_noise(seeds, self._latent)
+
+    def draw(
+        self,
+        ensemble: Ensemble,
+        captions: Sequence[str],
+        steps: int | None = None,
+        guidance: Guide | None = None,
+        solver: Solver = Euler(),
+        noise: Tensor | None = None,
+    ) -> Images:
+        """Pictures [N, C, H, W] in [-1, 1], or clips [N, C, T, H, W], one for each caption.
+
+        steps, guidance: the scale's own where none are given.  noise: [N, *latent]; `noise(N)`.
+        """
+        how = scores.default(self.scale)
+        x = self.noise(len(captions)) if noise is None else noise
+        later = torch.Generator().manual_seed(run_seed(self.seed, SAMPLING))
+        with torch.inference_mode():
+            latents = solver.draw(
+                ensemble,
+                self.text(captions),
+                how.guidance if guidance is None else guidance,
+                x,
+                how.steps if steps is None else steps,
+                lambda _: torch.randn(x.shape, generator=later),
+            )
+        return self.scale.data.latents.decode(latents.numpy(), CPU)
+
+    def routing(
+        self,
+        ensemble: Ensemble,
+        captions: Sequence[str],
+        steps: int | None = None,
+        guidance: Guide | None = None,
+    ) -> pd.DataFrame:
+        """Probabilities and weights along the trajectories that `draw` walks with Euler's steps.
+
+        A row for each caption, time and expert: picture, caption, t, expert, p, w. With guidance it
+        is the half that reads the caption.
+        """
+        heard = _Heard(ensemble.selection, len(captions))
+        self.draw(replace(ensemble, selection=heard), captions, steps, guidance)
+        return pd.concat([_frame(captions, *answer) for answer in heard.answers], ignore_index=True)
+
+    def samples(self, selection: Selection, router: str = "text-aware") -> Images:
+        """The pictures of a row of Table 1: held-out captions, Flow Matching experts, a router."""
+        each = [self._expert(k, "fm") for k in range(self.scale.data.clusters)]
+        routed = experts.router(self.scale, _named(ROUTERS, router), self.seed)
+        drawn = scores.score(self.scale, each, routed, selection, self.seed).pictures
+        assert isinstance(drawn, Sample)
+        return self.made(drawn).images(self.store)
+
+    @property
+    def _latent(self) -> tuple[int, ...]:
+        return experts.corpus(self.scale, self.scale.data.source).latent_shape
+
+    def _expert(self, cluster: int, objective: str) -> TrainExpert:
+        return experts.expert(self.scale, _named(OBJECTIVES, objective), cluster, self.seed)
+
+    def _loaded(self, stage: TrainExpert) -> Expert:
+        module = self.made(stage).load(self.store).eval()
+        return module.expert()
+
+
+Value = TypeVar("Value")
+
+
+def _named(values: Mapping[str, Value], name: str) -> Value:
+    """The value of a name. ValueError that lists those that there are."""
+    if name not in values:
+        raise ValueError(f"there is no {name!r}: {', '.join(values)}")
+    return values[name]
+
+
+class _Heard(Selection):
+    """A selection, and what it has answered for the first n rows: (t [n], p [n, K], w [n, K])."""
+
+    def __init__(self, selection: Selection, n: int) -> None:
+        self.selection, self.n = selection, n
+        self.answers: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def weights(self, p: Tensor, t: Tensor) -> Tensor:
+        w = self.selection.weights(p, t)
+        self.answers.append((t[: self.n], p[: self.n], w[: self.n]))
+        return w
+
+
+def _frame(captions: Sequence[str], t: Tensor, p: Tensor, w: Tensor) -> pd.DataFrame:
+    """One time's answers as rows: p, w [n, K] and t [n] of n captions."""
+    n, k = p.shape
+    return pd.DataFrame(
+        {
+            "picture": torch.arange(n).repeat_interleave(k),
+            "caption": [caption for caption in captions for _ in range(k)],
+            "t": t.repeat_interleave(k),
+            "expert": torch.arange(k).repeat(n),
+            "p": p.flatten(),
+            "w": w.flatten(),
+        }
+    )
