@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from datamodules.encoders.encoder import CPU
 from experiments.cli.options import cores
+from experiments.hddm.readings import corrected
 from experiments.hddm.variants import OBJECTIVES, ROUTERS
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError
@@ -28,11 +29,12 @@ from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES
 from experiments.recipes.scale import Scale, turned
+from experiments.stages.corpus import Corpus
 from experiments.stages.experts import TrainExpert
 from experiments.stages.prompts import Heldout
 from experiments.stages.samples import Images, Sample
 from experiments.stages.seeds import SAMPLING, run_seed
-from modules.ensemble import Ensemble, Uniform
+from modules.ensemble import Ensemble, Posterior, Uniform
 from modules.expert import Expert
 from modules.guidance import Guide
 from modules.sampling import starting_noise
@@ -47,7 +49,7 @@ class Lab:
     """One seed of a scale: its networks and samples from a store, and pictures drawn with them.
 
     Args:
-        scale: a name from `recipes.images.SCALES`, or a scale such as one of `recipes.video`'s.
+        scale: a name from `recipes.images.SCALES`, or a scale, as those of `recipes.video`.
         dials: dials to turn, by name: {"train.steps": 300}.
         seed: of the data's split, clusters, weights and noise, as a table's seed.
         store: the folder of artifacts.
@@ -106,7 +108,8 @@ class Lab:
         objectives: Mapping[int, str] | None = None,
         router: str | None = "text-aware",
     ) -> Ensemble:
-        """The experts of all clusters under a router, as the tables mix them.
+        """The experts of all clusters under a router, as the tables mix them: asked at the same
+        signal-to-noise ratio, DDPM experts no later than LAST.
 
         objectives: of the clusters whose experts are not Flow Matching's.  router: "text-aware",
         "text-free", or None for selections that ask none.
@@ -116,11 +119,11 @@ class Lab:
             raise ValueError(f"objectives of clusters {sorted(those)}: there are {[*every]}")
         members = [self.expert(k, those.get(k, "fm")) for k in every]
         posterior = Uniform(len(members)) if router is None else self.router(router)
-        return scores.default(self.scale).ensemble(members, posterior, selection)
+        return self._field(members, posterior, selection)
 
     def alone(self, expert: Expert) -> Ensemble:
         """The field of one expert."""
-        return scores.default(self.scale).ensemble([expert], Uniform(1), Only(0))
+        return self._field([expert], Uniform(1), Only(0))
 
     def text(self, captions: Sequence[str]) -> Text:
         """Captions as the networks read them. ValueError for one that is too long."""
@@ -129,14 +132,14 @@ class Lab:
 
     def captions(self, n: int) -> list[str]:
         """The first n captions of the held-out split, which the tables ask for in turn."""
-        heldout = self.made(experts.shards(self.scale).heldout)
+        heldout = self.made(self._corpus.heldout)
         captions, _ = Heldout(n).read(heldout.captions(self.store))
         return captions
 
     def noise(self, n: int) -> Tensor:
         """Standard normal noise [n, *latent] of the tables: row i from a seed of its own."""
         seeds = [run_seed(self.seed, SAMPLING, i) for i in range(n)]
-        return starting_noise(seeds, self._latent)
+        return starting_noise(seeds, self._corpus.latent_shape)
 
     def draw(
         self,
@@ -189,9 +192,12 @@ class Lab:
         assert isinstance(drawn, Sample)
         return self.made(drawn).images(self.store)
 
+    def _field(self, those: list[Expert], router: Posterior, selection: Selection) -> Ensemble:
+        return corrected(scores.default(self.scale)).ensemble(those, router, selection)
+
     @property
-    def _latent(self) -> tuple[int, ...]:
-        return experts.corpus(self.scale, self.scale.data.source).latent_shape
+    def _corpus(self) -> Corpus:
+        return experts.corpus(self.scale, self.scale.data.source)
 
     def _expert(self, cluster: int, objective: str) -> TrainExpert:
         return experts.expert(self.scale, _named(OBJECTIVES, objective), cluster, self.seed)

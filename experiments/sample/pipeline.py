@@ -1,17 +1,17 @@
 """Published weights as a pipeline of diffusers: ours, or Paris 1.0's own folder.
 
     from diffusers import DiffusionPipeline
-    pipe = DiffusionPipeline.from_pretrained(
-        "bageldotcom/paris", custom_pipeline="experiments/sample/pipeline.py", trust_remote_code=True
-    )
+    ours = {"custom_pipeline": "experiments/sample/pipeline.py", "trust_remote_code": True}
+    pipe = DiffusionPipeline.from_pretrained("bageldotcom/paris", **ours)
     pipe("a red car", num_inference_steps=50, guidance_scale=7.5, selection="top2").images[0]
 
 Pictures equal those of `experiments.sample` from the same noise, to rounding.
 """
 
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from experiments.sample.pictures import Model, load
 from experiments.sample.selections import selection as selection_named
 from metrics.pixels import to_uint8
 from modules.ensemble import Ensemble
+from modules.selection import Selection
 from modules.solvers import guided_field
 from modules.text import Text
 from modules.weights import paris
@@ -88,7 +89,9 @@ class EnsemblePipeline(DiffusionPipeline):
             latents = randn_tensor(shape, generator=generator)
         if tuple(latents.shape) != shape:
             raise ValueError(f"latents of {tuple(latents.shape)}: {shape} is needed")
-        x = self._walked(ensemble, self._read(prompts), guidance_scale, latents.float(), num_inference_steps)
+        x = self._walked(
+            ensemble, self._read(prompts), guidance_scale, latents.float(), num_inference_steps
+        )
         if output_type == "latent":
             return ImagePipelineOutput(images=x)
         pictures = to_uint8(self.model.latents.decode(x.numpy(), torch.device("cpu")))
@@ -111,10 +114,8 @@ class EnsemblePipeline(DiffusionPipeline):
         return x
 
 
-def _selection(name: str) -> Any:
+def _selection(name: str) -> Selection:
     """The selection of a name. ValueError for one that there is not."""
-    from argparse import ArgumentTypeError
-
     try:
         return selection_named(name)
     except ArgumentTypeError as error:

@@ -1,12 +1,16 @@
 """The notebook's interface: the tables' own networks, noise and samples, to the bit."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 
+from datamodules.sources.source import record_shape
 from experiments.lab import Lab
+from experiments.pipeline import build
 from experiments.pipeline.files import StoreError
-from experiments.recipes import experts, scores
+from experiments.recipes import experts, scores, video
 from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
 from modules.blocks import Size
@@ -15,6 +19,7 @@ from modules.ensemble import Ensemble
 from modules.selection import Full, Only, Top
 from modules.solvers import Heun
 from tests.helpers.stages import make
+from tests.test_readme import ROOT, blocks
 
 DIALS = {"expert.size": Size(8, 1, 2), "data.clusters": 2, "train.batch": 8, "draw.samples": 4}
 SEED = 1
@@ -81,6 +86,31 @@ def test_what_the_store_lacks_is_named_and_made_only_if_asked(lab):
     trains = Lab("smoke", DIALS, SEED, lab.store.root, train=True)
     assert trains.monolith().objective == FlowMatchingExpert.objective
     assert lab.monolith().schedule == FlowMatchingExpert.default_schedule
+
+
+def test_the_page_on_notebooks_runs_as_it_stands(tmp_path, monkeypatch):
+    """kills: an example of docs/lab.md that is no longer so."""
+    monkeypatch.setattr(build, "ensure", lambda stages, context, _: make(context.store, *stages))
+    dials = {**DIALS, "data.clusters": 4}
+    whole = functools.partial(Lab, "smoke", dials, store=tmp_path)
+    monkeypatch.setattr("experiments.lab.Lab", lambda name, train: whole(train=train))
+    names = {}
+    first, heat = blocks((ROOT / "docs" / "lab.md").read_text(), "python")
+    exec(first, names)
+    assert names["pictures"].shape == (1, 1, 8, 8)
+    shown = eval(heat, names)
+    assert shown.shape == (4, SMOKE.draw.steps)
+    np.testing.assert_allclose(shown.sum(), 1, rtol=1e-6)
+    assert ((shown > 0).sum() == 2).all()
+
+
+def test_clips_are_drawn_as_pictures_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "ensure", lambda stages, context, _: make(context.store, *stages))
+    lab = Lab(video.VIDEO_SCALES["smoke"], store=tmp_path, train=True)
+    ensemble = lab.ensemble(Top(1))
+    clips = lab.draw(ensemble, lab.captions(2), steps=2)
+    assert clips.shape == (2, *record_shape(lab.scale.data.source))
+    assert lab.routing(ensemble, lab.captions(2), steps=2)["w"].sum() == pytest.approx(4)
 
 
 @pytest.mark.parametrize(
