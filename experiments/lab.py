@@ -23,9 +23,10 @@ from experiments.cli.options import cores
 from experiments.hddm.readings import corrected
 from experiments.hddm.variants import OBJECTIVES, ROUTERS
 from experiments.pipeline import build
+from experiments.pipeline.address import open_store
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.stage import Stage
-from experiments.pipeline.store import Context, Store
+from experiments.pipeline.store import Context
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES
 from experiments.recipes.scale import Scale, turned
@@ -52,7 +53,7 @@ class Lab:
         scale: a name from `recipes.images.SCALES`, or a scale, as those of `recipes.video`.
         dials: dials to turn, by name: {"train.steps": 300}.
         seed: of the data's split, clusters, weights and noise, as a table's seed.
-        store: the folder of artifacts.
+        store: where artifacts lie: a folder, or an address of fsspec.
         train: make what the store lacks, in worker processes; else StoreError names it.
 
     Raises ValueError for an unknown scale or a negative seed, TypeError for an unknown dial.
@@ -72,7 +73,7 @@ class Lab:
             raise ValueError(f"there is no scale {scale!r}: {', '.join(SCALES)}")
         whole = SCALES[scale] if isinstance(scale, str) else scale
         self.scale = turned(whole, dials or {}).of_seed(seed)
-        self.seed, self.store, self.train = seed, Store(Path(store)), train
+        self.seed, self.store, self.train = seed, open_store(str(store)), train
 
     def made(self, stage: StageT) -> StageT:
         """The stage, once its artifact is in the store. StoreError if it is not, and not to be."""

@@ -15,6 +15,7 @@ from experiments.recipes.images import SCALES
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.tables import readme
 from tests.helpers.files import ROOT
+from tests.helpers.pages import blocks
 
 README = (ROOT / "README.md").read_text()
 FILES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -24,12 +25,6 @@ AROUND = [(ROOT / name).read_text() for name in ("environment.yml", ".github/wor
 ROOMS = ("modules", "datamodules", "metrics", "experiments")
 SWEEPS = {table.name: table.sweep for table in TABLES if table.sweep is not None}
 PATH = rf"(?:{'|'.join(ROOMS)}|results|tests|docs|\.ci)/[\w./-]*"
-
-
-def blocks(text, language=""):
-    """The fenced blocks of a page in one language."""
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.DOTALL)
-    return [body for named, body in fenced if named == language]
 
 
 def commands():

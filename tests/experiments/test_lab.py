@@ -18,8 +18,9 @@ from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.ensemble import Ensemble
 from modules.selection import Full, Only, Top
 from modules.solvers import Heun
+from tests.helpers.files import ROOT
+from tests.helpers.pages import blocks
 from tests.helpers.stages import make
-from tests.test_readme import ROOT, blocks
 
 DIALS = {"expert.size": Size(8, 1, 2), "data.clusters": 2, "train.batch": 8, "draw.samples": 4}
 SEED = 1

@@ -15,7 +15,7 @@ FLOORS = (  # a room imports from lower floors, and from the rooms beside it whe
     ("scores",),
     ("cli", "recipes", "drawing", "measures", "sample", "bench"),
     ("hddm", "paris2"),
-    ("claims", "publish", "report"),
+    ("claims", "publish", "report", "lab"),
     ("expert", "serve"),
     ("store",),
 )
@@ -36,7 +36,7 @@ ENGINES = {
     "ray": "experiments.pipeline.launch.ray",
     "submitit": "experiments.pipeline.launch.slurm",
 }
-ON_TOP = {"__init__.py", "claims.py", "publish.py", "store.py"}
+ON_TOP = {"__init__.py", "claims.py", "lab.py", "publish.py", "store.py"}
 WIDE = {"modules", "experiments/hddm", "tests/modules", "tests/experiments/hddm"}
 MOST_FILES = 16
 MOST_LINES = 250
