@@ -114,8 +114,11 @@ class Folder:
         relative = PurePosixPath(name)
         if relative.is_absolute() or ".." in relative.parts:
             raise BadRecordError("a file outside the folder")
+        path = Path(self.root).expanduser() / relative
         try:
-            data = (Path(self.root).expanduser() / relative).read_bytes()
+            if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+                raise BadRecordError("no picture: no regular file")
+            data = path.read_bytes()
         except (OSError, ValueError) as error:  # ValueError: a name with a null byte
             raise BadRecordError(f"no picture: {getattr(error, 'strerror', error)}") from error
         picture = decode(data, max(self.image, self.min_side))
@@ -125,6 +128,6 @@ class Folder:
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return entry if isinstance(entry, dict) else {}

@@ -2,7 +2,6 @@
 
 import json
 import math
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from braceexpand import braceexpand
 from numpy.typing import NDArray
 
 from datamodules.sources.lost import read_present
-from datamodules.sources.opening import PIPE
+from datamodules.sources.opening import PIPE, filled
 from datamodules.sources.pictures import Filter, crop_name, decode, square
 from datamodules.sources.reading import Captioned, checked_caption, read_entries
 from datamodules.sources.source import (
@@ -75,6 +74,8 @@ class ImageText:
         names = self.names()
         if self.root.startswith(PIPE) and "{}" not in self.root:
             raise ValueError(f"{self.root} does not say with {{}} where the shard's name goes")
+        for name in names if self.root.startswith(PIPE) else ():
+            filled(self.root, name)  # ValueError before any command runs
         repeated = [name for name, count in Counter(names).items() if count > 1]
         if repeated:
             raise ValueError(f"shard {repeated[0]} is named twice by {self.shards}")
@@ -114,7 +115,7 @@ class ImageText:
     def address(self, part: str) -> str:
         """The address of a shard. In a command its name is quoted for the shell."""
         if self.root.startswith(PIPE):
-            return self.root.replace("{}", shlex.quote(part))
+            return filled(self.root, part)
         if "{}" in self.root:
             return self.root.replace("{}", part)
         return self.root + part if self.root.endswith("/") else f"{self.root}/{part}"
@@ -182,7 +183,7 @@ def first_file(files: Files, suffixes: Sequence[str], what: str) -> bytes:
 def _meta(files: Files) -> dict[str, Any]:
     try:
         meta = json.loads(files.get("json", b""))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRecordError("no json, or one that cannot be read") from error
     if not isinstance(meta, dict):
         raise BadRecordError("its json is no object")

@@ -7,6 +7,8 @@ after seconds and no hang. A command that fails raises an error at the end of it
 import io
 import os
 import queue
+import re
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -25,6 +27,44 @@ PIPE = "pipe:"
 CHUNK = 1 << 20
 CHUNKS_AHEAD = 4
 """Chunks read before they are needed."""
+
+
+PLAIN = re.compile("[A-Za-z0-9_@%+=:,./][A-Za-z0-9_@%+=:,./-]*")
+"""A name in which no shell sees anything but a name, nor a command an option."""
+
+
+def filled(command: str, name: str) -> str:
+    """A shell command with `name` in place of each `{}`, quoted so that it stays one word.
+
+    ValueError for a name that could be more: within quotes of the command's own, where another
+    shell may read it again, any that is not plain; anywhere, one that begins as an option does.
+    """
+    if PLAIN.fullmatch(name):
+        return command.replace("{}", name)
+    parts, so_far = command.split("{}"), ""
+    for part in parts[:-1]:
+        so_far += part
+        if name.startswith("-") or _ends_in_quotes(so_far):
+            raise ValueError(
+                f"{name!r} has characters that a shell or command interprets: rename the shard, or "
+                f"leave out the quotes around {{}} in {command}"
+            )
+    return shlex.quote(name).join(parts)
+
+
+def _ends_in_quotes(command: str) -> bool:
+    """Whether what follows would stand in quotes or behind a backslash."""
+    quote, escaped = "", False
+    for character in command:
+        if escaped:
+            escaped = False
+        elif character == "\\" and quote != "'":
+            escaped = True
+        elif quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"`":
+            quote = character
+    return bool(quote) or escaped
 
 
 @dataclass(frozen=True)

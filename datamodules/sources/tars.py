@@ -65,6 +65,8 @@ def _files(tar: tarfile.TarFile) -> Iterator[tuple[str, str, bytes]]:
     while (member := tar.next()) is not None:
         # Otherwise tarfile keeps every header in memory.
         tar.members.clear()  # type: ignore[attr-defined]
+        if member.name.startswith("/") or ".." in member.name.split("/"):
+            raise tarfile.ReadError(f"{member.name} lies outside the archive")
         key, suffix = base_plus_ext(member.name.removeprefix("./"))
         file = tar.extractfile(member) if member.isreg() and key is not None else None
         if file is not None:

@@ -5,6 +5,7 @@ other weights than last month. Missing files are downloaded once, by hand; the e
 command.
 """
 
+import os
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
+
+FORCED = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+"""The variable that torch.load obeys before its own argument."""
 
 
 class WeightsFileError(RuntimeError):
@@ -55,11 +59,31 @@ def folder_file(folder: Path, names: tuple[str, ...]) -> Path:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Raise any library's error about a damaged or wrong file as a WeightsFileError."""
-    damage = (OSError, RuntimeError, ValueError, KeyError, EOFError)
+def tensors_alone() -> Iterator[None]:
+    """torch.load makes nothing but tensors within the block, even where a library says otherwise,
+    as torch.hub's loader does by default."""
+    before = os.environ.get(FORCED)
+    os.environ[FORCED] = "1"
     try:
         yield
+    finally:
+        if before is None:
+            del os.environ[FORCED]
+        else:
+            os.environ[FORCED] = before
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raise any library's error about a damaged or wrong file as a WeightsFileError.
+
+    Whatever a library asks for, torch.load makes tensors alone within the block: a pickle that
+    would run code is an error.
+    """
+    damage = (OSError, RuntimeError, ValueError, KeyError, EOFError)
+    try:
+        with tensors_alone():
+            yield
     except (*damage, pickle.PickleError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise WeightsFileError(

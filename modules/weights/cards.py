@@ -65,6 +65,54 @@ class RouterCard:
     origin: Origin
 
 
+LARGEST = {
+    **{
+        "image": 65_536,
+        "patch": 65_536,
+        "width": 16_384,
+        "depth": 512,
+        "heads": 1024,
+        "tokens": 1_048_576,
+        "channels": 1024,
+    },
+    **{"frequencies": 65_536, "text length": 65_536, "text width": 65_536, "text pooled": 65_536},
+    **{"experts": 4096, "pooled": 65_536},
+}
+"""Of what a card may say of a network that is built here."""
+ATTENTION = 4
+"""Matrices [width, width] in each block, at least: queries, keys, values and what follows."""
+
+
+def outsized(card: ExpertCard | RouterCard, shape: DiT, parameters: Any, held: int) -> str | None:
+    """Why no network of these sizes is to be built, or None; told by the numbers alone.
+
+    parameters: as the card says.  held: bytes of the file of weights, one a parameter at least.
+    """
+    size, text = shape.size, shape.text
+    numbers = {"width": size.width, "depth": size.depth, "heads": size.heads}
+    numbers |= {"image": shape.image, "patch": shape.patch, "tokens": shape.tokens}
+    numbers |= {
+        "channels": shape.channels,
+        "frequencies": shape.frequencies,
+        "experts": card.origin.experts,
+    }
+    if text is not None:
+        numbers |= {"text length": text.length, "text width": text.width}
+        numbers |= {"text pooled": text.pooled}
+    if isinstance(card, RouterCard) and card.pooled is not None:
+        numbers["pooled"] = card.pooled
+    for name, number in numbers.items():
+        if not 1 <= number <= LARGEST[name]:
+            return f"{name} {number} does not lie between 1 and {LARGEST[name]}"
+    least = ATTENTION * size.depth * size.width**2
+    if not isinstance(parameters, int) or not least <= parameters <= held:
+        return (
+            f"{parameters} parameters on the card, {least} in its blocks at least, and {held} "
+            "bytes of weights do not go together"
+        )
+    return None
+
+
 KINDS = (
     *(Origin, ExpertCard, RouterCard),
     *(X0, Epsilon, Velocity, V),
@@ -92,3 +140,7 @@ def read(form: Any, where: str) -> Any:
         return decode(form, KINDS, where)
     except ValueError as error:
         raise CheckpointError(str(error)) from error
+    except ZeroDivisionError as error:  # a patch of 0
+        raise CheckpointError(f"{where} divides by 0") from error
+    except RecursionError as error:
+        raise CheckpointError(f"{where} is nested too deeply to be a card") from error

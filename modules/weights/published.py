@@ -21,7 +21,7 @@ from modules.guard import Guard
 from modules.objectives import OFF
 from modules.routing import Probabilities, RouterNetwork, Tempered
 from modules.selection import Only, Selection
-from modules.weights.cards import ExpertCard, Origin, RouterCard, read, written
+from modules.weights.cards import ExpertCard, Origin, RouterCard, outsized, read, written
 from modules.weights.checkpoint import CheckpointError, map_weights, save_weights
 
 CARD, WEIGHTS, FORMAT = "card.json", "model.safetensors", 1
@@ -78,6 +78,8 @@ def _read(folder: Path, *kinds: type) -> tuple[Any, DiT, dict[str, Any]]:
         form = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(f"cannot read {path}: {error}") from error
+    except RecursionError as error:
+        raise CheckpointError(f"{path} is nested too deeply to be a card") from error
     keys = {"format", "card", "network", "parameters", "sha256"}
     if not isinstance(form, dict) or form.keys() != keys or form["format"] != FORMAT:
         raise CheckpointError(
@@ -110,6 +112,16 @@ def describe(folder: Path) -> tuple[ExpertCard | RouterCard, DiT]:
     return card, shape
 
 
+def _buildable(folder: Path, *kinds: type) -> tuple[Any, DiT, dict[str, Any]]:
+    """As `_read`, of a network that can be built. CheckpointError for absurd sizes."""
+    card, shape, form = _read(folder, *kinds)
+    weights = folder / WEIGHTS
+    held = weights.stat().st_size if weights.is_file() else 0
+    if held and (reason := outsized(card, shape, form["parameters"], held)):
+        raise CheckpointError(f"{folder / CARD} is refused: {reason}")
+    return card, shape, form
+
+
 def _fill(network: nn.Module, folder: Path, form: dict[str, Any]) -> None:
     """Map the folder's weights into a network built without storage, if they are the card's."""
     if (counted := count_parameters(network)) != form["parameters"]:
@@ -125,7 +137,7 @@ def _fill(network: nn.Module, folder: Path, form: dict[str, Any]) -> None:
 
 def load_expert(folder: Path) -> PublishedExpert:
     """CheckpointError if a file is damaged, absent, or of another network than its card says."""
-    card, shape, form = _read(folder, ExpertCard)
+    card, shape, form = _buildable(folder, ExpertCard)
     with torch.device("meta"):
         network = DiTNetwork(shape)
     _fill(network, folder, form)
@@ -134,7 +146,7 @@ def load_expert(folder: Path) -> PublishedExpert:
 
 def load_router(folder: Path) -> tuple[RouterCard, nn.Module]:
     """The card, and p(k | x_t, t, c) at its temperature. CheckpointError as for an expert."""
-    card, shape, form = _read(folder, RouterCard)
+    card, shape, form = _buildable(folder, RouterCard)
     with torch.device("meta"):
         network = RouterNetwork(shape, card.origin.experts, card.pooled)
     _fill(network, folder, form)
