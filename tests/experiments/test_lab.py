@@ -18,8 +18,7 @@ from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.ensemble import Ensemble
 from modules.selection import Full, Only, Top
 from modules.solvers import Heun
-from tests.helpers.files import ROOT
-from tests.helpers.pages import blocks
+from tests.helpers.files import ROOT, blocks
 from tests.helpers.stages import make
 
 DIALS = {"expert.size": Size(8, 1, 2), "data.clusters": 2, "train.batch": 8, "draw.samples": 4}

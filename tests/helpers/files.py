@@ -1,6 +1,7 @@
-"""Where the project lies, data of others, shards written, and a disk that is full."""
+"""Where the project lies, its pages, data of others, shards written, and a disk that is full."""
 
 import os
+import re
 import resource
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,12 @@ from datamodules.shards import ClusterWriter
 
 ROOT = Path(__file__).parents[2]
 BESIDE = ROOT.parent / "shared" / "assets"
+
+
+def blocks(text, language=""):
+    """The fenced blocks of a page of README or docs/ in one language."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.DOTALL)
+    return [body for named, body in fenced if named == language]
 
 
 def asset(name):
