@@ -18,7 +18,35 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--scale", default="small", help="the folder of results to show")
     options.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
     options.add_argument("--against", type=Path, help="other results: what moved between them")
+    options.add_argument("--watch", action="store_true", help="serve the page while a run goes")
+    options.add_argument("--store", type=Path, default=Path("store"), help="of the run")
+    options.add_argument("--seeds", type=int, default=3, help="of the run")
+    options.add_argument("--tables", nargs="+", help="of the run; all of both papers")
+    options.add_argument("--port", type=int, default=8765, help="on this machine's loopback")
     return options
+
+
+def watch(options: argparse.Namespace) -> None:
+    """Serve the page of a run until it is interrupted. StoreError for tables that there are not."""
+    from experiments.hddm.__main__ import TABLES  # seconds, which a page of files does not need
+    from experiments.paris2.__main__ import TABLES as VIDEO
+    from experiments.report.watch import progress
+    from experiments.report.watch.rows import Growing
+    from experiments.report.watch.server import LOOPBACK, server
+
+    every = {table.name: table for table in (*TABLES, *VIDEO)}
+    names = options.tables or [*every]
+    if unknown := [name for name in names if name not in every]:
+        raise StoreError(f"no table is called {unknown[0]}: choose from {', '.join(every)}")
+    folder = options.results / options.scale
+    tables = [every[name] for name in names]
+    growing = Growing(tables, options.scale, options.seeds, options.store, folder)
+    run = progress.wanted(growing.stages)
+    with server(
+        options.port, growing.contents, lambda: progress.state(run, options.store)
+    ) as served:
+        print(f"http://{LOOPBACK}:{served.server_address[1]}/", flush=True)
+        served.serve_forever()
 
 
 def against(here: Contents, other: Path | None) -> Comparison | None:
@@ -43,7 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 when the page is written, 1 for results that cannot be read."""
     options = parser().parse_args(arguments)
     try:
-        print(write(options.results / options.scale, options.against))
+        if options.watch:
+            watch(options)
+        else:
+            print(write(options.results / options.scale, options.against))
+    except KeyboardInterrupt:
+        return 130
     except (StoreError, OSError) as error:
         print(f"report: {error}", file=sys.stderr)
         return 1

@@ -54,7 +54,7 @@ class Contents:
 
     @property
     def scale(self) -> str:
-        return str(self.tables[0].detail["scale"])
+        return str(self.tables[0].detail["scale"]) if self.tables else self.folder.name
 
     @property
     def by_paper(self) -> dict[str, list[WrittenTable]]:

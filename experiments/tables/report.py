@@ -160,15 +160,22 @@ def write(results: Results, folder: Path, remarks: Sequence[str] = ()) -> str:
 
     remarks: what a reader should know of this making, one line each.
     """
-    table, markdown = results.table, _markdown(results, remarks)
     drawn = illustrations.draw(results, folder)
-    detail = {**_detail(results), "figures": drawn}
-    texts = {
+    made = texts(results, remarks, drawn)
+    name = results.table.name
+    made["tex"] = latex(parse(name, made["md"], made["csv"], made["json"]))
+    for ending, text in made.items():
+        write_whole(folder / f"{name}.{ending}", text.encode())
+    return made["md"]
+
+
+def texts(
+    results: Results, remarks: Sequence[str], figures: Mapping[str, object]
+) -> dict[str, str]:
+    """What is in a table's files, by their endings.  figures: what was drawn, for the .json."""
+    detail = {**_detail(results), "figures": figures}
+    return {
         "json": json.dumps(detail, indent=1, ensure_ascii=False) + "\n",
         "csv": _csv(results.lines()),
-        "md": markdown,
+        "md": _markdown(results, remarks),
     }
-    texts["tex"] = latex(parse(table.name, texts["md"], texts["csv"], texts["json"]))
-    for ending, text in texts.items():
-        write_whole(folder / f"{table.name}.{ending}", text.encode())
-    return markdown

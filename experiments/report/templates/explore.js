@@ -29,6 +29,7 @@ const layout = (across, up) => ({
     select.selectedIndex = Math.min(index, options.length - 1);
   };
   const offer = () => {
+    if (!chosen()) return;
     const cells = heads(chosen());
     const numbers = cells.filter((head) => head.dataset.key).map((head) => [head.cellIndex, title(head)]);
     const names = cells.filter((head) => !head.dataset.key && !head.classList.contains("paper"));
@@ -59,6 +60,7 @@ const layout = (across, up) => ({
     }));
   };
   const draw = async () => {
+    if (!chosen()) return;
     const { across, up, by } = form.elements, table = chosen();
     const data = traces(table, Number(across.value), Number(up.value), by.value);
     const words = [across, up].map((select) => select.selectedOptions[0].text);
@@ -71,5 +73,12 @@ const layout = (across, up) => ({
   form.elements.table.addEventListener("input", offer);
   form.addEventListener("submit", (event) => { event.preventDefault(); draw(); });
   document.addEventListener("themed", () => { if (!plot.hidden) draw(); });
+  // Tables that came while the page was open.
+  document.addEventListener("tabled", () => {
+    const kept = form.elements.table.value, tables = [...document.querySelectorAll("table.numbers")];
+    form.elements.table.replaceChildren(...tables.map((table) => new Option(table.dataset.table, table.id)));
+    if (tables.some((table) => table.id === kept)) form.elements.table.value = kept;
+    else offer();
+  });
   offer();
 })();
