@@ -19,6 +19,8 @@ from datamodules.sources.source import RecordCounts, Records, Split
 
 PART = 4_096
 """Pictures in a part."""
+JUDGED = 2_048
+"""Pictures of the judge's split when it is read, as calibration does; the judge draws its own."""
 RANGE = 2**32
 """Indices set aside for a split; four ranges a division: three splits, and one to tune on."""
 Values = NDArray[np.int64]
@@ -39,7 +41,10 @@ WORDS: dict[Factor, tuple[str, ...]] = {
     Factor.COLOUR: tuple(COLOURS),
     Factor.SIZE: ("small", "large"),
     Factor.PLACE: ("upper left", "upper right", "lower left", "lower right"),
-    Factor.TEXTURE: ("plain", "rows", "columns", "rising", "falling", "checks", "dots", "shade"),
+    Factor.TEXTURE: (
+        *("plain grey", "rows", "columns", "rising stripes"),
+        *("falling stripes", "checks", "dots", "shading"),
+    ),
 }
 """What captions call each value."""
 WEIGHTS: dict[Factor, tuple[int, ...]] = {
@@ -81,7 +86,7 @@ def said(values: Mapping[Factor, int], wording: int) -> str:
     thing = [words.get(Factor.SIZE), words.get(Factor.COLOUR), words.get(Factor.SHAPE, "shape")]
     phrase = " ".join(filter(None, thing))
     if Factor.PLACE in words:
-        phrase += f" at {words[Factor.PLACE]}"
+        phrase += f" at the {words[Factor.PLACE]}"
     if Factor.TEXTURE in words:
         phrase += f" on {words[Factor.TEXTURE]}"
     caption = WORDINGS[wording].format(phrase)
@@ -104,14 +109,13 @@ class Scenes:
     """Pictures [3, 16, 16], each a function of its index: a split is a range of indices, a division
     another set of ranges.
 
-    train, judge, heldout: pictures of each split when it is read. A monolith of scale `scenes` sees
-        twice as many as the 65,536 of its training split, and so each about twice.
+    train, heldout: pictures of each split when it is read; JUDGE's are JUDGED. A monolith of scale
+        `scenes` sees twice as many as the 65,536 of its training split, and so each about twice.
     named: the factors that captions say.
     division: which ranges.  tunes: whether the held-out pictures are those to choose dials on.
     """
 
     train: int = 65_536
-    judge: int = 2_048
     heldout: int = 2_048
     named: tuple[Factor, ...] = (Factor.SHAPE, Factor.COLOUR, Factor.SIZE)
     division: int = 0
@@ -125,7 +129,7 @@ class Scenes:
     disjoint = True  # divisions are of other indices each
 
     def __post_init__(self) -> None:
-        sizes = (self.train, self.judge, self.heldout)
+        sizes = (self.train, self.heldout)
         if not 2 <= min(sizes) <= max(sizes) <= RANGE:
             raise ValueError(f"splits of {sizes} scenes: each needs 2, and at most {RANGE}")
         if len({*self.named}) < len(self.named):
@@ -145,9 +149,7 @@ class Scenes:
         return replace(self, tunes=True)
 
     def expected(self, split: Split) -> int:
-        return {Split.TRAIN: self.train, Split.JUDGE: self.judge, Split.HELDOUT: self.heldout}[
-            split
-        ]
+        return {Split.TRAIN: self.train, Split.JUDGE: JUDGED, Split.HELDOUT: self.heldout}[split]
 
     def parts(self, split: Split) -> Sequence[str]:
         return tuple(f"{i:07d}" for i in range(0, self.expected(split), PART))

@@ -159,7 +159,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
                         *2 * (FashionMNIST(),),              LAION),
     "data.latents":    (*5 * (PixelLatents(),),              StableDiffusionVAE()),
     "data.features":   (*5 * (PixelFeatures(),),             DINOv2Features()),
-    "data.text":       (*2 * (TinyClipText(),),              Words(11, 32),
+    "data.text":       (*2 * (TinyClipText(),),              Words(13, 32),
                         *2 * (TinyClipText(12),),            ClipText()),
     "data.clustering": (*2 * (Lloyd(),),                     MiniBatch(4096),
                         *2 * (MiniBatch(),),                 MiniBatch()),
@@ -209,7 +209,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "study.tuned_lr":  ((1.0,),              *5 * ((0.5, 1.0, 2.0),)),
     "study.diversity_prompts": (4, 40,      40,       20,       40,              100),
     "study.diversity_each": (2,   10,       10,       10,       10,              10),
-    "study.scenes":    (OfScenes(Scenes(128, 64, 32), Words(11, 32), OwnSceneReader(30)),
+    "study.scenes":    (OfScenes(Scenes(128, 32), Words(13, 32), OwnSceneReader(30)),
                         *5 * (None,)),
 }  # fmt: skip
 

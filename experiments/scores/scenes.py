@@ -38,11 +38,14 @@ BATCH = 64
 READ_AT_ONCE = 500
 TRUSTED = 10_000
 """Scenes beyond the held-out ones on which its own accuracy is counted."""
-COMPARED = 1_000
+COMPARED = 2_000
 """Held-out pictures whose nearest training picture is looked for."""
 COPIED = 0.01
-"""A sample is a near-copy where it is nearer to a training picture than this share of held-out ones
-are."""
+"""A sample is a near-copy where it is nearer to a training picture than this share of the held-out
+ones of its texture are. Textures move half a pixel, which parts two scenes of the same factors by
+more than another shape does: one distance for all would be that of plain ones and shading alone."""
+FEWEST = 20
+"""Held-out pictures of a texture that its own distance is read from; with fewer, from all."""
 NETWORK = "scenes"
 FACTORS = tuple(Factor)
 SIZES = tuple(len(WORDS[factor]) for factor in Factor)
@@ -158,15 +161,25 @@ class ScenesJudge(Judge):
         if several is not drawn:
             again = judge.read(several.images(store, device=context.torch_device)).features
         captions = np.array(several.prompts(store)[0])
+        named = judge.named(own)
+        textures = named[:, FACTORS.index(Factor.TEXTURE)]
         numbers = {
             "fid": frechet_distance(own, reference),
             "kid": kernel_distance(own, reference),
             "spread": spread(own),
             "nearest": float(np.median(near) / np.median(apart)),
-            "copies": float((near < np.quantile(apart, COPIED)).mean()),
-            **self._variations(judge.named(own)),
+            "copies": float((near < self._copied(apart)[textures]).mean()),
+            **self._variations(named),
         }
         return SetReading(numbers, within_groups(again, captions))
+
+    def _copied(self, apart: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The distance [textures] below which a sample of each texture is a near-copy; apart: of
+        the first held-out scenes."""
+        labels = self.source.drawn(Split.HELDOUT, 0, len(apart)).labels
+        texture = values_of(labels)[Factor.TEXTURE]
+        every = (apart[texture == k] for k in range(len(WORDS[Factor.TEXTURE])))
+        return np.array([np.quantile(x if len(x) >= FEWEST else apart, COPIED) for x in every])
 
     def _variations(self, values: Values) -> dict[str, float]:
         """Distances of the unsaid factors of values [N, factors] from their truth."""

@@ -140,13 +140,13 @@ def test_a_picture_is_a_function_of_its_index():
 
 def test_splits_and_divisions_share_no_picture():
     """kills: ranges that overlap, a tuning set that some division holds out."""
-    sources = [Scenes(300, 300, 300).divided(seed) for seed in range(3)]
+    sources = [Scenes(300, 300).divided(seed) for seed in range(3)]
     assert isinstance(sources[0], DividedSource)
-    assert sources[0] == Scenes(300, 300, 300)
+    assert sources[0] == Scenes(300, 300)
     reads = [source.read(split) for source in sources for split in Split]
     reads += [source.tuning().read(Split.HELDOUT) for source in sources]
     keys = [key for records in reads for key in records.keys]
-    assert len({*keys}) == len(keys) == 12 * 300
+    assert len({*keys}) == len(keys) == 9 * 300 + 3 * 2_048
     pictures = {image.tobytes() for records in reads for image in records.images}
     assert len(pictures) == len(keys)
 
@@ -222,7 +222,7 @@ def test_captions_are_english_and_short(many):
     assert ("an", "orange") not in after  # a size comes first
     unsized = Scenes(named=(Factor.COLOUR,)).drawn(Split.TRAIN, 0, 500)
     assert any("an orange" in caption for caption in unsized.captions)
-    assert max(map(len, words)) == 11
+    assert max(map(len, words)) == 13
 
 
 def test_labels_count_every_scene_once():

@@ -94,6 +94,12 @@ def test_the_value_of_the_lowest_mean_error_is_chosen():
             return {tuning.ERROR: self.errors, FID: self.fids}[column][row]
 
     assert tuning.chosen(Made()) == {tuning.STEPS: 1.0, tuning.LATEST: 0.95}
+    steps = tuning.above_best(Made(), tuning.STEPS, 1.0)  # by seed 0.5 less 0.5, 0.5 less 0.4
+    assert steps.keys() == {0.5}
+    assert (steps[0.5].mean, steps[0.5].n) == (pytest.approx(0.05), 2)
+    assert steps[0.5].half_width == pytest.approx(0.05 * 12.7062047, rel=1e-6)  # Student's t, n = 2
+    (later,) = tuning.above_best(Made(), tuning.LATEST, 0.95).values()  # by FID: 1 and 0
+    assert (later.mean, later.half_width) == (pytest.approx(0.5), pytest.approx(6.35310237))
 
 
 def test_a_scale_without_records_set_apart_has_no_such_table():

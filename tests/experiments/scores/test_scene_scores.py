@@ -19,7 +19,7 @@ from tests.helpers.stages import make
 TINY = turned(
     SCALES["scenes"],
     {
-        "data.source": Scenes(train=600, judge=64, heldout=200),
+        "data.source": Scenes(train=600, heldout=200),
         "judge.steps": 60,
         "draw.samples": 100,
     },
@@ -101,6 +101,16 @@ def test_copies_are_counted_and_new_scenes_are_not(store):
     apart = np.load(store.file(JUDGE, "apart.npy"))
     assert len(apart) == 200
     assert apart.min() > 0.1
+
+
+def test_each_texture_has_its_own_distance_of_a_copy():
+    """kills: one distance for all, which only plain scenes and shading come below; a texture's
+    under another's number; a distance read from next to no picture."""
+    many = ScenesJudge(Scenes(train=600), 1)
+    texture = values_of(many.source.drawn(Split.HELDOUT, 0, 2_000).labels)[Factor.TEXTURE]
+    assert many._copied(texture + 1.0).tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    few = many._copied(np.arange(40.0))  # five of a texture: the hundredth part of all
+    assert few.tolist() == [pytest.approx(0.39)] * 8
 
 
 def test_a_short_training_reads_colour_and_place(store):
