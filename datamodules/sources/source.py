@@ -179,6 +179,15 @@ class DividedSource(Source, Protocol):
         ...
 
 
+@runtime_checkable
+class AlteredSource(Source, Protocol):
+    """A source that may alter what is trained on."""
+
+    def unaltered(self) -> Self:
+        """The same records as they are."""
+        ...
+
+
 class VideoSource(Source, Protocol):
     """A source of clips, [N, C, T, H, W]."""
 

@@ -67,7 +67,7 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
     downloads.require(missing)
     tell(tables, edits.made_anew(missing, store))
     turned = tables[0].changed(options.scale_name, options.scale)
-    report.open_folder(options.results, options.scale_name, turned)  # before hours of work
+    opened = report.open_folder(options.results, options.scale_name, turned)  # before hours of work
     missing_rows, failed = list[str](), None
     try:
         build.ensure(wanted, context, options.workers)
@@ -87,6 +87,7 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
             yield report.write(results, report.open_folder(options.results, name, turned), remarks)
         if results.lacking:
             missing_rows += [f"{table.name}, {results.rows[0][i].name}" for i in results.lacking]
+    report.close_folder(opened)
     if failed is not None:
         raise RowsMissingError(missing_rows, failed)
 

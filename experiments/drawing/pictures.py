@@ -94,12 +94,16 @@ def album(shown: Score | Drawn, store: Store) -> Album:
 def sample_grid(results: Results) -> bytes:
     """A PNG of seed 0: a line a row, a column for the first held-out caption of each class, or for
     the first captions where there are no classes."""
-    scores = {
+    return grid(named_scores(results), results.store)
+
+
+def named_scores(results: Results) -> dict[str, Score]:
+    """The scores of seed 0, by the names of their rows."""
+    return {
         ", ".join(value for value in row.names.values() if value): row.measured
         for row in results.rows[0]
         if isinstance(row.measured, Score)
     }
-    return grid(scores, results.store)
 
 
 def grid(scores: Mapping[str, Score], store: Store) -> bytes:

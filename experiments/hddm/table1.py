@@ -8,7 +8,7 @@ small: 7 min for 3 seeds on 2 cores · paper: 8 + 1 DiT-B/2 on 3.9M images.
 import sys
 
 from experiments.cli.main import main
-from experiments.drawing.pictures import sample_grid
+from experiments.drawing.neighbours import sample_grid
 from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS, STRATEGIES
 from experiments.recipes import experts, scores

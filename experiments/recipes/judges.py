@@ -5,15 +5,22 @@ from typing import Protocol
 
 from datamodules.sources.moving_digits import MovingDigits
 from datamodules.sources.scenes import Scenes
-from datamodules.sources.source import Source, VideoSource
+from datamodules.sources.source import Source, VideoSource, record_shape
 from experiments.scores.classifier import ClassifierJudge
 from experiments.scores.judge import Judge
 from experiments.scores.moving_digits import MovingDigitsJudge
 from experiments.scores.published import Networks, PublishedMetrics
 from experiments.scores.published_clips import ClipNetworks, PublishedClips
 from experiments.scores.scenes import ScenesJudge
-from experiments.scores.within import PublishedWithin, TrainedWithin, WithinClusters
+from experiments.scores.squeezenet import SqueezeNetJudge
+from experiments.scores.within import (
+    PublishedWithin,
+    SqueezeNetWithin,
+    TrainedWithin,
+    WithinClusters,
+)
 from experiments.stages.clusters import Encoded
+from metrics.embedded import ClassJudge
 from metrics.networks.flow import Flow
 from metrics.networks.perceptual import Lpips
 
@@ -38,7 +45,8 @@ class JudgeRecipe(Protocol):
 
 @dataclass(frozen=True)
 class OwnClassifier:
-    """A classifier trained on a split of its own, where no downloaded network is wanted.
+    """A classifier trained on a split of its own, where no downloaded network is wanted; where
+    pictures have no classes, SqueezeNet's features.
 
     steps: of its optimiser.  lpips: what measures diversity; None for its own features.
     """
@@ -50,13 +58,44 @@ class OwnClassifier:
         if self.steps < 1:
             raise ValueError(f"judge.steps must be at least 1, not {self.steps}")
 
-    def stage(self, source: Source, seed: int) -> ClassifierJudge:
+    def stage(self, source: Source, seed: int) -> ClassifierJudge | SqueezeNetJudge:
+        if source.classes < 1:
+            return BySqueezeNet().stage(source, seed)
+        _check_pictures(source)
+        ClassJudge(source.classes, source.channels, source.image)  # ValueError for its size
         return ClassifierJudge(source, self.steps, seed, self.lpips)
 
     def within(
         self, source: Source, seed: int, places: Encoded, clusters: tuple[int, ...]
     ) -> WithinClusters:
-        return TrainedWithin(self.stage(source, seed), places, clusters)
+        judge = self.stage(source, seed)
+        if isinstance(judge, SqueezeNetJudge):
+            return SqueezeNetWithin(judge, places, clusters)
+        return TrainedWithin(judge, places, clusters)
+
+
+@dataclass(frozen=True)
+class BySqueezeNet:
+    """SqueezeNet's features, for pictures of which nothing need be known."""
+
+    def stage(self, source: Source, seed: int) -> SqueezeNetJudge:
+        _check_pictures(source)
+        if source.channels not in (1, 3):
+            raise ValueError(
+                f"SqueezeNet reads grey or RGB pictures, not {source.channels} channels"
+            )
+        return SqueezeNetJudge(source)
+
+    def within(
+        self, source: Source, seed: int, places: Encoded, clusters: tuple[int, ...]
+    ) -> WithinClusters:
+        return SqueezeNetWithin(self.stage(source, seed), places, clusters)
+
+
+def _check_pictures(source: Source) -> None:
+    """ValueError for a source of clips."""
+    if len(record_shape(source)) != 3:
+        raise ValueError(f"no judge of {source.name} here: these are clips; see make paris2-table1")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.encoders.encoder import CPU
-from datamodules.sources.source import DrawingSource, RecordCounts, Split
+from datamodules.sources.source import AlteredSource, DrawingSource, RecordCounts, Source, Split
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 from experiments.stages.corpus import Shards
@@ -28,7 +28,7 @@ class Real(Pictures):
     has a class, any n, with their own captions.
 
     Scored like samples they are what a perfect copy of the data would get: no sample set of this
-    size and these prompts should be expected closer to the held-out pictures.
+    size and these prompts should be expected closer to the held-out pictures. None is altered.
     """
 
     shards: Shards
@@ -55,7 +55,7 @@ class Real(Pictures):
             np.save(folder / "images.npy", images)
             (folder / "captions.json").write_text(json.dumps(captions))
             return
-        train = self.shards.source.read(Split.TRAIN)
+        train = self._source.read(Split.TRAIN)
         _, named = self.prompts(context.store)
         rng = np.random.default_rng([self.seed, SAMPLING])
         rows = np.empty(self.n, dtype=np.int64)
@@ -68,9 +68,14 @@ class Real(Pictures):
             rows[wanted] = np.concatenate(rounds)[: len(wanted)]
         np.save(folder / "images.npy", train.images[rows])
 
+    @property
+    def _source(self) -> Source:
+        source = self.shards.source
+        return source.unaltered() if isinstance(source, AlteredSource) else source
+
     def _any(self) -> tuple[NDArray[np.uint8], list[str]]:
         """Pictures without labels: those of parts drawn by seed, as bytes, for they are many."""
-        source, refused = self.shards.source, RecordCounts()
+        source, refused = self._source, RecordCounts()
         pictures, captions = list[NDArray[np.uint8]](), list[str]()
         parts = source.parts(Split.TRAIN)
         for i in np.random.default_rng([self.seed, SAMPLING]).permutation(len(parts)):

@@ -20,6 +20,7 @@ from experiments.scores.classifier import BATCH, ClassifierJudge
 from experiments.scores.judge import FeatureRows, Judge, Reading, SetReading, Wrong
 from experiments.scores.published import PublishedMetrics
 from experiments.scores.scenes import ScenesJudge
+from experiments.scores.squeezenet import NETWORK, SqueezeNetJudge
 from experiments.stages.clusters import Encoded
 from experiments.stages.samples import Images, Pictures
 from experiments.tables.columns import Column
@@ -127,3 +128,17 @@ class PublishedWithin(WithinClusters):
         rows = self.rows(context.store)
         real = {name: x[rows] for name, x in self.judge.reference(context.store).items()}
         return self.judge.distances(features, real)
+
+
+@dataclass(frozen=True)
+class SqueezeNetWithin(WithinClusters):
+    """Beside those rows of the features that SqueezeNet's judge keeps."""
+
+    judge: SqueezeNetJudge
+
+    def keys(self, store: Store) -> Sequence[str]:
+        return self.judge.keys(store)
+
+    def beside(self, features: FeatureRows, context: Context) -> dict[str, float]:
+        real = self.judge.reference(context.store)[self.rows(context.store)]
+        return self.judge.distances(features[NETWORK], real)

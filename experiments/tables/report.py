@@ -10,6 +10,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from experiments.pipeline.files import write_whole
@@ -108,6 +109,13 @@ def open_folder(results: Path, scale_name: str, turned: Mapping[str, object]) ->
     folder = place(results, scale_name, turned)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def close_folder(folder: Path) -> None:
+    """Take the place away again where nothing was written into it."""
+    for place in (folder / "figures", folder):
+        with suppress(OSError):  # it holds something
+            place.rmdir()
 
 
 def _detail(results: Results) -> dict[str, object]:

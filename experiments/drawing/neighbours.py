@@ -1,0 +1,51 @@
+"""Samples beside the training pictures that they are nearest to, so that copies are seen."""
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from datamodules.encoders.encoder import CPU
+from experiments.drawing.pictures import Cell, PictureRow, album, grid, named_scores, sheet
+from experiments.pipeline.store import Store
+from experiments.scores.score import Score
+from experiments.tables.results import Results
+
+PAIRS, SIDE = 6, 0.86
+"""Samples in a line, and inches of a side: 128 pixels are shown as they are."""
+
+
+@runtime_checkable
+class KnowsNeighbours(Protocol):
+    """A judge that can show which training picture each sample is nearest to."""
+
+    def neighbours(
+        self, store: Store, images: NDArray[np.float32], device: torch.device
+    ) -> NDArray[np.float32]:
+        """Pictures [N, C, H, W] of the training split, for samples [N, C, H, W]."""
+        ...
+
+
+def sample_grid(results: Results) -> bytes:
+    """The PNG of pictures.sample_grid; with the nearest training picture beside each sample, where
+    the judge knows it."""
+    scores = named_scores(results)
+    if scores and all(isinstance(score.judge, KnowsNeighbours) for score in scores.values()):
+        return _with_neighbours(scores, results.store)
+    return grid(scores, results.store)
+
+
+def _with_neighbours(scores: Mapping[str, Score], store: Store) -> bytes:
+    """A PNG of the first samples of scores, by name, each beside the training picture nearest to
+    it, so that copies are seen."""
+    lines = []
+    for name, score in scores.items():
+        cells = album(score, store).cells[:PAIRS]
+        assert isinstance(score.judge, KnowsNeighbours)
+        images = np.stack([cell.image for cell in cells])
+        near = score.judge.neighbours(store, images, CPU)
+        pairs = [[cell, Cell(image, "nearest")] for cell, image in zip(cells, near, strict=True)]
+        lines.append(PictureRow(name, pairs))
+    return sheet(lines, side=SIDE, note="right of each sample: the training picture nearest to it")
