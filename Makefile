@@ -22,7 +22,7 @@ TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering abla
 VIDEO   := paris2-table1 paris2-switching paris2-specialization paris2-router paris2-i2v
 
 .DEFAULT_GOAL := help
-.PHONY: help env readme docs lock lint format test test-all all claims report test-report smoke clustering bench gpu paris2 clean $(TABLES) $(VIDEO)
+.PHONY: help env readme docs lock lint format test test-all test-faults store all claims report test-report smoke clustering bench gpu paris2 clean $(TABLES) $(VIDEO)
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -132,6 +132,12 @@ test: lint ## lint and every test but those of minutes
 
 test-all: lint ## lint and every test
 	$(TEST)
+
+test-faults: env ## kills, full disks, damage, two runs at once, a server that fails: counts are printed
+	OMP_NUM_THREADS=1 $(RUN) pytest -s tests/experiments/pipeline/storage/test_faults_*.py
+
+store: env ## what lies in STORE, by kind; ARGS=ls, verify, gc or 'show KEY' for more
+	@$(RUN) experiments.store $(firstword $(ARGS) du) --store "$(STORE)" $(wordlist 2,99,$(ARGS))
 
 clean: ## delete the environment, the store and the site; results stay
 	rm -rf $(VENV) $(STORE) site

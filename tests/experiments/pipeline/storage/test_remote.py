@@ -157,3 +157,12 @@ def test_an_artifact_that_came_meanwhile_is_seen(store, tmp_path):
 def test_an_address_that_no_library_knows_is_one_line(tmp_path):
     with pytest.raises(StoreError, match="no store at nowhere://bucket: Protocol not known"):
         open_store("nowhere://bucket", tmp_path).has(Part())
+
+
+def test_a_server_that_fails_every_fifth_request_loses_nothing(tmp_path):
+    """kills: a request tried once."""
+    with s3_server(5) as server:
+        store = open_store("s3://bucket/failing", tmp_path / "cache")
+        make(store, Part())
+        assert elsewhere(store, tmp_path).file(Part(), "part.txt").read_text() == "a"
+        assert server.failed > 3
