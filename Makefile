@@ -2,6 +2,7 @@
 SCALE   ?= small
 SEEDS   ?= 3
 WORKERS ?=
+LAUNCH  ?=
 STORE   ?= store
 RESULTS ?= results
 PLAN    ?=
@@ -13,6 +14,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 RUN     := $(BIN)/python -m
 DIALS    = --scale "$(SCALE)" --seeds "$(SEEDS)" $(if $(WORKERS),--workers "$(WORKERS)") \
+           $(if $(LAUNCH),--launch "$(LAUNCH)") \
            --store "$(STORE)" --results "$(RESULTS)" $(if $(PLAN),--plan true) $(ARGS)
 TEST    := OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering ablation-schedules \
@@ -26,7 +28,7 @@ VIDEO   := paris2-table1 paris2-switching paris2-specialization paris2-router pa
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "Dials: SCALE=smoke|small|scenes|medium-cpu|medium|paper SEEDS=3 WORKERS=cores STORE=store RESULTS=results PLAN=1 ARGS='--scale.train.steps 3000'"
+	@echo "Dials: SCALE=smoke|small|scenes|medium-cpu|medium|paper SEEDS=3 WORKERS=cores LAUNCH=local|ray|slurm STORE=store RESULTS=results PLAN=1 ARGS='--scale.train.steps 3000'"
 
 env: $(VENV)/ready ## create .venv from requirements.lock
 

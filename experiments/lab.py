@@ -19,12 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.encoders.encoder import CPU
-from experiments.cli.options import cores
 from experiments.hddm.readings import corrected
 from experiments.hddm.variants import OBJECTIVES, ROUTERS
 from experiments.pipeline import build
 from experiments.pipeline.address import open_store
+from experiments.pipeline.cores import cores
 from experiments.pipeline.files import StoreError
+from experiments.pipeline.launch.local import Local
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context
 from experiments.recipes import experts, scores
@@ -83,7 +84,7 @@ class Lab:
                     f"{self.store.root} lacks the {stage.label} ({stage.kind}/{stage.key}): "
                     "Lab(…, train=True) makes it first"
                 )
-            build.ensure([stage], Context(self.store), cores())
+            build.ensure([stage], Context(self.store), Local(cores()))
         return stage
 
     def expert(self, cluster: int, objective: str = "fm") -> Expert:

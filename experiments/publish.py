@@ -19,11 +19,13 @@ from jsonargparse import ArgumentParser
 
 from experiments.cli import main as cli
 from experiments.cli.main import BAD_INPUT
-from experiments.cli.options import UsageError, add_store, cores, read, take_scale
+from experiments.cli.options import UsageError, add_store, read, take_scale
 from experiments.hddm.variants import OBJECTIVES, ROUTERS
 from experiments.pipeline import build
 from experiments.pipeline.address import open_store
+from experiments.pipeline.cores import cores
 from experiments.pipeline.files import StoreError, read_json
+from experiments.pipeline.launch.local import Local
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts
@@ -163,7 +165,7 @@ def run(options: PublishOptions) -> Iterator[Path]:
             f"{options.store} lacks the {missing[0].label} ({missing[0].kind}/{missing[0].key}): "
             "the same command with --train true trains it first"
         )
-    build.ensure(missing, Context(store), options.workers)
+    build.ensure(missing, Context(store), Local(options.workers))
     for name, stage in wanted.items():
         with whole(options.out / name) as folder:
             save(stage, store, folder, options.licence, options.data)

@@ -129,6 +129,7 @@ def test_every_dial_in_a_command_is_one_of_its_scale():
             continue
         scales = VIDEO_SCALES if words[1].startswith("paris2") else SCALES
         line = ["--scale", given.get("SCALE", "small"), *shlex.split(given["ARGS"])]
+        line += ["--launch", given["LAUNCH"]] if "LAUNCH" in given else []
         if "my_package" not in given["ARGS"]:
             options.parse(words[1], "", line, scales, SWEEPS.get(words[1]))
             seen += 1
@@ -143,6 +144,10 @@ def test_every_dial_in_a_sentence_is_an_option_of_a_scale(capsys):
             with pytest.raises(SystemExit):
                 options.parse("table", "", ["--scale", name, "--help"], scales)
             known += capsys.readouterr().out
+    for engine in ("ray", "slurm"):
+        with pytest.raises(SystemExit):
+            options.parse("table", "", ["--launch", engine, "--help"], SCALES)
+        known += capsys.readouterr().out
     known = set(re.findall(r"--[\w.]+", known))
     known |= {f"--{name}" for sweep in SWEEPS.values() for name in vars(sweep)}
     named = {dial for text in PAGES.values() for dial in re.findall(r"`(--[\w.]+)[^`\n]*`", text)}

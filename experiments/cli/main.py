@@ -18,9 +18,13 @@ from datamodules.sources.source import SourceError
 from experiments.cli import downloads
 from experiments.cli.options import Options, UsageError, parse
 from experiments.cli.plan import plan
+from experiments.measures.costs import cost
 from experiments.pipeline import build, edits
 from experiments.pipeline.address import open_store
 from experiments.pipeline.files import StoreError
+from experiments.pipeline.launch.remote import OtherCodeError
+from experiments.pipeline.launch.task import WorkerLostError
+from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context
 from experiments.tables import report
 from experiments.tables.results import Results, Table
@@ -30,6 +34,7 @@ from modules.weights.checkpoint import CheckpointError
 
 BAD_INPUT = (
     *(ValueError, OSError, SourceError, ShardError, StoreError, CheckpointError),
+    *(WorkerLostError, OtherCodeError),
     *(hub.HubWeightsError, weights.WeightsFileError),
 )
 """What a person can mend, said in one line (--debug true shows where). The rest is a bug."""
@@ -63,14 +68,14 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
     for table in tables:
         table.judge(options.scale)  # ValueError, before anything is made, where nobody can judge
     stages = build.behind(wanted)
-    missing = build.missing(stages, store, LIBRARIES)
+    missing = build.missing(stages, store, options.launch, LIBRARIES)
     downloads.require(missing)
     tell(tables, edits.made_anew(missing, store))
     turned = tables[0].changed(options.scale_name, options.scale)
     opened = report.open_folder(options.results, options.scale_name, turned)  # before hours of work
     missing_rows, failed = list[str](), None
     try:
-        build.ensure(wanted, context, options.workers)
+        build.ensure(wanted, context, options.launch, memory)
     except build.StagesFailed as error:
         failed = error  # tables are written of what is there
     made = {stage.key: stage for stage in stages if store.has(stage)}
@@ -126,6 +131,12 @@ def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
             raise
         return say(prog, " ".join(reason(error, options.store).split()), 1)
     return 0
+
+
+def memory(stage: Stage) -> float | None:
+    """Bytes of the networks that a stage holds, computed from its config; None where none is."""
+    needed = cost(stage)
+    return None if needed is None else needed.memory
 
 
 def tell(tables: Sequence[Table], line: str | None) -> None:

@@ -1,19 +1,17 @@
 """The command line of every table script, read: a scale, its dials, seeds, workers, devices."""
 
 import dataclasses
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-import torch
 from jsonargparse import ArgumentError, ArgumentParser
 
-from experiments.cli import dials
+from experiments.cli import dials, engines
 from experiments.pipeline.address import CACHE_GB
 from experiments.pipeline.hardware import Device, Hardware, Strategy
+from experiments.pipeline.launch.task import Engine
 
 
 class UsageError(RuntimeError):
@@ -27,7 +25,7 @@ class Options:
     scale_name: str
     scale: Any
     seeds: int
-    workers: int
+    launch: Engine
     store: str
     cache: Path | None
     cache_gb: float
@@ -40,49 +38,16 @@ class Options:
     sweep: Any = None
 
 
-def cores() -> int:
-    """The cores that this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-def _gpus() -> tuple[str, ...]:
-    """Names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES has them."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    every = (
-        [str(i) for i in range(torch.cuda.device_count())] if named is None else named.split(",")
+def _hardware(options: dict[str, Any], engine: type[Any]) -> Hardware:
+    """The dials of the hardware, taken out of `options`. ValueError for what is not there."""
+    return Hardware(
+        options.pop("devices"),
+        Strategy(options.pop("strategy")),
+        options.pop("compile"),
+        options.pop("checkpointing"),
+        engines.gpus(options["device"], engine),
+        options.pop("stack"),
     )
-    return tuple(every[: torch.cuda.device_count()])
-
-
-def _hardware(options: dict[str, Any]) -> Hardware:
-    """The dials of the hardware, taken out of `options`; and as many workers as fit.
-
-    UsageError for what does not fit together, or is not there.
-    """
-    cuda = torch.cuda.is_available()
-    if options["device"] == "cuda" and not cuda:
-        raise UsageError("--device cuda: no CUDA device is available here")
-    gpus = _gpus() if cuda and options["device"] != "cpu" else ()
-    strategy = Strategy(options.pop("strategy"))
-    try:
-        hardware = Hardware(
-            options.pop("devices"),
-            strategy,
-            options.pop("compile"),
-            options.pop("checkpointing"),
-            gpus,
-            options.pop("stack"),
-        )
-        room = max(1, (len(gpus) or cores()) // hardware.devices)
-        if options["workers"] is None:
-            options["workers"] = room
-        if options["workers"] < 1:
-            raise ValueError(f"--workers must be at least 1, not {options['workers']}")
-        if gpus:
-            hardware.share(options["workers"] - 1)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    return hardware
 
 
 def _take(option: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -119,6 +84,14 @@ def take_scale(arguments: Sequence[str], scales: Mapping[str, Any]) -> tuple[str
     except ValueError as error:
         raise UsageError(f"--source: {error}") from error
     return name, dials.form(scales[name], source), rest
+
+
+def take_engine(arguments: Sequence[str]) -> tuple[type[Any], list[str]]:
+    """Where stages are made, and the arguments that are left: its dials are options too."""
+    name, rest = _take("--launch", arguments)
+    if name is not None and name not in engines.ENGINES:
+        raise UsageError(f"unknown --launch {name!r}: choose from {', '.join(engines.ENGINES)}")
+    return engines.ENGINES["local" if name is None else name], rest
 
 
 def read(
@@ -172,18 +145,19 @@ def parse(
     sweep: of a table whose numbers are options too.
     """
     name, form, rest = take_scale(arguments, scales)
+    engine, rest = take_engine(rest)
     names = ",".join(scales)
     parser = ArgumentParser(
         prog=prog,
         usage=f"%(prog)s [--scale {{{names}}}] [--source CLASS] [--seeds N] [--workers N] "
-        "[--scale.DIAL VALUE …]",
+        f"[--launch {{{','.join(engines.ENGINES)}}}] [--scale.DIAL VALUE …]",
         description=f"{about}. The dials' defaults are those of scale {name}.",
         exit_on_error=False,
         allow_abbrev=False,
     )
     parser.add_argument("--scale", type=form)
     parser.add_argument("--seeds", type=int, default=3, help="training seeds 0 … n - 1")
-    parser.add_argument("--workers", type=int | None, help="stages at once; all cores or GPUs")
+    engines.add(parser, engine)
     add_store(parser)
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
     parser.add_argument("--tensorboard", type=bool, default=False, help="also log to TensorBoard")
@@ -204,4 +178,9 @@ def parse(
         options["sweep"] = _take_sweep(options, sweep)
     if not 1 <= options["seeds"] <= 1000:
         raise UsageError(f"--seeds must lie between 1 and 1000, not be {options['seeds']}")
-    return Options(scale_name=name, hardware=_hardware(options), **options)
+    try:
+        hardware = _hardware(options, engine)
+        launch = engines.taken(options, engine, hardware)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return Options(scale_name=name, hardware=hardware, launch=launch, **options)

@@ -21,11 +21,13 @@ from jsonargparse import ArgumentParser
 
 from experiments.cli import main as cli
 from experiments.cli.main import BAD_INPUT
-from experiments.cli.options import UsageError, cores, read, take_scale
+from experiments.cli.options import UsageError, read, take_scale
 from experiments.expert import assemble, contribute, manifest
 from experiments.hddm.variants import OBJECTIVES
 from experiments.pipeline import build
+from experiments.pipeline.cores import cores
 from experiments.pipeline.hardware import Hardware
+from experiments.pipeline.launch.local import Local
 from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts
 from experiments.recipes.images import SCALES
@@ -56,7 +58,7 @@ def write_manifest(arguments: Sequence[str]) -> int:
     store = Store(given.store)
     if given.make:
         shards = experts.shards(given.scale.of_seed(given.seed))
-        build.ensure([shards], Context(store), given.workers)
+        build.ensure([shards], Context(store), Local(given.workers))
     named = tuple(dict.fromkeys(given.objectives))
     manifest.write(
         manifest.of_scale(given.scale, given.seed, named, store, given.address), given.out

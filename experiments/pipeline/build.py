@@ -5,10 +5,12 @@ A stage reads its inputs from the store by their keys and writes only its own fo
 
 import functools
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
-from experiments.pipeline.launch import local, server
+from experiments.pipeline.labels import distinct
+from experiments.pipeline.launch import local
+from experiments.pipeline.launch.task import Demand, Engine, Task
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 
@@ -16,8 +18,16 @@ Stages = tuple[Stage, ...]
 """Stages that one call makes: of one class, and alike in `Stage.stack_key`."""
 
 
+Memory = Callable[[Stage], float | None]
+"""Bytes that a stage takes beside its process; None where nobody knows."""
+PROCESS = 2**30
+"""Bytes of a process that has imported torch, Lightning and the suite."""
 STACKED = 0.63
 """What a stage costs in a stack of two or more, of what it costs in a stack of one, at `small`."""
+
+
+def _unknown(stage: Stage) -> None:
+    """The memory of a stage of which nothing is known."""
 
 
 def make(stages: Stages, context: Context) -> None:
@@ -80,34 +90,42 @@ def behind(targets: Sequence[Stage]) -> list[Stage]:
     return list(stages.values())
 
 
-def missing(stages: Sequence[Stage], store: Store, libraries: Sequence[str] = ()) -> list[Stage]:
+def missing(
+    stages: Sequence[Stage], store: Store, engine: Engine, libraries: Sequence[str] = ()
+) -> list[Stage]:
     """Those that the store lacks.
 
-    At the first of them the server of workers starts, and imports what they need, `libraries` too,
-    while the others are looked up. Where none is missing nothing is started.
+    At the first of them the engine begins to import what its workers need, `libraries` too, while
+    the others are looked up. Where none is missing nothing is started.
     """
     lacking = list[Stage]()
     for stage in stages:
         if not store.has(stage):
             if not lacking:
-                server.start(libraries)
+                engine.prepare(libraries)
             lacking.append(stage)
     return lacking
 
 
-def ensure(targets: Sequence[Stage], context: Context, workers: int) -> None:
-    """Make every target and all it is made from, unless the store has it, in worker processes.
+def ensure(
+    targets: Sequence[Stage], context: Context, engine: Engine, memory: Memory = _unknown
+) -> None:
+    """Make every target and all it is made from, unless the store has it, wherever the engine does.
 
     What a complete artifact was made from is made again too if it is gone: the table cites it.
-    Raises StagesFailed once everything else is made; BrokenProcessPool at once if a worker is
-    killed.
+    memory: bytes that a stage takes, which an engine may ask for.
+    Raises StagesFailed once everything else is made; BrokenProcessPool at once if a worker of this
+    machine is killed.
     """
-    lacking = missing(behind(targets), context.store)
-    groups = {group[0].key: group for group in stacked(lacking, context.stack, workers)}
-    errors = local.map(functools.partial(make, context=context), _tasks(groups), workers)
+    lacking = missing(behind(targets), context.store, engine)
+    groups = {group[0].key: group for group in stacked(lacking, context.stack, engine.width)}
+    known = memory if engine.declares else _unknown
+    asked = functools.partial(_demand, context=context, memory=known)
+    tasks = _tasks(groups, distinct(lacking), asked)
+    errors = engine.map(functools.partial(make, context=context), tasks)
     if any(len(groups[key]) > 1 for key in errors):  # which of them it is shows one by one
         single = replace(context, hardware=replace(context.hardware, stack=1))
-        return ensure(targets, single, workers)
+        return ensure(targets, single, engine, memory)
     if errors:
         failed = {stage: errors[stage.key] for stage in lacking if stage.key in errors}
         undone = [stage for stage in lacking if not context.store.has(stage)]
@@ -119,13 +137,28 @@ def _cost(group: Stages) -> float:
     return sum(stage.cost for stage in group) * (STACKED if len(group) > 1 else 1.0)
 
 
-def _tasks(groups: dict[str, Stages]) -> list[local.Task[Stages]]:
+def _demand(group: Stages, context: Context, memory: Memory) -> Demand:
+    """A processor for each device, or the devices, and the memory of its stages and of a process
+    that has imported what they need."""
+    known = [memory(stage) for stage in group]
+    devices = context.hardware.devices
+    return Demand(
+        cpus=devices,
+        gpus=0 if context.device == "cpu" else devices,
+        required=context.device == "cuda",
+        memory=PROCESS * devices + sum(int(x) for x in known if x is not None),
+    )
+
+
+def _tasks(
+    groups: dict[str, Stages], labels: dict[str, str], demand: Callable[[Stages], Demand]
+) -> list[Task[Stages]]:
     """A task for each group, after those of what any of its stages is made from."""
     task_of = {stage.key: key for key, group in groups.items() for stage in group}
     tasks = []
     for key, group in groups.items():
         needs = {task_of.get(item.key, item.key) for stage in group for item in stage.inputs()}
         more = f" and {len(group) - 1} in its stack" if len(group) > 1 else ""
-        label, cost = group[0].label + more, _cost(group)
-        tasks.append(local.Task(key, group, label, cost, frozenset(needs)))
+        label, kind = labels[key] + more, f"{len(group)} {group[0].kind}"
+        tasks.append(Task(key, group, label, _cost(group), frozenset(needs), demand(group), kind))
     return tasks

@@ -52,8 +52,19 @@ def commit() -> str:
     return last + dirty or UNKNOWN
 
 
+_asked: str | None = None
+
+
+def on_behalf_of(command: str) -> None:
+    """What this process makes was asked for by that command, given elsewhere."""
+    global _asked
+    _asked = command
+
+
 def command() -> str:
     """The command line as a person would type it."""
+    if _asked is not None:
+        return _asked
     main = sys.modules["__main__"].__spec__
     name = f"python -m {main.name.removesuffix('.__main__')}" if main else Path(sys.argv[0]).name
     return " ".join([name, *sys.argv[1:]])

@@ -19,10 +19,11 @@ WORKERS = 4
 START = f"""
 from operator import attrgetter
 from experiments.hddm.table1 import TABLE
-from experiments.pipeline.launch import local
+from experiments.pipeline.launch.local import Local
+from experiments.pipeline.launch.task import Task
 stages = TABLE.stages(TABLE.scales["smoke"], 1)[:{WORKERS}]
-tasks = [local.Task(stage.key, stage, stage.label, 1.0, frozenset()) for stage in stages]
-assert len(tasks) == {WORKERS} and not local.map(attrgetter("kind"), tasks, {WORKERS})
+tasks = [Task(stage.key, stage, stage.label, 1.0, frozenset()) for stage in stages]
+assert len(tasks) == {WORKERS} and not Local({WORKERS}).map(attrgetter("kind"), tasks)
 """
 """Hands a stage of Table 1 to each of four workers, who look at its kind."""
 

@@ -1,4 +1,4 @@
-"""Local worker processes, one thread each: one verb, `map`.
+"""Local worker processes, one thread each.
 
 Two processes of one thread beat one of two at small sizes, and one thread makes sums repeatable.
 """
@@ -11,20 +11,19 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar
 
 import torch
 from tqdm import tqdm
 
-from experiments.pipeline.launch import server
+from experiments.pipeline.launch import order, server
 from experiments.pipeline.launch.progress import Progress
-
-Item = TypeVar("Item")
+from experiments.pipeline.launch.task import Item, Task
 
 TERMINATE_TIMEOUT = 5.0
 """Seconds that a worker has to end by itself once it is asked to."""
@@ -70,26 +69,34 @@ def settle() -> None:
 
 
 @dataclass(frozen=True)
-class Task(Generic[Item]):
-    """One piece of work. needs: keys of tasks to be done before; cost: rough seconds."""
+class Local:
+    """Worker processes on this machine, of one thread each. ValueError for less than one."""
 
-    key: str
-    item: Item
-    label: str
-    cost: float
-    needs: frozenset[str]
+    declares: ClassVar[bool] = False
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"--workers must be at least 1, not {self.workers}")
+
+    @property
+    def width(self) -> int:
+        return self.workers
+
+    def prepare(self, libraries: Sequence[str]) -> None:
+        server.start(libraries)
+
+    def map(
+        self, work: Callable[[Item], object], tasks: Sequence[Task[Item]]
+    ) -> dict[str, Exception]:
+        """Engine.map. Raises BrokenProcessPool at once if a worker is killed."""
+        return map(work, tasks, self.workers)
 
 
 def map(
     work: Callable[[Item], object], tasks: Sequence[Task[Item]], workers: int
 ) -> dict[str, Exception]:
-    """Run work(task.item) for every task in worker processes, each after the tasks it needs.
-
-    Of the tasks that are ready, the one that the longest chain of work waits for starts first. One
-    bar shows the whole, its estimate weighing tasks by cost. Returns the errors of the tasks that
-    failed, by key; what needs one of those is not run, and everything else is.
-    Raises BrokenProcessPool at once if a worker is killed.
-    """
+    """Local(workers).map."""
     if not tasks:
         return {}
     bars = sys.stderr.isatty()
@@ -99,13 +106,13 @@ def map(
         numbers.put(i)
     tqdm.set_lock(lock)
     size = min(workers, len(tasks))
-    progress = Progress(len(tasks), sum(task.cost for task in tasks), bars)
+    progress = Progress(tasks, size, bars)
     processes = Processes()
     start = (numbers, lock, bars, dict(os.environ))
     pool = ProcessPoolExecutor(size, server.FORKED, _start_worker, start)
     try:
         server.wait_until_ready()
-        errors = _run(pool, work, tasks, size, progress, processes)
+        errors = order.run(_Workers(pool, work, size, processes), tasks, progress)
         pool.shutdown()
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -115,6 +122,51 @@ def map(
     finally:
         progress.close()
     return errors
+
+
+@dataclass(frozen=True, eq=False)
+class _InPool:
+    """A task in the pool: on this machine, which goes without saying."""
+
+    future: Future[object]
+
+    def error(self) -> Exception | None:
+        try:
+            self.future.result()
+        except BrokenProcessPool:
+            raise
+        except Exception as error:
+            return error
+        return None
+
+    def place(self) -> str:
+        return ""
+
+
+@dataclass(frozen=True)
+class _Workers:
+    """The pool, as `order.run` sees it: a worker, a task."""
+
+    pool: ProcessPoolExecutor
+    work: Callable[[Any], object]
+    size: int
+    processes: "Processes"
+
+    def room(self) -> int:
+        return self.size
+
+    def submit(self, tasks: Sequence[Task[Any]]) -> list[_InPool]:
+        handed = []
+        for task in tasks:
+            with server.block_sigint():
+                handed.append(_InPool(self.pool.submit(self.work, task.item)))
+        return handed
+
+    def wait(self, running: Collection[_InPool]) -> list[_InPool]:
+        self.processes.check()
+        futures = {handed.future: handed for handed in running}
+        done = wait(futures, timeout=1, return_when=FIRST_COMPLETED).done
+        return [handed for future, handed in futures.items() if future in done]
 
 
 class Processes:
@@ -141,60 +193,3 @@ class Processes:
             if worker.is_alive():
                 worker.kill()
                 worker.join(TERMINATE_TIMEOUT)
-
-
-def chains(tasks: Sequence[Task[Item]]) -> dict[str, float]:
-    """Seconds from a task's start to the end of the longest chain of tasks that needs it, by key.
-
-    The critical path: whatever the workers, a run takes at least the largest.
-    """
-    needed_by: dict[str, list[Task[Item]]] = {task.key: [] for task in tasks}
-    for task in tasks:
-        for need in task.needs & needed_by.keys():
-            needed_by[need].append(task)
-    known: dict[str, float] = {}
-
-    def chain(task: Task[Item]) -> float:
-        if task.key not in known:
-            after = [chain(each) for each in needed_by[task.key]]
-            known[task.key] = task.cost + max(after, default=0.0)
-        return known[task.key]
-
-    return {task.key: chain(task) for task in tasks}
-
-
-def _run(
-    pool: ProcessPoolExecutor,
-    work: Callable[[Item], object],
-    tasks: Sequence[Task[Item]],
-    size: int,
-    progress: Progress,
-    processes: Processes,
-) -> dict[str, Exception]:
-    ahead = chains(tasks)
-    waiting = sorted(tasks, key=lambda task: ahead[task.key], reverse=True)
-    undone = {task.key for task in tasks}
-    running: dict[Future[object], Task[Item]] = {}
-    errors: dict[str, Exception] = {}
-    while True:
-        ready = [task for task in waiting if not task.needs & undone]
-        for task in ready[: size - len(running)]:
-            with server.block_sigint():
-                running[pool.submit(work, task.item)] = task
-            waiting.remove(task)
-        if not running:
-            return errors
-        processes.check()
-        for future in wait(running, timeout=1, return_when=FIRST_COMPLETED).done:
-            task = running.pop(future)
-            try:
-                future.result()
-            except BrokenProcessPool:
-                raise
-            except Exception as error:
-                errors[task.key] = error
-                progress.failed(task.label, error)
-            else:
-                undone.remove(task.key)
-                progress.finished(task.label, task.cost)
-        progress.tick()

@@ -16,6 +16,7 @@ SCRIPT = """
 import os, sys, time
 sys.argv = ["waiting"]
 from experiments.pipeline.launch import local
+from experiments.pipeline.launch.task import Task
 
 def wait(_):
     time.sleep(60)
@@ -23,7 +24,7 @@ def wait(_):
 if __name__ == "__main__":
     os.write(1, b"begun")
     try:
-        local.map(wait, [local.Task(k, k, k, 1.0, frozenset()) for k in "ab"], 2)
+        local.map(wait, [Task(k, k, k, 1.0, frozenset()) for k in "ab"], 2)
     except KeyboardInterrupt:
         sys.exit("stopped")
 """

@@ -47,7 +47,7 @@ def test_all_that_can_be_made_is_made_and_every_failure_named(context):
     """kills: the first failure alone, one that takes independent work with it, dependants called
     failures, or not counted, or a failure swallowed."""
     with pytest.raises(build.StagesFailed) as caught:
-        build.ensure(TARGETS, context, 2)
+        build.ensure(TARGETS, context, local.Local(2))
     failed = caught.value
     assert {stage: str(error) for stage, error in failed.errors.items()} == {
         LOST: "no file", WRONG: "no class 3",

@@ -1,6 +1,6 @@
 """Which of the tasks that are ready goes first: what the longest chain of work waits for."""
 
-from experiments.pipeline.launch.local import Task, chains
+from experiments.pipeline.launch.task import Task, chains
 
 
 def test_chains_are_those_counted_by_hand_and_fill_two_workers():

@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from experiments.pipeline.launch import local
-from experiments.pipeline.launch.local import Task
+from experiments.pipeline.launch.task import Task
 from tests.helpers.files import ROOT
 
 #        key     cost  needs
@@ -203,6 +203,7 @@ def in_a_process(code):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job behind lacks it
     )
 
 

@@ -11,6 +11,7 @@ from datamodules.sources.source import Split
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.launch import local
+from experiments.pipeline.launch.local import Local
 from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES
@@ -217,9 +218,9 @@ def test_a_deleted_ancestor_is_made_again(store, monkeypatch):
     monkeypatch.setattr(local, "map", serial)
     data = experts.shards(SMOKE)
     context = Context(store)
-    build.ensure([data], context, workers=1)
+    build.ensure([data], context, Local())
     made = (store.path(data) / "provenance.json").stat().st_mtime_ns
     shutil.rmtree(store.path(data.clusters.encoded))
-    build.ensure([data], context, workers=1)
+    build.ensure([data], context, Local())
     assert store.has(data.clusters.encoded)
     assert (store.path(data) / "provenance.json").stat().st_mtime_ns == made

@@ -9,7 +9,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from experiments.cli import options
+from experiments.cli import engines, options
 from experiments.measures import resources
 from experiments.pipeline import build
 from experiments.pipeline.hardware import Hardware, Strategy
@@ -62,14 +62,14 @@ def four(monkeypatch):
 
 def test_the_command_line_says_what_to_train_on(monkeypatch):
     """kills: an option read as another, or workers that crowd each other out."""
-    monkeypatch.setattr(options, "cores", lambda: 5)
+    monkeypatch.setattr(engines, "cores", lambda: 5)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert parsed().hardware == Hardware()
-    assert parsed().workers == 5
+    assert parsed().launch == local.Local(5)
     found = parsed("--devices", "2", "--strategy", "fsdp", "--compile", "true")
     assert found.hardware == Hardware(2, Strategy.FSDP, compile=True)
-    assert found.workers == 2
-    assert parsed("--devices", "9").workers == 1
+    assert found.launch == local.Local(2)
+    assert parsed("--devices", "9").launch == local.Local(1)
     assert parsed("--checkpointing", "true", "--workers", "3").hardware.checkpointing
 
 
@@ -95,7 +95,7 @@ def test_workers_divide_the_gpus(four, monkeypatch, tmp_path):
     """kills: all workers on the first GPU, GPUs that the run may not use, a GPU given twice, a slot
     that only a terminal gives."""
     one, two = parsed(), parsed("--devices", "2")
-    assert (one.workers, two.workers) == (3, 1)
+    assert (one.launch, two.launch) == (local.Local(3), local.Local(1))
     assert [one.hardware.share(i) for i in range(3)] == [("3",), ("1",), ("2",)]
     assert two.hardware.share(0) == ("3", "1")
     with pytest.raises(ValueError, match="worker 2"):

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.hardware import Hardware
+from experiments.pipeline.launch.local import Local
 from experiments.pipeline.store import Context, Store
 from experiments.recipes import experts
 from experiments.recipes.images import SCALES
@@ -165,7 +166,7 @@ def test_a_diverged_expert_is_no_artifact(store, monkeypatch):
     )
     monkeypatch.setattr(build.local, "map", serial)
     with pytest.raises(build.StagesFailed, match="not finite: the training diverged") as error:
-        build.ensure(FOUR, context(store), 1)
+        build.ensure(FOUR, context(store), Local())
     assert list(error.value.errors) == [FOUR[1]]
 
 
@@ -194,7 +195,7 @@ def test_one_that_fails_costs_no_other(store, alone, monkeypatch):
     (folder / "000000.tar").write_bytes(b"not a shard")
     monkeypatch.setattr(build.local, "map", serial)
     with pytest.raises(build.StagesFailed, match="cluster-01") as error:
-        build.ensure(FOUR, context(store), 1)
+        build.ensure(FOUR, context(store), Local())
     assert list(error.value.errors) == [FOUR[1]]
     same(store, alone, [FOUR[0], *FOUR[2:]])
 

@@ -1,0 +1,29 @@
+"""How tasks become jobs of a queue: few arrays, and no job that is over before it has begun."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from experiments.pipeline.launch.task import Demand, Task
+
+GB = 2**30
+
+
+def rounded(demand: Demand) -> Demand:
+    """With memory rounded up to a power of two of gigabytes, so that arrays are few."""
+    if demand.memory is None:
+        return demand
+    gigabytes = 2 ** math.ceil(math.log2(max(1.0, demand.memory / GB)))
+    return replace(demand, memory=gigabytes * GB)
+
+
+def batched(tasks: Sequence[Task[Any]], seconds: float) -> list[list[Task[Any]]]:
+    """The tasks in order, in jobs of no more than that many rough seconds, or of one task."""
+    batches: list[list[Task[Any]]] = []
+    for task in tasks:
+        if batches and sum(x.cost for x in batches[-1]) + task.cost <= seconds:
+            batches[-1].append(task)
+        else:
+            batches.append([task])
+    return batches
