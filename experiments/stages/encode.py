@@ -108,7 +108,7 @@ class Encode(Stage):
             labels += records.labels[rows].tolist()
             refused.check(self.bad_share)
         whole = {name: np.concatenate(batches) for name, batches in arrays.items()}
-        about = {"keys": keys, "captions": captions, "labels": labels}
+        about: dict[str, list[Any]] = {"keys": keys, "captions": captions, "labels": labels}
         self._write(folder, i, part, whole, about, refused, device)
 
     def _write(
