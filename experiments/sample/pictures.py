@@ -152,11 +152,11 @@ def draw(
     return torch.cat(latents)
 
 
-def save(picture: NDArray[np.uint8], path: Path) -> None:
-    """A picture [C, H, W], C = 1 or 3, as PNG; a small one's pixels enlarged to whole squares."""
+def shown(picture: NDArray[np.uint8]) -> Image.Image:
+    """A picture [C, H, W], C = 1 or 3; a small one's pixels enlarged to whole squares."""
     times = max(1, SMALL // picture.shape[-1])
     enlarged = picture.repeat(times, axis=1).repeat(times, axis=2).transpose(1, 2, 0)
-    Image.fromarray(enlarged[..., 0] if len(picture) == 1 else enlarged).save(path)
+    return Image.fromarray(enlarged[..., 0] if len(picture) == 1 else enlarged)
 
 
 def run(options: argparse.Namespace) -> list[Path]:
@@ -170,7 +170,7 @@ def run(options: argparse.Namespace) -> list[Path]:
     options.out.mkdir(parents=True, exist_ok=True)
     paths = [options.out / f"{i:04d}-seed{seed}.png" for i, seed in enumerate(seeds)]
     for picture, path in zip(pictures, paths, strict=True):
-        save(picture, path)
+        shown(picture).save(path)
     drawn = {"select": str(model.ensemble.selection), "side": pictures.shape[-1]}
     settings = {**vars(options), **drawn, "out": str(options.out), "code": commit()}
     content = json.dumps(settings, indent=1, ensure_ascii=False)

@@ -1,0 +1,130 @@
+"""Experts behind Ray actors: the same pictures, only the selected asked, less memory each."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from experiments.sample import pictures
+from experiments.serve import drawers
+from experiments.serve.actors import Actors, ActorsError, ActorShare
+from experiments.serve.engine import DrawingEngine
+from metrics.pixels import to_uint8
+from modules.sampling import starting_noise
+from modules.selection import Full, Only, Top
+from modules.solvers import Euler
+from modules.weights.checkpoint import CheckpointError
+from tests.helpers.files import ROOT
+
+PROMPTS = ("the digit three", "a handwritten eight", "the digit zero")
+CPU = torch.device("cpu")
+LIMIT = 240
+"""Megabytes: more than one expert's and what it computes, less than all of them."""
+ALONE = f"""
+from pathlib import Path
+import sys
+from experiments.serve.actors import limit_memory
+from modules.selection import Full
+from modules.weights.published import load_ensemble, load_expert
+limit_memory({LIMIT} << 20)
+load_expert(Path(sys.argv[1]) / "expert_0")
+print("one fits", flush=True)
+load_ensemble([Path(sys.argv[1])], Full())
+"""
+
+
+@pytest.fixture(scope="module")
+def drawer(published):
+    with drawers.behind_actors([published], Full(), ActorShare(LIMIT << 20)) as drawer:
+        yield drawer
+
+
+def served(drawer, selection, prompts=PROMPTS):
+    """Pictures of one request each, drawn as one batch."""
+    rule = replace(drawer.ensemble, selection=selection)
+    engine = DrawingEngine(replace(drawer, ensemble=rule))
+    requests = [engine.submit(p, i, 4, 2.0) for i, p in enumerate(prompts)]
+    drawn = [request.done.result(200) for request in requests]
+    engine.close()
+    return np.stack([each.picture for each in drawn]), [each.asked for each in drawn]
+
+
+def in_one_process(published, selection):
+    model = pictures.load([str(published)], selection, CPU)
+    text = pictures.read(model.text, PROMPTS)
+    latents = pictures.draw(model.ensemble, text, range(3), model.shape, 4, 2.0, CPU)
+    return latents, to_uint8(model.latents.decode(latents.numpy(), CPU))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("selection", [Top(2), Full()], ids=str)
+def test_pictures_are_those_of_one_process_to_the_bit(drawer, published, selection):
+    """All in float32, before they are rounded to pixels.
+
+    kills: captions of another row or drawing, an expert's own reading of them lost between steps,
+    answers added in the order in which they come, more threads in an actor.
+    """
+    latents, expected = in_one_process(published, selection)
+    rule = replace(drawer.ensemble, selection=selection)
+    text = pictures.read(drawer.text, PROMPTS)
+    noise = starting_noise(range(3), drawer.shape)
+    for _ in range(2):  # the second remembers nothing of the first
+        with drawer.drawing(), torch.inference_mode():
+            found = Euler().draw(rule, text, 2.0, noise, 4, lambda _: torch.empty(0))
+        assert torch.equal(found, latents)
+    shown, _ = served(drawer, selection)
+    assert np.abs(shown.astype(int) - expected).max() <= 1  # whatever company each had
+
+
+@pytest.mark.slow
+def test_only_selected_experts_are_called(drawer):
+    """kills: every expert asked and its answer multiplied by zero; calls that nobody counts."""
+    before = drawer.ensemble.ask.calls()
+    _, asked = served(drawer, Only(1), PROMPTS[:1])
+    after = drawer.ensemble.ask.calls()
+    assert [b - a for a, b in zip(before, after, strict=True)] == [0, 4, 0, 4]
+    assert asked == [1.0]
+    _, asked = served(drawer, Top(1), PROMPTS[:1])
+    spent = [b - a for a, b in zip(after, drawer.ensemble.ask.calls(), strict=True)]
+    assert 4 <= sum(spent[:3]) <= 8  # the two halves of guidance may go to two experts
+    assert asked == [sum(spent[:3]) / 4]
+
+
+@pytest.mark.slow
+def test_what_one_process_cannot_hold_is_drawn_by_actors(drawer, published):
+    """Under the memory that each actor has, one expert fits into a process and all do not.
+
+    kills: all experts in every actor; a limit that holds nobody.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(published)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout == "one fits\n"
+    assert done.returncode != 0
+    assert "memory" in done.stderr.lower()
+    shown, _ = served(drawer, Full())
+    assert shown.shape == (3, 1, 8, 8)
+
+
+@pytest.mark.slow
+def test_an_actor_without_room_says_which(drawer, published):
+    """kills: a hang, or a traceback of another process, for an expert that does not fit."""
+    folder = published / "expert_1"
+    with pytest.raises(ActorsError, match=r"expert_1 does not fit") as caught:
+        Actors([folder], published / "router", ActorShare(60 << 20))
+    assert "\n" not in str(caught.value)
+
+
+def test_what_does_not_go_together_starts_no_actor(published, tmp_path):
+    """kills: actors begun for cards that disagree."""
+    for place in ("expert_0", "router"):
+        (tmp_path / place).symlink_to(published / place)
+    with pytest.raises(CheckpointError) as caught:
+        drawers.folders([tmp_path])
+    assert str(caught.value).splitlines() == [
+        "clusters: no expert of cluster 1",
+        "clusters: no expert of cluster 2",
+    ]
