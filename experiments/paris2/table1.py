@@ -1,4 +1,4 @@
-"""Table 1 and Fig 2. Three experts of video against a monolith of equal FLOPs.  Paris 2.0 §4.2.
+"""Table 1, Figs 2 to 4. Three experts of video against a monolith of equal FLOPs.  Paris 2.0 §4.2.
 
 Claims: FVD halves, text-video similarity and aesthetic score rise. K is not stated: all are here.
 small: 23 min for 3 seeds on 2 cores · paper: 4 MM-DiTs of 11.9B and a DiT-B router.
@@ -10,10 +10,12 @@ from experiments.cli.main import main
 from experiments.drawing.bars import gains
 from experiments.drawing.clips import sheet
 from experiments.measures import budgets
+from experiments.paris2 import diagrams
 from experiments.recipes import experts, scores
 from experiments.recipes.video import VIDEO_SCALES, VideoScale
 from experiments.scores.clips import AESTHETIC, CLIP, FVD, METRICS, MOTION
 from experiments.scores.score import Score
+from experiments.stages.samples import Sample
 from experiments.tables.columns import EXPERT, ROUTER
 from experiments.tables.comparisons import index
 from experiments.tables.results import Results, Table
@@ -79,6 +81,20 @@ def improvement(results: Results) -> bytes:
     )
 
 
+def communication(results: Results) -> bytes:
+    """Fig 3, of the monolith that the scale has, over as many devices as it has clusters."""
+    monolith = experts.monolith(results.scale, FlowMatchingExpert, 0)
+    return diagrams.communication(monolith, results.scale.data.clusters)
+
+
+def inference(results: Results) -> bytes:
+    """Fig 4, of Top-2."""
+    measured = results.rows[0][index(results, "DDM", "Top-2")].measured
+    assert isinstance(measured, Score)
+    assert isinstance(measured.pictures, Sample)
+    return diagrams.inference(measured.pictures)
+
+
 TABLE = Table(
     name="paris2-table1",
     title="Table 1. A decentralised video model against a monolith of equal FLOPs (Paris 2.0 §4.2)",
@@ -98,7 +114,12 @@ TABLE = Table(
         "whose flow there and back agrees.",
     ],
     tests=tests,
-    figures={"paris2-table1": sheet, "paris2-fig2": improvement},
+    figures={
+        "paris2-table1": sheet,
+        "paris2-fig2": improvement,
+        "paris2-fig3": communication,
+        "paris2-fig4": inference,
+    },
 )
 
 if __name__ == "__main__":

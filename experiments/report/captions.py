@@ -62,11 +62,15 @@ CAPTIONS = {
     "noise, by every model, frame by frame.",
     "paris2-fig2": "Fig 2 of Paris 2.0: the gain over the monolith in each score, in percent. "
     "Motion, which has no preferred direction, is grey.",
+    "paris2-fig3": "Fig 3 of Paris 2.0: what devices exchange in training, under data, pipeline, "
+    "tensor and context parallelism, and under a DDM, which exchanges nothing.",
+    "paris2-fig4": "Fig 4 of Paris 2.0: sampling. The router reads the noisy latent, t, the pooled "
+    "caption and perhaps a first frame; the experts' velocities become one, and the solver's step.",
     "paris2-router": "Accuracy of the video router over t, by what it reads.",
     "paris2-switching": "Scores of five schedules over two experts, with 95 % intervals.",
     "paris2-i2v": "Clips from a caption, and from a caption and a first frame.",
 }
-OWNERS = {"paris2-fig2": "paris2-table1", "fig03": "ablation-init"}
+OWNERS = {f"paris2-fig{n}": "paris2-table1" for n in (2, 3, 4)} | {"fig03": "ablation-init"}
 """Tables of pictures that are not named after them."""
 
 
