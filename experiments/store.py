@@ -74,18 +74,18 @@ def ls(place: StorePlace, options: argparse.Namespace) -> Iterator[str]:
         made = held.made
         if options.json:
             about = {name: made.get(name) for name in ("made", "seconds", "host", "commit", "seed")}
-            yield json.dumps({"artifact": held.artifact, "bytes": held.bytes, **about})
+            yield json.dumps({"artifact": held.artifact, "bytes": held.size, **about})
         else:
             when, seconds = str(made.get("made", "?"))[:16], made.get("seconds", "?")
             commit = made.get("commit", "damaged provenance")
-            yield f"{held.artifact:36} {size(held.bytes):>9}  {when}  {seconds:>8} s  {commit}"
+            yield f"{held.artifact:36} {size(held.size):>9}  {when}  {seconds:>8} s  {commit}"
     if not options.json:
         yield from (f"{x.folder:36} being made by {x.maker}" for x in alive(place))
 
 
 def show(place: StorePlace, options: argparse.Namespace) -> Iterator[str]:
     for held in inventory(place, options.named):
-        yield f"{held.artifact}, {size(held.bytes)}"
+        yield f"{held.artifact}, {size(held.size)}"
         for name in ("made", "seconds", "host", "machine", "device", "commit", "command", "seed"):
             yield f"  {name}: {held.made.get(name)}"
         yield f"  made from: {', '.join(held.inputs) or 'nothing'}"
@@ -114,7 +114,7 @@ def verify(place: StorePlace, options: argparse.Namespace) -> Iterator[str]:
         lines = [*held.damages(), *shard_damages(held)]
         yield from lines
         damaged += len(lines)
-        count += held.bytes
+        count += held.size
         bare += len(held.sizes.keys() - held.checksums.keys()) - 1
     yield f"{len(every)} artifacts, {size(count)}, {damaged} damaged files" + (
         f"; of {bare} files no checksum was written when they were made" if bare > 0 else ""
@@ -127,7 +127,7 @@ def du(place: StorePlace, options: argparse.Namespace) -> Iterator[str]:
     totals: dict[str, list[int]] = {}
     for held in inventory(place):
         counted = totals.setdefault(held.kind, [0, 0])
-        totals[held.kind] = [counted[0] + 1, counted[1] + held.bytes]
+        totals[held.kind] = [counted[0] + 1, counted[1] + held.size]
     if making := place.sizes(MAKING):
         totals[MAKING] = [len(place.names(MAKING)), sum(making.values())]
     if options.json:
@@ -155,7 +155,7 @@ def gc(place: StorePlace, options: argparse.Namespace) -> Iterator[str]:
             "wait until it has ended"
         )
     for held in idle:
-        yield f"{held.artifact:36} {size(held.bytes):>9}  {str(held.made.get('made', '?'))[:16]}"
+        yield f"{held.artifact:36} {size(held.size):>9}  {str(held.made.get('made', '?'))[:16]}"
         if options.delete:
             held.remove()
     for name in left:
@@ -163,7 +163,7 @@ def gc(place: StorePlace, options: argparse.Namespace) -> Iterator[str]:
         if options.delete:
             place.remove_folder(f"{MAKING}/{name}")
             place.remove(f"{MAKING}/{name}")
-    total = size(sum(held.bytes for held in idle))
+    total = size(sum(held.size for held in idle))
     yield f"{len(idle)} artifacts, {total}, and {len(left)} abandoned: " + (
         "deleted" if options.delete else "nothing is deleted without --delete"
     )

@@ -38,7 +38,7 @@ class Held:
         return self.artifact.partition("/")[0]
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         return sum(self.sizes.values())
 
     @cached_property
