@@ -28,7 +28,7 @@ VIDEO   := paris2-table1 paris2-switching paris2-specialization paris2-router pa
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "Dials: SCALE=smoke|small|scenes|medium-cpu|medium|paper SEEDS=3 WORKERS=cores LAUNCH=local|ray|slurm STORE=store RESULTS=results PLAN=1 ARGS='--scale.train.steps 3000'"
+	@echo "Dials: SCALE=smoke|small|scenes|emoji|medium|paper SEEDS=3 WORKERS=cores LAUNCH=local|ray|slurm STORE=store RESULTS=results PLAN=1 ARGS='--scale.train.steps 3000'"
 
 env: $(VENV)/ready ## create .venv from requirements.lock
 

@@ -4,7 +4,7 @@ import functools
 import json
 from codecs import BOM_UTF8
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 Label = int | str
 NONE = -1
@@ -31,8 +31,11 @@ def classes_in(path: Path) -> tuple[Label, ...]:
 
 @functools.lru_cache(maxsize=16)
 def _classes_in(path: Path, changed: int, size: int) -> tuple[Label, ...]:
+    labels = set[Label]()
     with open(path, "rb") as lines:
-        labels = {x for line in lines if _is_label(x := parsed(line).get("label"))}
+        for line in lines:
+            if _is_label(label := parsed(line).get("label")):
+                labels.add(label)
     return tuple(sorted(labels, key=lambda x: (isinstance(x, str), x)))
 
 
@@ -47,9 +50,9 @@ def class_number(label: object, found: tuple[Label, ...], count: int | None) -> 
         return None
     if count is not None and isinstance(label, int):
         return label if 0 <= label < count else None
-    number = found.index(label)  # type: ignore[arg-type]
+    number = found.index(label)
     return number if count is None or number < count else None
 
 
-def _is_label(x: object) -> bool:
+def _is_label(x: object) -> TypeGuard[Label]:
     return (isinstance(x, int) and not isinstance(x, bool)) or (isinstance(x, str) and x != "")

@@ -127,7 +127,9 @@ class Folder:
 
     def _lines(self) -> BinaryIO:
         if not self._list.is_file():
-            raise SourceError(f"no {self._list}: it lists the pictures, a line of JSON for each")
+            raise SourceError(
+                f"no {self._list}: it lists the pictures, a line of JSON for each; see docs/data.md"
+            )
         return open(self._list, "rb")  # closed by the caller
 
     def _entries(

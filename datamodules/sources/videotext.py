@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.labels import NONE
 from datamodules.sources.clips import SUFFIXES, decode_clip
 from datamodules.sources.folder import Folder
 from datamodules.sources.imagetext import ImageText, first_file
@@ -64,9 +65,12 @@ class VideoText(Folder):
         if empty:
             raise SourceError(f"no clip ({', '.join(ENDINGS)}) in {root}")
 
-    def _entries(self, split: Split, part: str) -> Iterator[tuple[str, Callable[[], Captioned]]]:
+    def _entries(
+        self, split: Split, part: str, numbers: dict[str, int]
+    ) -> Iterator[tuple[str, Callable[[], Captioned]]]:
         for key in self._clips():
             if self.split_and_part(key) == (split, part):
+                numbers[key] = NONE
                 yield key, partial(self._clip, Path(self.root).expanduser() / key)
 
     def _clip(self, path: Path) -> Captioned:

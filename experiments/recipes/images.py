@@ -6,22 +6,27 @@ digits that no table scores (tuning.py), and guidance of 2.0 and 1.6 for the pap
 half its steps.
 """
 
+import os
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from datamodules.alterations import Alterations
 from datamodules.clusters import Lloyd, MiniBatch
 from datamodules.encoders.autoencoders import StableDiffusionVAE
 from datamodules.encoders.clip_text import ClipText
 from datamodules.encoders.dinov2 import DINOv2Features
 from datamodules.encoders.encoder import PixelFeatures, PixelLatents, TinyClipText
+from datamodules.encoders.squeezenet import SqueezeNetClusterFeatures
+from datamodules.encoders.taef2 import TAEF2
 from datamodules.encoders.words import Words
 from datamodules.sources.classed import FashionMNIST
 from datamodules.sources.digits import Digits
+from datamodules.sources.folder import Folder
 from datamodules.sources.imagetext import ImageText
 from datamodules.sources.scenes import Scenes
 from datamodules.sources.source import Source
 from experiments.recipes.groups import at_least
-from experiments.recipes.judges import OwnClassifier, OwnSceneReader, Published
+from experiments.recipes.judges import BySqueezeNet, OwnClassifier, OwnSceneReader, Published
 from experiments.recipes.scale import Scale, scale_of
 from experiments.stages.starts import PretrainedDiT
 from metrics.networks.perceptual import Backbone, Lpips
@@ -150,57 +155,65 @@ LAION_ART = ImageText(
 )
 """The 3.9M of Table 1, shards of their own. Where they lie: --scale.study.matched.source.root."""
 
-_NAMES = ("smoke", "small", "scenes", "medium-cpu", "medium", "paper")
+EMOJI = Folder(
+    "noto-emoji", os.path.join(os.environ.get("DDM_ASSETS", ""), "data/emoji"), 128,
+    keywords=8, alterations=Alterations(),
+)  # fmt: skip
+"""1,644 captioned pictures. Where: --scale.data.source.root, or data/emoji of DDM_ASSETS."""
+
+_NAMES = ("smoke", "small", "scenes", "emoji", "medium", "paper")
 _SQUEEZE = Lpips(Backbone.SQUEEZE)
 _TABLE: dict[str, tuple[Any, ...]] = {
     #                   smoke, small                         scenes
-    #                   medium-cpu, medium                   paper, §6
+    #                   emoji, medium                        paper, §6
     "data.source":     (Digits(64, 64, 32),  Digits(),       Scenes(),
-                        *2 * (FashionMNIST(),),              LAION),
-    "data.latents":    (*5 * (PixelLatents(),),              StableDiffusionVAE()),
-    "data.features":   (*5 * (PixelFeatures(),),             DINOv2Features()),
+                        EMOJI, FashionMNIST(),               LAION),
+    "data.latents":    (*3 * (PixelLatents(),), TAEF2(), PixelLatents(), StableDiffusionVAE()),
+    "data.features":   (*3 * (PixelFeatures(),),             SqueezeNetClusterFeatures(),
+                        PixelFeatures(),                 DINOv2Features()),
     "data.text":       (*2 * (TinyClipText(),),              Words(13, 32),
-                        *2 * (TinyClipText(12),),            ClipText()),
+                        Words(20, 64), TinyClipText(12),     ClipText()),
     "data.clustering": (*2 * (Lloyd(),),                     MiniBatch(4096),
-                        *2 * (MiniBatch(),),                 MiniBatch()),
+                        Lloyd(), MiniBatch(),                MiniBatch()),
     "data.clusters":   (8,                8,        8,        8,        8,               8),
     "data.fine":       (16,               64,       64,       64,       256,             1024),
     "data.per_shard":  (8,                100,      1024,     1000,     1000,            10_000),
     "data.by_seed":    (True,             True,     True,     True,     True,            False),
-    "expert.size":     (Size(16, 2, 2),   XS,       Size(96, 3, 4), XS,       Size(256, 8, 4), XL),
-    "expert.patch":    (4,                4,        4,        4,        4,               2),
+    "expert.size":     (Size(16, 2, 2),   XS,       Size(96, 3, 4),
+                        Size(192, 6, 6),  Size(256, 8, 4),       XL),
+    "expert.patch":    (4,                4,        4,        2,        4,               2),
     "expert.text_std": (0.125,            0.125,    0.125,    0.125,    0.125,           0.02),
     "expert.text_dropout": (*6 * (0.1,),),
     "expert.pretrained": (*5 * (None,),                                           PretrainedDiT()),
     "train.steps":     (12,               600,      2000,     2000,     10_000,          500_000),
-    "train.batch":     (64,               256,      64,       128,      256,             1024),
-    "train.lr":        (4e-3,             1.2e-2,   1e-2,     3e-3,     1e-3,            1e-4),
+    "train.batch":     (64,               256,      64,       64,       256,             1024),
+    "train.lr":        (4e-3,             1.2e-2,   1e-2,     1e-3,     1e-3,            1e-4),
     "train.warmup":    (2,                50,       50,       100,      200,             5_000),
     "train.final_lr":  (2e-4,             4e-4,     2e-4,     2e-4,     1e-4,            None),
     "train.ema":       (0.5,              0.99,     0.99,     0.99,     0.999,           0.9999),
     "train.ema_start": (2,                100,      200,      200,      500,             0),
-    "train.precision": (*4 * (Precision.SINGLE,),             *2 * (Precision.BF16,)),
+    "train.precision": (*3 * (Precision.SINGLE,),             *3 * (Precision.BF16,)),
     "router.size":     (Size(16, 1, 2),   *3 * (Size(64, 2, 4),),          Size(128, 4, 4), B),
     "router.train.steps": (12,            600,      600,      600,      3_000,           1_074_000),
-    "router.train.batch": (32,            256,      128,      128,      256,             64),
+    "router.train.batch": (32,            256,      128,      64,       256,             64),
     "router.train.accumulate": (*5 * (1,),                                        4),
     "router.train.lr": (1e-3,             1e-3,     1e-3,     1e-3,     1e-3,            5e-5),
     "router.train.final_lr": (1e-5,       1e-5,     1e-5,     1e-5,     1e-5,            5e-7),
     "router.train.weight_decay": (*6 * (1e-2,),),
-    "router.train.precision": (*4 * (Precision.SINGLE,),      *2 * (Precision.BF16,)),
+    "router.train.precision": (*3 * (Precision.SINGLE,),      *3 * (Precision.BF16,)),
     "judge":           (OwnClassifier(30), OwnClassifier(600), OwnSceneReader(2000),
-                        OwnClassifier(2000, _SQUEEZE), OwnClassifier(4000, _SQUEEZE),
+                        BySqueezeNet(), OwnClassifier(4000, _SQUEEZE),
                         Published(50_000)),
-    "draw.samples":    (20,               400,      400,      200,      10_000,          50_000),
-    "draw.batch":      (20,               200,      200,      100,      500,             64),
+    "draw.samples":    (20,               400,      400,      320,      10_000,          50_000),
+    "draw.batch":      (20,               200,      200,      40,       500,             64),
     "draw.steps":      (3,                25,       25,       25,       50,              50),
-    "draw.guidance":   (1.0,              1.0,      1.0,      1.0,      1.0,             7.5),
+    "draw.guidance":   (1.0,              1.0,      1.0,      2.0,      1.0,             7.5),
     "study.matched":   (*5 * (None,),           Matched(LAION_ART, B, 256, 380_000)),
     "study.init_steps": (12,              600,      2000,     2000,     10_000,          75_000),
     "study.pair":      (*5 * (None,),                                             (0,)),
-    "study.pair_batch": (16,              128,      16,       32,       64,              128),
-    "study.conversion_samples": (20,      400,      400,      200,      10_000,          5_000),
-    "study.threshold_samples": (20,       400,      400,      200,      10_000,          1_000),
+    "study.pair_batch": (16,              128,      16,       16,       64,              128),
+    "study.conversion_samples": (20,      400,      400,      320,      10_000,          5_000),
+    "study.threshold_samples": (20,       400,      400,      320,      10_000,          1_000),
     "study.conversion_steps": (4,         38,       38,       38,       75,              75),
     "study.conversion_guidance": (1.6,    1.6,      1.6,      1.6,      1.6,             6.0),
     "study.aligned_steps": (3,            25,       25,       25,       50,              50),

@@ -142,7 +142,7 @@ def test_help_documents_the_dials_with_the_scales_defaults(capsys):
     for option in ("--seeds", "--workers", "--store", "--results", "--device"):
         assert f"{option} " in text
     assert re.search(r"--scale.train.steps STEPS optimiser steps.{0,60}default: 12\)", text)
-    assert "smoke,small,scenes,medium-cpu,medium,paper" in text
+    assert "smoke,small,scenes,emoji,medium,paper" in text
 
 
 def test_an_option_turns_its_own_dial_and_no_other():

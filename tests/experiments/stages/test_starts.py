@@ -172,7 +172,7 @@ def test_the_table_without_the_file_ends_in_a_line(tmp_path, monkeypatch, capsys
 def test_the_scales_say_who_has_it():
     """kills: a download needed at small, or the paper's recipe begun with the stand-in."""
     assert {name: scale.expert.pretrained for name, scale in SCALES.items()} == {
-        **dict.fromkeys(("smoke", "small", "scenes", "medium-cpu", "medium")),
+        **dict.fromkeys(("smoke", "small", "scenes", "emoji", "medium")),
         "paper": PretrainedDiT(),
     }
     assert PretrainedDiT().url.endswith("/DiT/models/DiT-XL-2-256x256.pt")

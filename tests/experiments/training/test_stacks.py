@@ -184,7 +184,7 @@ def test_the_shapes_that_are_stacked():
         name: small(experts.network(scale, scale.data.source)) for name, scale in SCALES.items()
     }
     assert found == {
-        "smoke": True, "small": True, "scenes": True, "medium-cpu": True, "medium": False,
+        "smoke": True, "small": True, "scenes": True, "emoji": True, "medium": False,
         "paper": False,
     }  # fmt: skip
 
