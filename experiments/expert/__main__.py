@@ -25,10 +25,11 @@ from experiments.cli.options import UsageError, read, take_scale
 from experiments.expert import assemble, contribute, manifest
 from experiments.hddm.variants import OBJECTIVES
 from experiments.pipeline import build
+from experiments.pipeline.address import open_store
 from experiments.pipeline.cores import cores
 from experiments.pipeline.hardware import Hardware
 from experiments.pipeline.launch.local import Local
-from experiments.pipeline.store import Context, Store
+from experiments.pipeline.store import Context
 from experiments.recipes import experts
 from experiments.recipes.images import SCALES
 from experiments.sample.pictures import main as sample
@@ -48,14 +49,14 @@ def write_manifest(arguments: Sequence[str]) -> int:
     add("--seed", type=int, default=0, help="of the clusters and of every training")
     add("--objectives", nargs="+", choices=list(OBJECTIVES), default=["ddpm", "fm"])
     add("--address", help="where contributors find the clusters' folders; else the store's own")
-    add("--store", type=Path, default=Path("store"), help="folder of artifacts")
+    add("--store", default="store", help="of artifacts: a folder, or an address of fsspec")
     add("--make", type=bool, default=False, help="first make the shards that the store lacks")
     add("--workers", type=int, default=cores(), help="processes at once, to make them")
     add("--out", type=Path, default=Path("manifest.json"))
     given = argparse.Namespace(**read(parser, rest, scale, SCALES))
     if given.seed < 0 or given.workers < 1:
         raise UsageError("--seed must not be negative, --workers at least 1")
-    store = Store(given.store)
+    store = open_store(given.store)
     if given.make:
         shards = experts.shards(given.scale.of_seed(given.seed))
         build.ensure([shards], Context(store), Local(given.workers))
@@ -76,7 +77,7 @@ def train(arguments: Sequence[str]) -> int:
     add("--objective", choices=list(OBJECTIVES), required=True)
     add("--licence", required=True, help="of the weights, such as CC-BY-4.0")
     add("--address", help="where this cluster's shards lie, if not where the manifest says")
-    add("--store", type=Path, default=Path("store"), help="where a killed run goes on from")
+    add("--store", default="store", help="where a killed run goes on from")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--out", type=Path, required=True, help="folder of the expert")
     given = _read(parser, arguments)
@@ -85,7 +86,7 @@ def train(arguments: Sequence[str]) -> int:
     content = manifest.read(given.manifest)
     stage = content.stage(given.objective, given.cluster, given.address)
     bar = 0 if sys.stderr.isatty() else None
-    context = Context(Store(given.store), bar=bar, device=given.device, hardware=Hardware())
+    context = Context(open_store(given.store), bar=bar, device=given.device, hardware=Hardware())
     contribute.train(stage, context)
     contribute.save(stage, content, context.store, given.out, given.licence)
     print(given.out)

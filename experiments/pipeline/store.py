@@ -214,7 +214,12 @@ class Store:
             self._finish(stage, folder, {**made, "uncoded": bare})
 
     def _finish(self, stage: Artifact, folder: Path, made: dict[str, Any]) -> None:
-        """Write an artifact's provenance, and move it to its place."""
+        """Write an artifact's provenance, and move it to its place.
+
+        StoreError if the folder is not what was begun: another, taking this maker for dead, has
+        moved it away, and what lies there now is the rest."""
+        if not (folder / CONFIG).is_file():
+            raise StoreError(f"{folder} was taken over by another process: run again")
         own = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         sums = {path.relative_to(folder).as_posix(): sha256(path) for path in own}
         made["files"] = {file: x for file, x in sums.items() if "/" not in file and file != CONFIG}

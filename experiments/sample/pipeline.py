@@ -11,7 +11,7 @@ Pictures equal those of `experiments.sample` from the same noise, to rounding.
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -39,6 +39,11 @@ class EnsemblePipeline(DiffusionPipeline):
     """
 
     _optional_components = ["scheduler"]  # noqa: RUF012 -- diffusers reads it so
+    scheduler: Any
+    config: Any
+    register_modules: Any  # diffusers gives its classes no types that mypy finds
+    numpy_to_pil: Any
+    progress_bar: Any
 
     def __init__(self, scheduler: FlowMatchEulerDiscreteScheduler | None) -> None:
         super().__init__()

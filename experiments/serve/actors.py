@@ -145,6 +145,7 @@ def cluster() -> Iterator[None]:
     joined = "RAY_ADDRESS" in os.environ
     own: dict[str, Any] = {} if joined else {
         "include_dashboard": False, "object_store_memory": 128 << 20, "address": "local",
+        "_node_ip_address": "127.0.0.1",  # Ray runs whatever it is sent
     }  # fmt: skip
     environment = {"env_vars": {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}}
     ray.init(log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment, **own)

@@ -123,5 +123,4 @@ def training_cost(optim: Optim) -> float:
 
 def load_trained(network: nn.Module, stage: Stage, store: Store) -> None:
     """Load a stage's weights. CheckpointError if they do not fit, StoreError if they changed."""
-    load_weights(network, store.path(stage) / "weights.safetensors")
-    store.file(stage, "weights.safetensors")
+    load_weights(network, store.file(stage, "weights.safetensors"))

@@ -87,6 +87,7 @@ class Ray:
             "num_cpus": self.width,
             "object_store_memory": OBJECTS,
             "include_dashboard": False,
+            "_node_ip_address": "127.0.0.1",  # Ray runs whatever it is sent
         }
         try:
             ray.init(

@@ -6,7 +6,8 @@ The layout is that of a store in a folder, so that one can be copied to the othe
 import secrets
 import time
 from collections import Counter
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from experiments.pipeline.files import StoreError, read_sealed
@@ -58,7 +59,10 @@ class Remote:
         return artifact in self._there
 
     def fetch(self, artifact: str, name: str) -> Path:
-        """The copy of one file, fetched unless it is here. StoreError if the store lacks it."""
+        """The copy of one file, fetched unless it is here. StoreError if the store lacks it, or for
+        a name that leaves the artifact: a provenance from elsewhere may say any."""
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise StoreError(f"{self.place}/{artifact} names a file outside itself: {name}")
         self.cache.use(artifact)
         path = self.cache.root / artifact / name
         if not path.exists():
@@ -106,7 +110,8 @@ class Remote:
             time.sleep(0 if sent else 1)
         self._there.add(artifact)
         if sent:
-            self.cache.adopt(folder, artifact)
+            with suppress(StoreError):  # no room: the artifact lies at the address all the same
+                self.cache.adopt(folder, artifact)
 
     def _is_there(self, artifact: str) -> bool:
         return self.place.exists(f"{artifact}/{MARKER}")
