@@ -23,6 +23,12 @@ TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering abla
            ablation-sharpness ablation-adaln tuning figures
 VIDEO   := paris2-table1 paris2-switching paris2-specialization paris2-router paris2-i2v
 
+SAID    := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$(if $(findstring -,$v),,$v)))
+KNOWN   := SCALE SEEDS WORKERS LAUNCH STORE RESULTS PLAN AGAINST ARGS PYTHON SHELL MAKEFLAGS MAKEOVERRIDES
+ifneq ($(filter-out $(KNOWN),$(SAID)),)
+$(error there is no variable $(filter-out $(KNOWN),$(SAID)): $(filter-out SHELL MAKE%,$(KNOWN)))
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help env readme docs lock lint format test test-all test-faults store all claims report test-report smoke clustering bench gpu paris2 clean $(TABLES) $(VIDEO)
 

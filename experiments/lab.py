@@ -128,7 +128,10 @@ class Lab:
         return self._field([expert], Uniform(1), Only(0))
 
     def text(self, captions: Sequence[str]) -> Text:
-        """Captions as the networks read them. ValueError for one that is too long."""
+        """Captions as the networks read them. ValueError for one that is too long, for none, or
+        for a bare string, whose letters would be captions."""
+        if isinstance(captions, str) or not captions:
+            raise ValueError(f"captions are a list with one at least, not {captions!r}")
         tokens, pooled = map(torch.from_numpy, self.scale.data.text.encode([*captions], CPU))
         return Text.of(tokens.float(), pooled.float())
 
@@ -156,13 +159,13 @@ class Lab:
 
         steps, guidance: the scale's own where none are given.  noise: [N, *latent]; `noise(N)`.
         """
-        how = scores.default(self.scale)
+        how, c = scores.default(self.scale), self.text(captions)
         x = self.noise(len(captions)) if noise is None else noise
         later = torch.Generator().manual_seed(run_seed(self.seed, SAMPLING))
         with torch.inference_mode():
             latents = solver.draw(
                 ensemble,
-                self.text(captions),
+                c,
                 how.guidance if guidance is None else guidance,
                 x,
                 how.steps if steps is None else steps,

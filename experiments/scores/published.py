@@ -72,7 +72,7 @@ class PublishedMetrics(Judge):
         keys = list[str]()
         held = self._heldout(keys)
         features = _features(held, self.networks.features, context.torch_device)
-        (folder / "keys.json").write_text(json.dumps(keys) + "\n")
+        (folder / "keys.json").write_text(json.dumps({"keys": keys}) + "\n")
         for network, rows in zip(self.networks.features, features, strict=True):
             np.save(folder / f"{network.name}.npy", rows)
             save_moments(Moments.of(rows), folder / self._reference(network, len(rows)).file)
@@ -96,7 +96,7 @@ class PublishedMetrics(Judge):
 
     def keys(self, store: Store) -> list[str]:
         """Which pictures the reference is of, in its order."""
-        return list(read_json(store.file(self, "keys.json")))
+        return list(read_json(store.file(self, "keys.json"))["keys"])
 
     def reference(self, store: Store) -> dict[str, Encoded]:
         """Features [n, F] of the held-out pictures, by network."""

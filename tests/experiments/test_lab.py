@@ -121,6 +121,8 @@ def test_clips_are_drawn_as_pictures_are(tmp_path, monkeypatch):
         (lambda lab: lab.expert(2), "cluster 2 must lie between 0 and 1"),
         (lambda lab: lab.expert(0, "flow"), "no 'flow': fm, ddpm, x0, v"),
         (lambda lab: lab.router("blind"), "no 'blind': text-free, text-aware"),
+        (lambda lab: lab.draw(lab.alone(lab.expert(0)), "the digit three"), "captions are a list"),
+        (lambda lab: lab.draw(lab.alone(lab.expert(0)), []), "captions are a list"),
         (lambda lab: lab.ensemble(Top(1), {7: "ddpm"}), r"clusters \[7\]: there are \[0, 1\]"),
     ],
 )
