@@ -214,10 +214,8 @@ class Store:
             self._finish(stage, folder, {**made, "uncoded": bare})
 
     def _finish(self, stage: Artifact, folder: Path, made: dict[str, Any]) -> None:
-        """Write an artifact's provenance, and move it to its place.
-
-        StoreError if the folder is not what was begun: another, taking this maker for dead, has
-        moved it away, and what lies there now is the rest."""
+        """Write an artifact's provenance, and move it to its place. StoreError if it was moved away
+        meanwhile, by another that took this maker for dead: what lies there now is a rest."""
         if not (folder / CONFIG).is_file():
             raise StoreError(f"{folder} was taken over by another process: run again")
         own = [path for path in sorted(folder.rglob("*")) if path.is_file()]

@@ -35,6 +35,17 @@ class Halting(Stage):
 
 
 @dataclass(frozen=True)
+class Fenced(Stage):
+    """Its folder is moved away midway, as by one that took this maker for dead; it goes on."""
+
+    def make(self, folder, context):
+        (folder / "half.txt").write_text("half")
+        folder.rename(folder.with_name("aside"))
+        folder.mkdir()
+        (folder / "rest.txt").write_text("rest")
+
+
+@dataclass(frozen=True)
 class Resuming(Halting):
     resumes: ClassVar[bool] = True
 
@@ -68,6 +79,15 @@ def test_provenance_says_who_made_it_and_of_what(store):
     assert {"torch", "lightning", "numpy"} <= found["packages"].keys()
     assert 0 <= found["seconds"] < 60
     assert sorted(found["inputs"]) == sorted(f"part/{Part(name).key}" for name in ("a", "b", "c"))
+
+
+def test_a_maker_whose_folder_was_moved_away_publishes_no_rest_of_it(store):
+    """kills: half an artifact, with a provenance of its own, from a maker that was taken for dead
+    and woke."""
+    with pytest.raises(StoreError, match=r"making/fenced-.* was taken over by another process"):
+        make(store, Fenced())
+    assert not store.has(Fenced())
+    assert not store.path(Fenced()).exists()
 
 
 def test_a_maker_that_fails_leaves_no_artifact(store, monkeypatch):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import boto3
 import pytest
 from moto.server import DomainDispatcherApplication, create_backend_app
+from s3fs import S3FileSystem
 from werkzeug.serving import make_server
 
 BUCKET = "bucket"
@@ -46,7 +47,9 @@ def s3_server(every=None):
         else:
             client.create_bucket(Bucket=BUCKET)
         app.every = every
+        S3FileSystem.clear_instance_cache()  # an instance remembers the server before this one
         try:
             yield app
         finally:
             server.shutdown()
+            S3FileSystem.clear_instance_cache()

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from experiments.pipeline.address import open_store
-from experiments.pipeline.files import StoreError
+from experiments.pipeline.files import StoreError, sealed
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.storage.places import AddressPlace
 from experiments.pipeline.store import Store
+from experiments.stages.run import load_trained
+from modules.weights.checkpoint import save_weights
 from tests.helpers.faults.s3 import s3_server
 from tests.helpers.parts import Part, Whole
 from tests.helpers.stages import make
@@ -105,6 +109,39 @@ def test_a_damaged_copy_is_fetched_again_and_a_damaged_original_named(store, tmp
     shutil.rmtree(other.root)
     with pytest.raises(StoreError, match=f"{store.place}/part/{Part().key}/part.txt is damaged"):
         other.file(Part(), "part.txt")
+
+
+@dataclass(frozen=True)
+class Trained(Stage):
+    """The weights of a network."""
+
+    def make(self, folder, context):
+        save_weights(nn.Linear(2, 2), folder / "weights.safetensors")
+
+
+def test_weights_are_those_that_were_made_where_their_copy_here_is_damaged(store, tmp_path):
+    """kills: weights read before they are checked: the copy is mended, the network is not."""
+    make(store, Trained())
+    other, right, read = elsewhere(store, tmp_path), nn.Linear(2, 2), nn.Linear(2, 2)
+    load_trained(right, Trained(), store)
+    copy = other.file(Trained(), "weights.safetensors")
+    content = bytearray(copy.read_bytes())
+    content[-1] ^= 1
+    copy.write_bytes(content)
+    load_trained(read, Trained(), other)
+    assert torch.equal(read.weight, right.weight)
+    assert torch.equal(read.bias, right.bias)
+
+
+def test_a_provenance_that_names_files_elsewhere_is_refused(store, tmp_path):
+    """kills: a name joined to the cache unread: whoever writes a bucket writes this machine."""
+    make(store, Part())
+    marker = f"part/{Part().key}/provenance.json"
+    made = {**store.provenance(Part()), "inside": {"../../../escaped.txt": "0" * 64}}
+    store.place.write(marker, sealed(made))
+    with pytest.raises(StoreError, match=r"names a file outside itself: \.\./"):
+        elsewhere(store, tmp_path).path(Part())
+    assert not list(tmp_path.rglob("escaped.txt"))
 
 
 def test_the_cache_is_bounded_and_keeps_what_is_in_use(store, tmp_path):
