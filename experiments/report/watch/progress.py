@@ -42,8 +42,8 @@ def wanted(stages: Sequence[Stage]) -> list[Wanted]:
 def state(run: Sequence[Wanted], store: Path, now: float | None = None) -> dict[str, object]:
     """Stages done of those wanted, by kind too; how many a minute; seconds left; loss curves.
 
-    What is left is what its stages cost, by the rate of the last ten minutes; None where no stage
-    was finished in them.
+    What is left is what its stages cost, by the rate since the first of the stages finished in the
+    last ten minutes, whose own time lies before; None where none was finished since.
     """
     now = time.time() if now is None else now
     finished = {each: each.finished(store) for each in run}
@@ -52,7 +52,9 @@ def state(run: Sequence[Wanted], store: Path, now: float | None = None) -> dict[
         for each, when in finished.items()
         if when is not None and now - when < WINDOW
     ]
-    over = max(SHORTEST, now - min((when for _, when in recent), default=now))
+    first = min((when for _, when in recent), default=now)
+    recent = [(cost, when) for cost, when in recent if when > first]
+    over = max(SHORTEST, now - first)
     left = sum(each.cost for each, when in finished.items() if when is None)
     speed = sum(cost for cost, _ in recent) / over
     kinds: dict[str, list[int]] = {}

@@ -1,11 +1,12 @@
 """A written table as LaTeX, for \\input into a paper: booktabs, arrows, the best in bold.
 
-Bold is whatever lies within the interval of the best, which no seed could tell from it by more.
-Real pictures are not among the models that are compared.
+Bold is the best mean, and whatever differs from it by a paired interval that holds 0: no difference
+found, which is no proof of equality. Real pictures are not among the models that are compared.
 """
 
+from experiments.tables.statistics import estimate
 from experiments.tables.written.directions import Better
-from experiments.tables.written.table import Number, WrittenColumn, WrittenRow, WrittenTable
+from experiments.tables.written.table import WrittenColumn, WrittenRow, WrittenTable
 
 ESCAPED = {
     "\\": r"\textbackslash{}",
@@ -45,7 +46,8 @@ def latex(table: WrittenTable) -> str:
     return "\n".join(
         [
             f"% {escaped(table.title)}. n = {table.seeds} seeds, code {commits}.",
-            "% Mean and half-width of the 95 % interval; bold: within the interval of the best.",
+            "% Mean and half-width of the 95 % interval.",
+            "% Bold: the best, and what a paired interval does not tell from it.",
             rf"\begin{{tabular}}{{{'l' * len(names)}{'r' * (before - len(names) + ours)}}}",
             r"\toprule",
             *([_groups(table, len(names))] if table.paper else []),
@@ -73,28 +75,33 @@ def _title(column: WrittenColumn) -> str:
     return escaped(column.title) + (f" {arrow}" if arrow else "")
 
 
-def _line(row: WrittenRow, best: list[Number | None]) -> list[str]:
+def _line(row: WrittenRow, best: list[WrittenRow | None]) -> list[str]:
     shown = []
-    for cell, winner in zip(row.cells, best, strict=True):
+    for i, (cell, winner) in enumerate(zip(row.cells, best, strict=True)):
         text = escaped(cell.shown)
-        shown.append(rf"\textbf{{{text}}}" if not row.of_data and _as_good(cell, winner) else text)
+        bold = winner is not None and not row.of_data and _as_good(row, winner, i)
+        shown.append(rf"\textbf{{{text}}}" if bold else text)
     return [*map(escaped, [*row.names.values(), *row.paper]), *shown]
 
 
-def _best(table: WrittenTable, i: int) -> Number | None:
-    """The best number of a column that has a good direction, among models."""
+def _best(table: WrittenTable, i: int) -> WrittenRow | None:
+    """The row of the best mean in a column that has a good direction, among models."""
     better = table.columns[i].better
-    cells = [row.cells[i] for row in table.rows if not row.of_data]
-    known = {cell.mean: cell for cell in cells if cell.mean is not None}
-    if better is None or not known:
+    if better is None:
         return None
-    return known[min(known) if better is Better.LOWER else max(known)]
+    known = [row for row in table.rows if not row.of_data and row.cells[i].mean is not None]
+    sign = 1 if better is Better.LOWER else -1
+    return min(known, key=lambda row: sign * float(row.cells[i].mean or 0), default=None)
 
 
-def _as_good(cell: Number, best: Number | None) -> bool:
-    """Whether a number lies within the interval of the best; without one, whether it equals it."""
-    if best is None or cell.mean is None:
-        return False
-    if best.low is None or best.high is None:
-        return cell.mean == best.mean
-    return best.low <= cell.mean <= best.high
+def _as_good(row: WrittenRow, best: WrittenRow, i: int) -> bool:
+    """Whether the interval of the difference to the best, paired by seed, holds 0; with fewer than
+    two seeds of both, whether the means are equal."""
+    if row is best:
+        return True
+    key = [*row.values][i]
+    pairs = zip(row.values[key], best.values[key], strict=True)
+    apart = estimate([a - b for a, b in pairs if a is not None and b is not None])
+    if apart.mean is None or apart.half_width is None:
+        return row.cells[i].mean == best.cells[i].mean
+    return abs(apart.mean) <= apart.half_width

@@ -26,9 +26,10 @@ def finish(store, stage, when):
 
 
 def test_what_is_left_is_its_cost_at_the_rate_of_the_last_minutes(tmp_path):
-    """kills: a rate over the whole run, stages counted where seconds are, an estimate of nothing.
+    """kills: a rate over the whole run, stages counted where seconds are, an estimate of nothing,
+    the cost of a stage over less time than it took.
 
-    In the last 300 s stages of 60 seconds' cost were finished; 100 are left: 500 s.
+    In the last 300 s, since a stage was finished, two of 40 seconds' cost were; 100 are left: 750 s.
     """
     run = [Wanted("a", str(i), 20.0) for i in range(4)] + [Wanted("b", "0", 100.0)]
     state = progress.state(run, tmp_path, NOW)
@@ -37,7 +38,7 @@ def test_what_is_left_is_its_cost_at_the_rate_of_the_last_minutes(tmp_path):
     for stage, ago in zip(run[1:4], (300, 200, 100), strict=True):
         finish(tmp_path, stage, NOW - ago)
     state = progress.state(run, tmp_path, NOW)
-    assert (state["done"], state["seconds_left"], state["a_minute"]) == (4, 500, 0.6)
+    assert (state["done"], state["seconds_left"], state["a_minute"]) == (4, 750, 0.4)
     assert state["kinds"] == [["a", 4, 4], ["b", 0, 1]]
     finish(tmp_path, run[4], NOW - 1)
     assert progress.state(run, tmp_path, NOW)["seconds_left"] == 0
