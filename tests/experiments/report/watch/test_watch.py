@@ -29,7 +29,7 @@ def test_what_is_left_is_its_cost_at_the_rate_of_the_last_minutes(tmp_path):
     """kills: a rate over the whole run, stages counted where seconds are, an estimate of nothing,
     the cost of a stage over less time than it took.
 
-    In the last 300 s, since a stage was finished, two of 40 seconds' cost were; 100 are left: 750 s.
+    In the 300 s since one was finished two of 40 seconds' cost were; 100 are left: 750 s.
     """
     run = [Wanted("a", str(i), 20.0) for i in range(4)] + [Wanted("b", "0", 100.0)]
     state = progress.state(run, tmp_path, NOW)
