@@ -53,7 +53,7 @@ class ClusterWriter:
     """
 
     def __init__(self, folder: Path, cluster: int, per_shard: int) -> None:
-        folder.mkdir()  # not its parents: they are gone if another took this maker for dead
+        folder.mkdir(parents=True)
         self.folder, self.cluster, self.per_shard = folder, cluster, per_shard
         self.shards: list[dict[str, Any]] = []
         self.file: BinaryIO | None = None

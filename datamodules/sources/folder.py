@@ -1,6 +1,7 @@
 """Pictures of your own: a folder with a `captions.jsonl`."""
 
 import hashlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -140,7 +141,7 @@ class Folder:
         found = classes_in(self._list)
         with self._lines() as lines:
             for number, line in enumerate(lines, 1):
-                if not line.strip():
+                if not line.removeprefix(BOM_UTF8).strip():
                     continue
                 entry = parsed(line)
                 key = entry.get("file")

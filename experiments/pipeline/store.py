@@ -129,8 +129,8 @@ class Store:
         """A file of a complete artifact. StoreError, naming it, if it is not what was written."""
         if self.remote is None:
             return self._checked(stage, file)
+        self.remote.fetch(name(stage), file)
         try:
-            self.remote.fetch(name(stage), file)
             return self._checked(stage, file)
         except StoreError:  # a copy that was damaged or evicted, or of an artifact since made anew
             self._provenance.pop(self._local(stage) / MARKER, None)

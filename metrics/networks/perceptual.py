@@ -61,7 +61,7 @@ class Lpips:
         """The distance [N] of each picture of a [N, 3, H, W] to the same row of b [N, 3, H, W]."""
         if a.shape != b.shape:
             raise ValueError(f"pairs need pictures of one shape, not {a.shape} and {b.shape}")
-        network, distances = _network(self, device), []
+        network, distances = _network(self, self.locate(), device), []
         with exact_inference():
             for start in range(0, len(a), batch):
                 x, y = (_signed(part[start : start + batch], device) for part in (a, b))
@@ -76,7 +76,7 @@ class Lpips:
         n = len(images)
         if n < 2:
             raise ValueError(f"a pair needs two pictures, not {n}")
-        network, squares = _network(self, device), 0.0
+        network, squares = _network(self, self.locate(), device), 0.0
         with exact_inference():
             first = list(_layers(network, _signed(images[:1], device)))
             sums = [torch.zeros_like(layer[0], dtype=torch.float64) for layer, _ in first]
@@ -127,10 +127,11 @@ def _layers(network: Any, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 @functools.lru_cache(maxsize=4)
-def _network(value: Lpips, device: torch.device) -> Any:
+def _network(value: Lpips, weights: Path, device: torch.device) -> Any:
+    """weights: the file that lpips will read, so that another one is another network."""
     import lpips
 
-    with reading(value.locate()), warnings.catch_warnings():
+    with reading(weights), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lpips uses an old interface of torchvision
         network = lpips.LPIPS(net=value.backbone.value[0], verbose=False)
     return network.to(device).eval().requires_grad_(False)

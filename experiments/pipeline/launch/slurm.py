@@ -81,6 +81,7 @@ class Slurm:
         if shutil.which("sbatch") is None:
             raise OSError("--launch slurm: there is no sbatch here")
         folder = (self.folder / f"{datetime.now():%Y%m%d-%H%M%S-%f}").absolute()
+        folder.mkdir(parents=True, mode=0o700)  # its scripts hold what opens a store
         queue = _Queue(replace(self, folder=folder), Errand.here(work))
         progress = Progress(tasks, self.width, sys.stderr.isatty(), rows=len(tasks))
         try:

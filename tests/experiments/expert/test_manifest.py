@@ -28,7 +28,7 @@ def test_a_pickle_is_loaded_by_nobody(home, contributed, tmp_path, said):
         where = ("--expert", contributed[0], "--expert", other, "--router", home / "router")
         status, err = said("ensemble", *where, "--out", tmp_path / "out")
         assert (status, len(err)) == (1, 1)
-        assert name in err[0]
+        assert str(other) in err[0]
     assert not trap.exists()
 
 
