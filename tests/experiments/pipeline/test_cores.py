@@ -100,6 +100,7 @@ def group():
     folder.rmdir()
 
 
+@pytest.mark.longest  # not for its length: a real group was once refused to a run of everything
 def test_a_process_reads_its_real_group(group):
     """kills: groups looked for where this system has none."""
     code = (
@@ -113,6 +114,6 @@ def test_a_process_reads_its_real_group(group):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        check=True,
     )
+    assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["0.75", "1"]
