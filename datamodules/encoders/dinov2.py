@@ -1,6 +1,7 @@
 """The semantic features that the papers cluster: DINOv2's class token.  (HDDM, §6.1)"""
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,15 +48,21 @@ class DINOv2Features:
         model = _dinov2(self.weights, device)
         if self.side % model.config.patch_size:
             raise ValueError(f"side {self.side} is no multiple of {model.config.patch_size}")
-        mean, deviation = (torch.tensor(x, device=device)[:, None, None] for x in (MEAN, DEVIATION))
         features = []
         with torch.inference_mode():
-            for start in range(0, len(images), BATCH):
-                x = torch.from_numpy(images[start : start + BATCH]).to(device)
-                x = F.interpolate(x, (self.side, self.side), mode="bicubic", antialias=True)
-                x = ((x.clamp(-1, 1) + 1) / 2 - mean) / deviation
+            for x in normalised(images, self.side, device):
                 features.append(model(x.to(model.dtype)).last_hidden_state[:, 0].half().cpu())
         return torch.cat(features).numpy()
+
+
+def normalised(images: Array, side: int, device: torch.device) -> Iterator[torch.Tensor]:
+    """Pictures [N, 3, H, W] in [-1, 1] a batch at a time, [b, 3, side, side], as networks trained
+    on ImageNet read them: bicubic with antialiasing, by ImageNet's mean and deviation."""
+    mean, deviation = (torch.tensor(x, device=device)[:, None, None] for x in (MEAN, DEVIATION))
+    for start in range(0, len(images), BATCH):
+        x = torch.from_numpy(images[start : start + BATCH]).to(device)
+        x = F.interpolate(x, (side, side), mode="bicubic", antialias=True)
+        yield ((x.clamp(-1, 1) + 1) / 2 - mean) / deviation
 
 
 @functools.lru_cache(maxsize=2)

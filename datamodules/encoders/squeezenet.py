@@ -7,16 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from datamodules.encoders.dinov2 import DEVIATION, MEAN
+from datamodules.encoders.dinov2 import normalised
 from datamodules.encoders.encoder import CPU, Array
 from datamodules.encoders.hub import HubWeightsError
 
 URL = "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth"
-BATCH = 32
-"""Pictures encoded at once."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +36,10 @@ class SqueezeNetClusterFeatures:
     def encode(self, images: Array, device: torch.device = CPU) -> Array:
         """Features [N, 512] of pictures [N, 3, H, W] in [-1, 1]. HubWeightsError."""
         network = _squeezenet(self.locate(), device)
-        mean, deviation = (torch.tensor(x, device=device)[:, None, None] for x in (MEAN, DEVIATION))
         features = []
         with torch.inference_mode():
-            for start in range(0, len(images), BATCH):
-                x = torch.from_numpy(images[start : start + BATCH]).to(device)
-                x = F.interpolate(x, (self.side, self.side), mode="bicubic", antialias=True)
-                h = network(((x.clamp(-1, 1) + 1) / 2 - mean) / deviation).mean(dim=(2, 3))
+            for x in normalised(images, self.side, device):
+                h = network(x).mean(dim=(2, 3))
                 features.append((h - h.mean(dim=1, keepdim=True)).cpu())
         return torch.cat(features).numpy().astype(np.float32)
 

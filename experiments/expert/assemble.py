@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.publish import whole
-from modules.guard import LAST, Guard
+from experiments.sample.pictures import GUARD
 from modules.selection import Full
+from modules.weights import paris
 from modules.weights.agreement import Described, disagreements
 from modules.weights.cards import ExpertCard, RouterCard
 from modules.weights.checkpoint import CheckpointError
 from modules.weights.published import CARD, WEIGHTS, describe, load_ensemble
-
-GUARD, STEPS = Guard(t_max=LAST), 50
-"""Under which `experiments.sample` asks, and how often unless it is told otherwise."""
 
 
 def disagree(experts: Sequence[Path], router: Path) -> list[str]:
@@ -25,7 +23,7 @@ def disagree(experts: Sequence[Path], router: Path) -> list[str]:
         if not isinstance(own.card, wanted):
             raise CheckpointError(f"{folder} is not the folder of {wanted.__name__[:-4].lower()}")
     only = {folder: own for folder, own in described.items() if folder != router}
-    return disagreements(only, described[router], GUARD, STEPS)
+    return disagreements(only, described[router], GUARD, paris.STEPS)
 
 
 def write(experts: Sequence[Path], router: Path, out: Path) -> None:

@@ -45,6 +45,8 @@ from modules.weights import paris
 from modules.weights.checkpoint import CheckpointError
 from modules.weights.published import CARD, WEIGHTS, load_ensemble
 
+GUARD = Guard(t_max=LAST)
+"""Under which published experts are asked: DDPM's no later than LAST."""
 BATCH = 8
 """Pictures drawn at once."""
 SMALL = 64
@@ -106,7 +108,7 @@ def load(weights: Sequence[str], select: Selection, device: torch.device) -> Mod
             raise HubWeightsError(
                 f"no network of ours in {', '.join(strange)}: no {CARD} and {WEIGHTS}"
             )
-        ensemble, origin = load_ensemble(there, select, Guard(t_max=LAST), device)
+        ensemble, origin = load_ensemble(there, select, GUARD, device)
         latents, text = map(publishable.read, (origin.latents, origin.captions))
         return Model(ensemble, latents, text)
     if len(weights) > 1:

@@ -19,7 +19,7 @@ from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler, ImageP
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from experiments.sample.pictures import Model, load
+from experiments.sample.pictures import Model, load, read
 from experiments.sample.selections import selection as selection_named
 from metrics.pixels import to_uint8
 from modules.ensemble import Ensemble
@@ -95,7 +95,11 @@ class EnsemblePipeline(DiffusionPipeline):
         if tuple(latents.shape) != shape:
             raise ValueError(f"latents of {tuple(latents.shape)}: {shape} is needed")
         x = self._walked(
-            ensemble, self._read(prompts), guidance_scale, latents.float(), num_inference_steps
+            ensemble,
+            read(self.model.text, prompts),
+            guidance_scale,
+            latents.float(),
+            num_inference_steps,
         )
         if output_type == "latent":
             return ImagePipelineOutput(images=x)
@@ -104,10 +108,6 @@ class EnsemblePipeline(DiffusionPipeline):
         if output_type == "np":
             return ImagePipelineOutput(images=shown.astype(np.float32) / 255)
         return ImagePipelineOutput(images=self.numpy_to_pil(shown.astype(np.float32) / 255))
-
-    def _read(self, prompts: list[str]) -> Text:
-        tokens, pooled = map(torch.from_numpy, self.model.text.encode(prompts))
-        return Text.of(tokens.float(), pooled.float())
 
     def _walked(self, ensemble: Ensemble, c: Text, scale: float, x: Tensor, steps: int) -> Tensor:
         """x [N, C, h, w] at t = 0, from noise at t = 1, in the scheduler's steps."""

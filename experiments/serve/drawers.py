@@ -9,20 +9,19 @@ import torch
 from torch import Tensor
 
 from datamodules.encoders.encoder import LatentEncoder, TextEncoder
+from experiments.sample.pictures import GUARD
 from experiments.serve.actors import Actors, ActorShare, cluster
 from experiments.stages import publishable
 from modules.dispatch import Dispatched
 from modules.expert import Expert
-from modules.guard import LAST, Guard
 from modules.selection import Selection
 from modules.text import Text
+from modules.weights import paris
 from modules.weights.agreement import Described, disagreements
 from modules.weights.cards import ExpertCard, RouterCard
 from modules.weights.checkpoint import CheckpointError
 from modules.weights.published import cards, describe, load_ensemble
 from modules.weights.residency import Residents
-
-GUARD, STEPS = Guard(t_max=LAST), 50
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def folders(places: Sequence[Path]) -> tuple[list[Path], Path]:
     if len(routers) != 1:
         raise CheckpointError(f"an ensemble needs one router; there are {len(routers)}")
     experts = {folder: own for folder, own in found.items() if folder != routers[0]}
-    if lines := disagreements(experts, found[routers[0]], GUARD, STEPS):
+    if lines := disagreements(experts, found[routers[0]], GUARD, paris.STEPS):
         raise CheckpointError("\n".join(lines))
     return sorted(experts, key=lambda folder: _clusters(experts[folder])), routers[0]
 
