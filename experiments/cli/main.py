@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-import torch
-
 from datamodules.encoders import hub
 from datamodules.shards import ShardError
 from datamodules.sources.source import SourceError
@@ -24,6 +22,7 @@ from experiments.pipeline.address import open_store
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.launch.remote import OtherCodeError
 from experiments.pipeline.launch.task import WorkerLostError
+from experiments.pipeline.process import one_thread
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context
 from experiments.tables import report
@@ -100,7 +99,7 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
 def main(*tables: Table, arguments: Sequence[str] | None = None) -> int:
     """A script of tables: 0 when they are written, 2 for a bad command line, 1 for bad input."""
     hear_interrupts()
-    torch.set_num_threads(1)  # sums are small here: more threads spin beside the workers, waiting
+    one_thread()
     arguments = sys.argv[1:] if arguments is None else arguments
     many = len(tables) > 1
     prog = "all" if many else tables[0].name

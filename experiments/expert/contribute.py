@@ -3,10 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from experiments.expert.manifest import Manifest
 from experiments.pipeline import build
+from experiments.pipeline.process import one_thread
 from experiments.pipeline.store import Context, Store
 from experiments.publish import whole
 from experiments.stages.experts import TrainExpert
@@ -20,7 +19,7 @@ def train(stage: TrainExpert, context: Context) -> None:
 
     ShardError, SourceError or OSError if the shards cannot be had as the manifest has them.
     """
-    torch.set_num_threads(1)  # as the suite's own workers: sums in another order are other bits
+    one_thread()
     for each in build.behind([stage]):
         context.store.make(each, context)
 

@@ -21,6 +21,7 @@ import torch
 from ray.exceptions import RayError
 from torch import Tensor
 
+from experiments.pipeline.process import one_thread
 from experiments.pipeline.provenance import ROOT
 from modules.alignment import Alignment
 from modules.dispatch import Dispatched, Question
@@ -76,7 +77,7 @@ class _Server:
     """A network of a published folder, in a process of its own."""
 
     def __init__(self, folder: str, router: bool, memory: int | None) -> None:
-        torch.set_num_threads(1)  # as the suite's workers: sums in another order are other bits
+        one_thread()
         if memory is not None:
             limit_memory(memory)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from experiments.pipeline.process import one_thread
 from experiments.sample.pictures import read
 from experiments.serve.drawers import Drawer
 from metrics.pixels import to_uint8
@@ -96,7 +97,7 @@ class DrawingEngine:
             return self.encoded[prompt]
 
     def _run(self) -> None:
-        torch.set_num_threads(1)
+        one_thread()
         while (batch := self._batch()) is not None:
             try:
                 drawn = self._draw(batch)

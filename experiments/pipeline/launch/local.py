@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from typing import Any, ClassVar
 
-import torch
 from tqdm import tqdm
 
 from experiments.pipeline.launch import order, server
 from experiments.pipeline.launch.progress import Progress
 from experiments.pipeline.launch.task import Item, Task
+from experiments.pipeline.process import one_thread
 
 TERMINATE_TIMEOUT = 5.0
 """Seconds that a worker has to end by itself once it is asked to."""
@@ -62,7 +62,7 @@ def _start_worker(
 
 def settle() -> None:
     """Use one thread, end at SIGINT without a traceback, and end with the parent."""
-    torch.set_num_threads(1)
+    one_thread()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     follow_parent()

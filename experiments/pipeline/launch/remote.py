@@ -50,9 +50,9 @@ class Errand:
 
     def _settle(self) -> None:
         """Be the process that would do it here: this thread, directory and code."""
-        import torch
+        from experiments.pipeline.process import one_thread
 
-        torch.set_num_threads(1)
+        one_thread()
         node = platform.node()
         try:
             os.chdir(self.folder)
