@@ -20,7 +20,7 @@ TEST    := OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile --no-loadscope-r
 TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering ablation-schedules \
            ablation-selection ablation-sampling ablation-init ablation-router ablation-text ablation-ratio \
            ablation-objectives ablation-join ablation-alignment ablation-weights ablation-readings \
-           ablation-sharpness ablation-adaln tuning figures
+           ablation-sharpness ablation-adaln ablation-times tuning figures
 VIDEO   := paris2-table1 paris2-switching paris2-specialization paris2-router paris2-i2v
 
 SAID    := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$(if $(findstring -,$v),,$v)))
@@ -79,6 +79,7 @@ ablation-weights: ## Prop. 1: weights and errors over t, by objective
 ablation-readings: ## readings of the conversion on exact networks: what each errs by
 ablation-sharpness: ## Figs 5, 11, 12, 15, measured: fine detail of Full and of mixed objectives
 ablation-adaln: ## AdaLN-Single against AdaLN-Zero, as wide and with as many parameters
+ablation-times: ## SCALE=scenes: densities of t, and experts of ranges of t, alone and within clusters
 tuning: ## steps, learning rate and LAST of small, chosen on digits that no table scores
 figures: ## Figs 1, 2, 5-15 as pictures
 $(TABLES): env

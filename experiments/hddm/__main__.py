@@ -19,6 +19,7 @@ from experiments.hddm import (
     ablation_sharpness,
     ablation_text,
     ablation_threshold,
+    ablation_times,
     ablation_weights,
     figures,
     table1,
@@ -49,6 +50,7 @@ TABLES = (
     ablation_readings.TABLE,
     ablation_sharpness.TABLE,
     ablation_adaln.TABLE,
+    ablation_times.TABLE,
     tuning.TABLE,
     figures.TABLE,
 )

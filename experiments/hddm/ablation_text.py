@@ -22,9 +22,8 @@ from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS, STRATEGIES
 from experiments.measures.information import CaptionInformation, Informed
 from experiments.recipes import experts, scores
-from experiments.recipes.images import SCALES, ImageScale
+from experiments.recipes.images import ImageScale
 from experiments.recipes.scale import turned
-from experiments.scores.judge import Judge
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, Column
 from experiments.tables.comparisons import compared, index, verdict
 from experiments.tables.results import Results, Table
@@ -161,17 +160,13 @@ def _name_partitions(axes: "Axes", results: Results) -> None:
         )  # fmt: skip
 
 
-def _judge(scale: ImageScale) -> Judge:
-    return scores.judge(settings.scenes(scale))
-
-
 TABLE = Table(
     name="ablation-text",
     title="Ablation. The router's text, by what captions tell of clusters (HDDM §2.1, Table 1)",
     columns=[INFORMATION, FID, KID, ACCURACY, DIVERSITY, NEAREST, EXPERT],
     rows=rows,
-    scales={name: SCALES[name] for name in ("smoke", "scenes")},
-    judge=_judge,
+    scales=settings.WORLDS,
+    judge=settings.judge_of_scenes,
     baseline=None,
     notes=[
         "Captions name shape, colour and size. Half of colour: clusters by the colour in two "

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from experiments.recipes import experts, scores
-from experiments.recipes.images import ImageScale
+from experiments.recipes.images import SCALES, ImageScale
 from experiments.recipes.scale import turned
+from experiments.scores.judge import Judge
 from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
 from experiments.stages.prompts import Repeated
@@ -14,6 +15,9 @@ from experiments.stages.setting import Setting
 from modules.denoising import DenoisingExpert
 from modules.schedules import Schedule
 from modules.selection import Selection
+
+WORLDS = {name: SCALES[name] for name in ("smoke", "scenes")}
+"""The scales of tables that need a world whose truth is known."""
 
 
 def matched(scale: ImageScale) -> ImageScale:
@@ -44,6 +48,17 @@ def scenes(scale: ImageScale) -> ImageScale:
         "study.scenes": None,
     }
     return turned(scale, dials)
+
+
+def judge_of_scenes(scale: ImageScale) -> Judge:
+    """Who scores where a scale is turned to scenes."""
+    return scores.judge(scenes(scale))
+
+
+def beyond(scale: ImageScale) -> ImageScale:
+    """The scale of the questions that the paper leaves open: on scenes, if it has them."""
+    scale, k = scenes(scale), scale.study.beyond.clusters
+    return scale if k is None else turned(scale, {"data.clusters": k})
 
 
 def conversions(scale: ImageScale) -> ImageScale:

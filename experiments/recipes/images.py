@@ -25,6 +25,7 @@ from datamodules.sources.folder import Folder
 from datamodules.sources.imagetext import ImageText
 from datamodules.sources.scenes import Scenes
 from datamodules.sources.source import Source
+from experiments.recipes.beyond import EVERY, FEW, Beyond
 from experiments.recipes.groups import at_least
 from experiments.recipes.judges import BySqueezeNet, OwnClassifier, OwnSceneReader, Published
 from experiments.recipes.scale import Scale, scale_of
@@ -79,7 +80,7 @@ class Matched:
 
 @dataclass(frozen=True)
 class OfScenes:
-    """What a scale without scenes has of them, for the ablation that needs their labels."""
+    """What a scale without scenes has of them, for the ablations that need them."""
 
     source: Scenes
     text: Words
@@ -104,7 +105,8 @@ class HDDM:
             pictures that no table scores.
         diversity_prompts, diversity_each: prompts, and pictures of each, where diversity within a
             prompt is a table's subject (§3.4.1).
-        scenes: what `ablation-text` has otherwise; None for nothing.
+        scenes: what tables of scenes have otherwise; None for nothing.
+        beyond: what the ablations beyond the paper go through.
     """
 
     matched: Matched | None
@@ -122,6 +124,7 @@ class HDDM:
     diversity_prompts: int
     diversity_each: int
     scenes: OfScenes | None
+    beyond: Beyond
 
     def check(self, scale: Scale[Any]) -> None:
         at_least("study", self, 1, "init_steps", "pair_batch", "conversion_steps", "aligned_steps")
@@ -224,6 +227,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "study.diversity_each": (2,   10,       10,       10,       10,              10),
     "study.scenes":    (OfScenes(Scenes(128, 32), Words(13, 32), OwnSceneReader(30)),
                         *5 * (None,)),
+    "study.beyond":    (FEW,              *5 * (EVERY,)),
 }  # fmt: skip
 
 SCALES: dict[str, ImageScale] = {

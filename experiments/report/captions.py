@@ -41,6 +41,7 @@ CAPTIONS = {
     "the conversion, on networks whose truth is known.",
     "ablation-sharpness": f"Who is sharp: Full, Top-k and mixed objectives. {GRID}.",
     "ablation-adaln": f"AdaLN-Single and AdaLN-Zero. {GRID}.",
+    "ablation-times": f"Experts trained at other densities and in ranges of t. {GRID}.",
     "fig01": f"Fig 1: a mosaic of samples of 2DDPM:6FM, {PIPELINES}.",
     "fig02": "Fig 2: one step of sampling. A noisy picture goes to the router and the experts; "
     "converted and weighted, their predictions become one velocity.",

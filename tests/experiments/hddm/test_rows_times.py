@@ -1,0 +1,83 @@
+"""ablation-times: what each row's experts are trained at, on how many samples, and who is asked."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from experiments.hddm import ablation_times, settings, table1
+from experiments.recipes.images import SCALES
+from experiments.stages.parting import InRanges
+from modules.denoising import FlowMatchingExpert
+from modules.selection import Top
+from modules.times import Between, MinSNR, MinSNRExpert
+from modules.training import LogitNormal, UniformTimes
+from tests.helpers.rows import EIGHT, SEED, rows_of
+
+SCENES = SimpleNamespace(scale=SCALES["scenes"])
+BATCH = SCALES["scenes"].train.batch
+DENSITIES = {
+    "uniform": (UniformTimes(), FlowMatchingExpert),
+    "logit-normal": (LogitNormal(), FlowMatchingExpert),
+    "min-SNR, by density": (MinSNR(), FlowMatchingExpert),
+    "min-SNR, by weight": (UniformTimes(), MinSNRExpert),
+}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return rows_of(ablation_times, SCENES)
+
+
+def test_every_density_trains_a_monolith_and_eight_experts(rows):
+    """kills: one density for all, a weight without its loss, weight and density at once, a router
+    that is trained anew for each."""
+    routers = set()
+    for name, (times, module) in DENSITIES.items():
+        one, each = (rows[name, data].measured.pictures for data in ("all data", "a cluster each"))
+        assert [expert.clusters for expert in (*one.experts, *each.experts)] == [
+            EIGHT,
+            *((k,) for k in EIGHT),
+        ]
+        trained = (*one.experts, *each.experts)
+        assert {(e.times, e.module, e.seed) for e in trained} == {(times, module, SEED)}
+        assert [e.optim.batch for e in trained] == [BATCH, *[BATCH // 8] * 8]
+        assert (each.selection, each.router.reads_text) == (Top(2), True)
+        routers.add(each.router)
+    assert len(routers) == 1
+
+
+@pytest.mark.parametrize("boundary", [0.2, 0.5])
+def test_two_experts_of_ranges_share_the_samples_of_one(rows, boundary):
+    """kills: ranges exchanged between training and sampling, the whole batch for each, a range of
+    all times, a threshold in sampling that is another than that of training."""
+    name = f"t to {boundary:g}, t from {boundary:g}"
+    ranges = Between(0, boundary), Between(boundary, 1)
+    one, each = (rows[name, data].measured.pictures for data in ("all data", "a cluster each"))
+    assert [(e.clusters, e.times, e.optim.batch) for e in one.experts] == [
+        (EIGHT, times, BATCH // 2) for times in ranges
+    ]
+    assert [(e.clusters, e.times, e.optim.batch) for e in each.experts] == [
+        ((k,), times, BATCH // 16) for times in ranges for k in EIGHT
+    ]
+    (plain,) = {rows[d, "a cluster each"].measured.pictures.router for d in DENSITIES}
+    assert each.router == InRanges(plain, (boundary,))
+    for t in (boundary - 0.01, boundary, boundary + 0.01, 1.0):
+        weight = one.selection.weights(torch.full((1, 2), 0.5), torch.tensor([t]))[0]
+        (asked,) = [e for e, w in zip(one.experts, weight, strict=True) if w > 0]
+        assert asked.times.low <= t <= asked.times.high
+
+
+def test_uniform_rows_are_table_1s(rows):
+    """kills: networks trained twice for two tables."""
+    of_table_1 = rows_of(table1, SCENES)
+    assert rows["uniform", "all data"].measured == of_table_1["Monolithic", ""].measured
+    assert rows["uniform", "a cluster each"].measured == of_table_1["Top-2", "text-aware"].measured
+
+
+def test_smoke_has_two_clusters_of_scenes():
+    """kills: eight experts and every boundary where the plumbing alone is tried."""
+    smoke = settings.beyond(SCALES["smoke"])
+    assert (smoke.data.clusters, smoke.data.source.name) == (2, "scenes")
+    assert len(ablation_times.TABLE.rows(SCALES["smoke"], 0)) == 10
+    assert settings.beyond(SCALES["scenes"]) == SCALES["scenes"]
