@@ -30,7 +30,7 @@ $(error there is no variable $(filter-out $(KNOWN),$(SAID)): $(filter-out SHELL 
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help env readme docs lock lint format test test-all test-faults store all claims report test-report smoke clustering bench gpu paris2 clean $(TABLES) $(VIDEO)
+.PHONY: help env readme docs lock lint format test test-all test-faults store all claims report denoising test-report smoke clustering bench gpu paris2 clean $(TABLES) $(VIDEO)
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ claims: env ## each statement of the papers with its verdict, from the tables th
 
 report: env ## results/SCALE/index.html: tables, figures, claims on one page; AGAINST=results/other
 	@$(RUN) experiments.report --scale "$(SCALE)" --results "$(RESULTS)" $(if $(AGAINST),--against "$(AGAINST)") $(ARGS)
+
+denoising: env ## pictures at moments of their denoising, for the report's slider
+	@$(RUN) experiments.report.denoising --scale "$(SCALE)" --results "$(RESULTS)" --store "$(STORE)" $(ARGS)
 
 test-report: env ## the page in a headless Chromium, where there is one
 	@OMP_NUM_THREADS=1 $(RUN) pytest tests/experiments/report

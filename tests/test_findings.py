@@ -1,7 +1,13 @@
 """What README and docs/ say was found, against the verdicts that were computed.
 
-A sentence carries, in a comment behind it, the claims and readings that it rests on and the verdict
-of each: <!-- 1 [text-aware] holds; 5 [*] undecided -->.
+A sentence carries, in a comment behind it, what it rests on:
+
+- the claims and readings, and the verdict of each: <!-- 1 [text-aware] holds; 5 [*] undecided -->;
+- a number of a table, in the rows that fit a pattern, and the range in which the sentence is true:
+  <!-- number: table1 [Top-2; text-free] fid 18 to 31 -->, where `seeds` is how many there are, and
+  <!-- number: claims [14-26] undecided 51 to 100 --> the percentage of readings that were tested;
+- a computation of claims.md and whether it holds: <!-- exact: s(t) of §6.2 [no] -->;
+- or that it is argued and not measured: <!-- reason -->.
 """
 
 import json
@@ -13,10 +19,13 @@ import pytest
 
 from experiments.hddm import tuning
 from experiments.tables.verdicts import Verdict
+from experiments.tables.written import table
 from modules.guard import LAST
 from tests.helpers.files import ROOT
 
-PAGES = ("README.md", "docs/hddm.md", "docs/paris2.md")
+PAGES = ("README.md", "docs/hddm.md", "docs/paris2.md", "docs/what-we-found.md")
+WHOLE = "docs/what-we-found.md"
+"""Of this page every sentence rests on something, below its introduction."""
 VERDICTS = "|".join(verdict.value for verdict in Verdict)
 FINDING = re.compile(rf"(\d+) \[([^]]+)\] ({VERDICTS})")
 COMMENT = re.compile(r"<!-- (\d.*?) -->", re.DOTALL)
@@ -27,7 +36,18 @@ FOUND = re.compile(
 )
 DEFINED = re.compile(r'"\w+"|\*[\w% ]+\*')
 """A verdict's name in quotes or italics is spoken of, not given."""
-LEDGER = json.loads((ROOT / "results" / "small" / "claims.json").read_text())
+NUMBER = re.compile(
+    r"number: (?P<table>[\w-]+) \[(?P<rows>[^]]+)\] (?P<key>\w+) "
+    r"(?P<low>-?[\d.]+) to (?P<high>-?[\d.]+)"
+)
+EXACT = re.compile(r"exact: (?P<subject>.+) \[(?P<holds>yes|no|implied)\]")
+SENTENCE = re.compile(r"(?<=[.:;,)])\s*((?:<!-- (?:(?! -->).)+ -->\s*)+)", re.DOTALL)
+SMALL = ROOT / "results" / "small"
+LEDGER = json.loads((SMALL / "claims.json").read_text())
+_, _, COMPUTATIONS = (SMALL / "claims.md").read_text().partition("## Mathematical statements")
+LINES = [line.split(" | ") for line in COMPUTATIONS.splitlines()]
+COMPUTED = {line[1]: line[5].strip("*") for line in LINES if len(line) == 7}
+"""{subject: whether a mathematical statement holds}, as claims.md has it."""
 
 
 def paragraphs(page):
@@ -74,7 +94,90 @@ def test_a_paragraph_that_tells_a_finding_names_its_verdict(page):
     for text in paragraphs(page):
         assert "±" not in text
         said = DEFINED.sub("", COMMENT.sub("", text))
-        assert not FOUND.search(said) or rests_on(text), text
+        assert not FOUND.search(said) or rests_on(text) or bindings(text), text
+
+
+def bindings(text):
+    """What stands in comments on numbers, computations and reasons."""
+    return [
+        c.strip() for c in re.findall(r"<!-- ((?:number|exact|reason).*?) ?-->", text, re.DOTALL)
+    ]
+
+
+def numbers(at):
+    """The numbers that a binding names: means of a column in the rows that fit, or a share."""
+    if at["table"] == "claims":
+        first, last = map(int, at["rows"].split("-"))
+        mine = [line for line in LEDGER if first <= line["number"] <= last and line["difference"]]
+        return [100 * sum(line["verdict"] == at["key"] for line in mine) / len(mine)]
+    written = table.read(SMALL, at["table"])
+    names = ["; ".join(filter(None, row.names.values())) for row in written.rows]
+    fit = [
+        row for row, name in zip(written.rows, names, strict=True) if fnmatchcase(name, at["rows"])
+    ]
+    if at["key"] == "seeds":
+        return [written.detail["seeds"]] * len(fit)
+    (i,) = [i for i, column in enumerate(written.columns) if column.key == at["key"]]
+    return [row.cells[i].mean for row in fit]
+
+
+def broken(text):
+    """A line for each binding that the committed results do not bear out."""
+    for bound in bindings(text):
+        if at := NUMBER.fullmatch(bound):
+            low, high, seen = float(at["low"]), float(at["high"]), numbers(at)
+            if not seen or not all(low <= x <= high for x in seen):
+                yield f"{bound}: it is {', '.join(f'{x:.4g}' for x in seen) or 'in no row'}"
+        elif at := EXACT.fullmatch(bound):
+            if (holds := COMPUTED.get(at["subject"])) != at["holds"]:
+                yield f"{bound}: it is {holds}"
+        elif bound != "reason":
+            yield f"{bound}: neither a number, nor a computation, nor a reason"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_sentence_follows_the_number_that_it_names(page):
+    """kills: a sentence that stays while its number leaves the range in which it is true."""
+    lines = [f"{page}: {line}" for text in paragraphs(page) for line in broken(text)]
+    assert not lines, "\n".join(["Word these anew:", *lines])
+
+
+@pytest.mark.parametrize(
+    ("comment", "said"),
+    [
+        ("number: table1 [Monolithic] fid 1 to 2", "it is 6"),
+        ("number: table1 [Top-9] fid 1 to 2", "in no row"),
+        ("number: claims [1-55] undecided 0 to 1", "it is "),
+        ("exact: s(t) of §6.2 [yes]", "it is no"),
+        ("exact: s(t) of §9 [yes]", "it is None"),
+        ("number: table1 fid", "neither"),
+    ],
+)
+def test_a_binding_that_is_wrong_is_told(comment, said):
+    """kills: a reader of comments that finds nothing, and so nothing wrong."""
+    (line,) = broken(f"A sentence. <!-- {comment} -->")
+    assert said in line.removeprefix(comment)
+
+
+def test_every_sentence_of_what_we_found_rests_on_something():
+    """kills: a sentence slipped in between two that are bound."""
+    below = (ROOT / WHOLE).read_text().partition("\n## ")[2]
+    blocks = [b.strip() for b in re.split(r"\n\n|\n(?=- )", f"## {below}")]
+    found = [b for b in blocks if not b.startswith("#") and b not in UNBOUND]
+    assert len(found) > 30
+    for block in found:
+        *bound, rest = SENTENCE.split(f"{block}\n")[::2]
+        assert not rest.strip(), f"no comment behind: {rest}"
+        several = [said for said in bound if re.search(r"[a-z0-9)]\. [A-Z]", said)]
+        assert not several, f"sentences that share one comment: {several}"
+
+
+UNBOUND = (
+    "Undecided is not equal. Neither a difference was shown nor that it is too small to matter.",
+    "More seeds decide more; how many each table has stands at the end of\n"
+    "[`claims.md`](../results/small/claims.md).",
+)
+"""What says what a word means, and where to read on."""
 
 
 def test_small_has_the_dials_that_the_committed_tuning_chose():

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from experiments.report import forest, made
+from experiments.report import forest, made, strips
 from experiments.report.compare import Comparison, Move
 from experiments.report.contents import Contents, JudgedReading
 from experiments.report.embedded import Embedded, embedded, plotly
@@ -33,10 +33,10 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(inline=inline, duration=duration, slug=slug)
+    environment.filters.update(inline=inline, duration=duration, slug=slug, moment_said=moment_said)
     environment.globals.update(
         interval_drawn=forest.drawn, makings=made.makings, total=made.total, by_kind=made.by_kind,
-        heat_maps=heat_maps, plotly=plotly, Verdict=Verdict, Move=Move,
+        heat_maps=heat_maps, plotly=plotly, Verdict=Verdict, Move=Move, View=strips.View,
     )  # fmt: skip
     return environment
 
@@ -58,6 +58,11 @@ def duration(seconds: float) -> str:
 def slug(text: str) -> str:
     """A name as part of an id."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def moment_said(moment: strips.SliderStop) -> str:
+    """A moment of denoising in words."""
+    return f"t = {moment.t:.2g}, after {moment.asked} evaluations"
 
 
 def pictures(contents: Contents) -> dict[str | None, list[Embedded]]:
@@ -132,6 +137,7 @@ def _render(template: str, contents: Contents, against: Comparison | None, live:
         "against": against,
         "live": live,
         "pictures": pictures(contents),
+        "denoising": strips.read(contents.folder),
         "rows_of": lambda reading: rows_of(contents, reading),
         "row_id": row_id,
         "column_ends": column_ends,

@@ -1,0 +1,127 @@
+"""The strips of the page's slider: tables' own samples, at moments of their denoising."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from experiments.pipeline import build
+from experiments.pipeline.files import StoreError
+from experiments.recipes.images import SCALES
+from experiments.recipes.scale import turned
+from experiments.report import denoising, strips
+from experiments.report.denoising import Noting, Watched
+from experiments.report.strips import View
+from modules.blocks import Size
+from modules.ensemble import Ensemble, Uniform
+from modules.expert import Expert
+from modules.objectives import Velocity
+from modules.schedules import Linear
+from modules.selection import Full, Top
+from modules.solvers import Euler
+from tests.helpers.files import ROOT
+from tests.helpers.stages import make
+
+DIALS = {"expert.size": Size(8, 1, 2), "data.clusters": 4, "train.batch": 8, "draw.samples": 40}
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A lab of the smallest scale, its results folder and what was drawn into it."""
+    folder = tmp_path_factory.mktemp("denoising")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "ensure", lambda stages, context, _: make(context.store, *stages))
+        lab = Noting(turned(SCALES["smoke"], DIALS), store=folder / "store", train=True)
+        shown = denoising.drawn(lab, "smoke", folder)
+    shown.write(folder)
+    return lab, folder, shown
+
+
+def lines(folder, name, shown):
+    """The lines of a strip's file, as it lies on the disk: [moments, height, width]."""
+    with Image.open(folder / strips.FOLDER / name) as image:
+        assert image.size == (shown.width, shown.height * len(shown.moments))
+        pixels = np.asarray(image.convert("L"))
+    return pixels.reshape(len(shown.moments), shown.height, shown.width)
+
+
+def test_watched_steps_are_eulers_and_the_estimate_is_the_end_of_a_straight_line():
+    """kills: a step left out, the velocity shown as the estimate, states after in the place of
+    states before; on the linear path x0 = x - t u."""
+    asked = []
+
+    def network(x, t, c):
+        asked.append((x, t, torch.sin(3 * x) + t[:, None]))
+        return asked[-1][2]
+
+    field = Ensemble([Expert(network, Velocity(), Linear())], Uniform(1), Full())
+    noise, watched = torch.randn(3, 5), Watched(moments=4)
+    end = watched.draw(field, None, 1.0, noise, 6, None)
+    walked, asked = list(asked), []
+    torch.testing.assert_close(end, Euler().draw(field, None, 1.0, noise, 6, None), rtol=0, atol=0)
+    assert [(round(t, 6), i) for t, i, _, _ in watched.seen] == [
+        (1.0, 0), (round(4 / 6, 6), 2), (round(2 / 6, 6), 4), (0.0, 6),
+    ]  # fmt: skip
+    for _, i, x, x0 in watched.seen[:-1]:
+        before, t, u = walked[i]
+        torch.testing.assert_close(x, before, rtol=0, atol=0)
+        torch.testing.assert_close(x0, before - t[:, None] * u)
+    torch.testing.assert_close(watched.seen[-1][3], end, rtol=0, atol=0)
+
+
+def test_the_last_line_is_a_tables_own_sample(drawn):
+    """kills: other noise or prompts than the tables', strips of methods exchanged."""
+    lab, folder, shown = drawn
+    row = lab.captions(40).index(shown.captions[0])
+    strip = next(s for s in shown.strips if s.name == "Top-2, text-free")
+    image = lab.samples(Top(2), "text-free")[row]
+    own = np.round((image[0].clip(-1, 1) + 1) * 127.5)
+    last = lines(folder, strip.shown(View.STATE), shown)[-1]
+    np.testing.assert_allclose(last[:, : own.shape[1]], own, atol=1)
+
+
+def test_methods_share_noise_and_differ_later(drawn):
+    """kills: noise of its own for a method, one method drawn under every name."""
+    _, folder, shown = drawn
+    states = [lines(folder, s.shown(View.STATE), shown) for s in shown.strips]
+    assert len(states) == 8
+    assert all((state[0] == states[0][0]).all() for state in states)
+    assert len({state[-1].tobytes() for state in states}) > 5
+
+
+def test_what_is_read_is_what_was_written(drawn, tmp_path):
+    """kills: obeyed prompts or keys lost on the way; a damaged file that is shown."""
+    _, folder, shown = drawn
+    back = strips.read(folder)
+    assert (back.captions, back.moments) == (shown.captions, shown.moments)
+    for ours, theirs in zip(back.strips, shown.strips, strict=True):
+        assert (ours.name, ours.obeyed, ours.keys) == (theirs.name, theirs.obeyed, theirs.keys)
+        assert ours.keys
+        assert ours.shown(View.STATE).startswith("data:image/webp;base64,")
+    assert strips.read(tmp_path) is None
+    (tmp_path / strips.FOLDER).mkdir()
+    record = json.loads((folder / strips.FOLDER / strips.FILE).read_text())
+    (tmp_path / strips.FOLDER / strips.FILE).write_text(json.dumps(record))
+    with pytest.raises(StoreError, match=r"denoising\.json"):
+        strips.read(tmp_path)
+
+
+def test_a_store_without_networks_is_named_in_one_line(tmp_path, capsys):
+    where = ["--store", str(tmp_path / "store"), "--results", str(tmp_path)]
+    assert denoising.main(["--scale", "smoke", *where]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("denoising: ")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "smoke" / strips.FOLDER / strips.FILE).exists()
+
+
+def test_the_committed_strips_are_of_the_networks_of_the_committed_tables():
+    """kills: strips of an older recipe beside newer tables."""
+    small = ROOT / "results" / "small"
+    made = {
+        key for p in small.glob("table[14].json") for key in json.loads(p.read_text())["seconds"]
+    }
+    shown = strips.read(small)
+    assert {key for strip in shown.strips for key in strip.keys} <= made
