@@ -27,8 +27,7 @@ from modules.dit import XL, B, DiT, TextShape, count_parameters
 from modules.mmdit import MMDiT
 from modules.routing import RouterNetwork
 from modules.text import Text
-from modules.training import Optim
-from modules.training import Precision as Autocast
+from modules.training import Optim, half
 
 A40, A100 = 149.7e12, 312e12
 """Peak FLOP/s of dense float16 matrix products, from the vendor's data sheets."""
@@ -44,7 +43,7 @@ class NumberFormat(Enum):
 
 def _precision(optim: Optim) -> NumberFormat:
     """bfloat16 is as wide as float16. The names of the paper's recipe are in keys: they stay."""
-    return NumberFormat.MIXED if optim.precision is Autocast.BF16 else NumberFormat.SINGLE
+    return NumberFormat.SINGLE if half(optim.precision) is None else NumberFormat.MIXED
 
 
 @dataclass(frozen=True)
