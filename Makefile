@@ -20,7 +20,8 @@ TEST    := OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile --no-loadscope-r
 TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering ablation-schedules \
            ablation-selection ablation-sampling ablation-init ablation-router ablation-text ablation-ratio \
            ablation-objectives ablation-join ablation-alignment ablation-weights ablation-readings \
-           ablation-sharpness ablation-adaln ablation-times tuning figures
+           ablation-sharpness ablation-adaln ablation-times ablation-guidance \
+           ablation-solver ablation-k distill ablation-assignment ablation-trajectories tuning figures
 VIDEO   := paris2-table1 paris2-switching paris2-specialization paris2-router paris2-i2v
 
 SAID    := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$(if $(findstring -,$v),,$v)))
@@ -80,6 +81,12 @@ ablation-readings: ## readings of the conversion on exact networks: what each er
 ablation-sharpness: ## Figs 5, 11, 12, 15, measured: fine detail of Full and of mixed objectives
 ablation-adaln: ## AdaLN-Single against AdaLN-Zero, as wide and with as many parameters
 ablation-times: ## SCALE=scenes: densities of t, and experts of ranges of t, alone and within clusters
+ablation-guidance: ## SCALE=scenes: guidance's halves routed together or apart, its scale, its times
+ablation-solver: ## SCALE=scenes: Euler, Heun, DDIM, ancestral, DPM-Solver++ and UniPC by evaluations
+ablation-k: ## SCALE=scenes: 1 to 16 experts, at equal training and at equal inference
+distill: ## SCALE=scenes: an ensemble distilled into one network, beside monoliths of equal FLOPs
+ablation-assignment: ## SCALE=scenes: which clusters should be DDPM? a rule, and its regret
+ablation-trajectories: ## SCALE=scenes: the router over t: entropy, switches, usage by cluster
 tuning: ## steps, learning rate and LAST of small, chosen on digits that no table scores
 figures: ## Figs 1, 2, 5-15 as pictures
 $(TABLES): env

@@ -32,3 +32,15 @@ def mutual_information(a: Numbers, b: Numbers) -> float:
     rows, columns = table.shape
     bias = (met.sum() - rows - columns + 1) / (2 * table.sum())
     return float((nats - bias) / np.log(2))
+
+
+def entropy(p: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The entropy [...] in bits of distributions p [..., K]; 0 log 0 is 0."""
+    p = np.asarray(p, dtype=np.float64)
+    return -np.where(p > 0, p * np.log2(np.where(p > 0, p, 1)), 0).sum(-1)
+
+
+def in_use(weights: NDArray[np.floating]) -> float:
+    """As how many values of equal shares those of distributions [N, K] are: 2 to the entropy of
+    their mean, from 1 where it is a single one to K."""
+    return float(2 ** entropy(np.asarray(weights, dtype=np.float64).mean(0)))

@@ -18,7 +18,7 @@ from experiments.recipes.images import ImageScale
 from experiments.recipes.scale import turned
 from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
-from experiments.stages.parting import InRanges
+from experiments.stages.routers import InRanges
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Table

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 GRID = "Samples of seed 0, a line for each row; down a column the prompt and the noise are the same"
 PIPELINES = "the paper's pipeline and ours, the same prompts and noise"
 
+SOLVED = {"ensemble": "an ensemble", "fm": "an FM monolith", "ddpm": "a DDPM monolith"}
+
 CAPTIONS = {
     "table1": f"Table 1 as pictures. {GRID}.",
     "table3": f"Table 3 as pictures. {GRID}.",
@@ -42,6 +44,20 @@ CAPTIONS = {
     "ablation-sharpness": f"Who is sharp: Full, Top-k and mixed objectives. {GRID}.",
     "ablation-adaln": f"AdaLN-Single and AdaLN-Zero. {GRID}.",
     "ablation-times": f"Experts trained at other densities and in ranges of t. {GRID}.",
+    "ablation-guidance": "FID, prompt accuracy and the unsaid factors' distance from the truth "
+    "over the scale of guidance, a line for each way of routing its halves.",
+    **{
+        f"ablation-solver-{model}": f"FID and prompt accuracy of {whose} over evaluations a "
+        "sample, a line for each solver."
+        for model, whose in SOLVED.items()
+    },
+    "ablation-k": "FID and prompt accuracy over the number of experts, drawn with as many solver "
+    "steps, a line for each router and strategy.",
+    "ablation-k-evaluations": "FID and prompt accuracy over the number of experts, drawn with as "
+    "many evaluations, a line for each router and strategy.",
+    "distill": f"Students, their teachers, monoliths and one expert alone. {GRID}.",
+    "ablation-trajectories": "Each cluster's share of the weight over t along the trajectories of "
+    "Top-2, a map for the text-free router and one for the text-aware one.",
     "fig01": f"Fig 1: a mosaic of samples of 2DDPM:6FM, {PIPELINES}.",
     "fig02": "Fig 2: one step of sampling. A noisy picture goes to the router and the experts; "
     "converted and weighted, their predictions become one velocity.",

@@ -1,4 +1,4 @@
-"""What a sample set may be routed by: trained routers, calibrated ones, and the oracle."""
+"""What a sample set may be routed by: trained routers, calibrated or in ranges of t, the oracle."""
 
 import json
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from experiments.stages.seeds import MEASURING, run_seed
 from metrics.calibration import temperature
 from modules.dit import DiTNetwork
 from modules.ensemble import Posterior
+from modules.parting import ByTime
 from modules.routing import Oracle, RouterNetwork, Tempered
 from modules.schedules import Linear
 
@@ -94,3 +95,20 @@ class Known(Stage):
     def load(self, store: Store) -> Oracle:
         cluster = np.load(store.file(self, "cluster.npy"))
         return Oracle(torch.from_numpy(cluster), self.heldout.clusters.k)
+
+
+@dataclass(frozen=True)
+class InRanges(Stage):
+    """No file of its own: a router whose clusters have an expert for each range of t.
+
+    boundaries: times between the ranges, rising.
+    """
+
+    router: Routing
+    boundaries: tuple[float, ...]
+
+    def make(self, folder: Path, context: Context) -> None:
+        """Nothing: it is all in the config."""
+
+    def load(self, store: Store) -> ByTime:
+        return ByTime(self.router.load(store), self.boundaries)

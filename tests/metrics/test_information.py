@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metrics.information import mutual_information, shares, total_variation
+from metrics.information import entropy, in_use, mutual_information, shares, total_variation
 from metrics.nearest import nearest_distances
 
 
@@ -14,6 +14,19 @@ def test_total_variation_is_half_the_differences():
     assert total_variation(p, p) == 0
     assert total_variation(np.eye(2)[0], np.eye(2)[1]) == 1
     assert shares(np.array([2, 0, 2, 2]), 4).tolist() == [0.25, 0, 0.75, 0]
+
+
+def test_entropy_is_in_bits_and_of_each_distribution():
+    """kills: nats for bits, NaN of a probability 0, a sum over rows."""
+    p = np.array([[[0.5, 0.5, 0, 0], [0.25] * 4], [[1, 0, 0, 0], [0.5, 0.25, 0.125, 0.125]]])
+    np.testing.assert_allclose(entropy(p), [[1, 2], [0, 1.75]], atol=1e-12)
+
+
+def test_as_many_are_in_use_as_share_the_mean():
+    """kills: the mean of entropies, in which experts that take turns are one."""
+    assert in_use(np.eye(4)) == pytest.approx(4)
+    assert in_use(np.eye(4)[[2, 2, 2]]) == pytest.approx(1)
+    assert in_use(np.array([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]])) == pytest.approx(2)
 
 
 def test_information_of_a_function_is_its_entropy():

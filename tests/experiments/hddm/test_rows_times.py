@@ -7,7 +7,7 @@ import torch
 
 from experiments.hddm import ablation_times, settings, table1
 from experiments.recipes.images import SCALES
-from experiments.stages.parting import InRanges
+from experiments.stages.routers import InRanges
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Top
 from modules.times import Between, MinSNR, MinSNRExpert

@@ -6,7 +6,7 @@ from datamodules.sources.source import Split
 from experiments.pipeline.store import Store
 from experiments.recipes import experts
 from experiments.stages.clusters import noised
-from experiments.stages.parting import InRanges
+from experiments.stages.routers import InRanges
 from modules.schedules import Linear
 from tests.helpers.stages import SMOKE, make
 

@@ -1,0 +1,130 @@
+"""Beyond the paper. Routing over t: how sure a router is, how often it turns, whom it asks.
+
+HDDM's router reads no text: at t = 1 its answer is the clusters' share (Eq. 2), and which expert
+ends a sample is decided on the way. Entropy, switches and each cluster's share of the weight along
+the trajectories of Top-2, under both forms of router.
+scenes: not timed yet; nothing is trained beyond Table 1's.
+"""
+
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.cli.main import main
+from experiments.drawing.style import INK, png
+from experiments.hddm import settings
+from experiments.hddm.variants import ROUTERS
+from experiments.measures.trajectories import WHOLE, Trajectories, part
+from experiments.recipes import experts, scores
+from experiments.recipes.images import ImageScale
+from experiments.stages.samples import Sample
+from experiments.tables.columns import Column
+from experiments.tables.comparisons import compared, index
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row
+from modules.denoising import FlowMatchingExpert
+from modules.selection import Top
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TIMES = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1)
+ENTROPY = Column("entropy", "Entropy, bits", 2)
+SWITCHED = Column("switched", "Switched since the step before, %", 1, factor=100)
+SWITCHES = Column("switches", "Switches a trajectory", 2)
+OWN = Column("own", "Probability of the prompt's own cluster, %", 1, factor=100)
+IN_USE = Column("in_use", "Experts in use", 2)
+USAGE = Column("usage", "Share of the weight, %", 1, factor=100)
+PROMPTS = Column("prompts", "Share of the prompts, %", 1, factor=100)
+EVERY = "every cluster"
+FREE, AWARE = ROUTERS
+
+
+def rows(scale: ImageScale, seed: int) -> list[Row]:
+    scale = settings.beyond(scale)
+    trained, made = experts.mixed(scale, FlowMatchingExpert, {}, seed), []
+    clusters = {EVERY: None, **{f"cluster {k}": k for k in range(scale.data.clusters)}}
+    for form, reads_text in ROUTERS.items():
+        router = experts.router(scale, reads_text, seed)
+        sample = scores.score(scale, trained, router, Top(2), seed).pictures
+        assert isinstance(sample, Sample)
+        measured = Trajectories(sample, TIMES)
+        for name, cluster in clusters.items():
+            for t in (WHOLE, *(f"{t:g}" for t in TIMES)):
+                names = {"Router": form, "Of": name, "t": t}
+                made.append(Row(names, measured, at=part(cluster, t)))
+    return made
+
+
+def tests(results: Results) -> list[str | None]:
+    """The text-free router against the text-aware one, along the way and over all of it."""
+    each = (WHOLE, *(f"{t:g}" for t in TIMES))
+    at = {SWITCHES: (WHOLE,), SWITCHED: each[2:], ENTROPY: each, OWN: each, IN_USE: each}
+    return [
+        compared(results, column, (FREE, EVERY, t), (AWARE, EVERY, t))
+        for column, times in at.items()
+        for t in times
+    ]
+
+
+def figure(results: Results) -> bytes:
+    """Each cluster's share of the weight over t, a map for each form of router."""
+    import matplotlib.pyplot as plt
+
+    drawn, panels = plt.subplots(1, 2, figsize=(8.4, 3.6), layout="constrained")
+    maps = [_usage(results, form) for form in ROUTERS]
+    most = max(float(np.nanmax(each)) for each in maps)
+    for axes, form, shares in zip(panels, ROUTERS, maps, strict=True):
+        _heat(axes, shares, most)
+        axes.set_title(f"{USAGE.title}: {form}", fontsize=9, color=INK)
+    return png(drawn)
+
+
+def _usage(results: Results, form: str) -> np.ndarray:
+    """The mean share [K, times] of each cluster's weight, in percent."""
+    names = dict.fromkeys(row.names["Of"] for row in results.rows[0])
+    means = [
+        [results.mean(index(results, form, name, f"{t:g}"), USAGE).mean for t in TIMES]
+        for name in names
+        if name != EVERY
+    ]
+    return np.array(means, dtype=np.float64)
+
+
+def _heat(axes: "Axes", shares: np.ndarray, most: float) -> None:
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=most, aspect="auto")
+    for (k, i), share in np.ndenumerate(shares):
+        dark = share > most / 2
+        axes.text(
+            i, k, f"{share:.0f}", ha="center", va="center", fontsize=7.5,
+            color="white" if dark else INK,
+        )  # fmt: skip
+    axes.set_xticks(range(len(TIMES)), [f"{t:g}" for t in TIMES], fontsize=8)
+    axes.set_yticks(range(len(shares)), [f"{k}" for k in range(len(shares))], fontsize=8)
+    axes.set_xlabel("t", fontsize=9)
+    axes.set_ylabel("cluster, the largest first", fontsize=9)
+
+
+TABLE = Table(
+    name="ablation-trajectories",
+    title="Routing over t (beyond HDDM Eq. 2)",
+    columns=[ENTROPY, SWITCHED, SWITCHES, OWN, IN_USE, USAGE, PROMPTS],
+    rows=rows,
+    scales=settings.WORLDS,
+    judge=settings.judge_of_scenes,
+    baseline=None,
+    notes=[
+        "Entropy and the own cluster's probability are of the router's answer, the weight is what "
+        "Top-2 makes of it; both are of the half of guidance that sees the caption. A time is that "
+        "of the nearest solver step.",
+        "A trajectory switches where its most probable expert is another than a step before.",
+        "Experts in use: as many as would have that entropy if all had equal shares of the weight.",
+        "Clusters are ordered by size, so that a seed's largest is compared with another's.",
+    ],
+    figures={"ablation-trajectories": figure},
+    tests=tests,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(TABLE))
