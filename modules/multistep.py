@@ -1,8 +1,7 @@
-"""Multistep solvers on the linear path, by diffusers' schedulers: one evaluation a step, the past
-ones used again.
+"""Multistep solvers on the linear path, by diffusers' schedulers.
 
-Their variable is the logarithm of alpha / sigma, which has no end at t = 1: they begin just below,
-at a time of their own, with the noise of that level.
+They take one evaluation a step, and use the past ones again. Their variable is the logarithm of
+alpha / sigma, which has no end at t = 1: they begin just below, with the noise of that level.
 """
 
 from abc import ABC, abstractmethod

@@ -164,7 +164,8 @@ TABLE = Table(
         "signal-to-noise ratio. Sets are drawn anew for each seed, whose clusters are others.",
         "A rule trains both objectives on each cluster for a share of the steps, and asks both "
         "about pictures of the judge's split, which no expert is trained on and no table scores: "
-        "for the error of x0, averaged over noise levels, or of the velocity on the linear path.",
+        "for the error of x0, averaged over noise levels, or of the velocity on the linear path. "
+        "At high noise an error of eps is many times as large in x0, which the first rule counts.",
         "Regret: FID less the least of all fixed sets, seed by seed. The least is found by the "
         "pictures that it is scored on, so that every regret is a little too large, and the same "
         "amount for each.",

@@ -1,5 +1,4 @@
-"""Which objective for which cluster, decided before the experts are trained, by no picture that a
-table scores."""
+"""Which objective for which cluster, decided by no picture that a table scores."""
 
 import json
 from collections.abc import Iterator
