@@ -1,8 +1,8 @@
 """Beyond the paper. How many experts? K = 1 to 16, at equal training and at equal inference.
 
-The paper has 8 (§3.1). DDM found 16 worse than 8, where all are asked and where one is (on ImageNet,
-FID 15.43 against 10.52, and 12.51 against 9.84). However many they are, experts see together as
-many samples as the monolith; asked at every solver step, more of them also cost more to draw from.
+The paper has 8 (§3.1). DDM found 16 worse than 8, where all are asked and where one is (FID on
+ImageNet, 15.43 against 10.52, and 12.51 against 9.84). However many they are, experts see together
+as many samples as the monolith; asked at every solver step, more also cost more to draw from.
 scenes: not timed yet; experts and two routers of three K beyond Table 1's.
 """
 
