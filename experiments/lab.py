@@ -81,7 +81,7 @@ class Lab:
         if not self.store.has(stage):
             if not self.train:
                 raise StoreError(
-                    f"{self.store.root} lacks the {stage.label} ({stage.kind}/{stage.key}): "
+                    f"{self.store.place} lacks the {stage.label} ({stage.kind}/{stage.key}): "
                     "Lab(…, train=True) makes it first"
                 )
             build.ensure([stage], Context(self.store), Local(cores()))

@@ -31,6 +31,9 @@ from experiments.pipeline.storage.places import FolderPlace, StorePlace, place_o
 from experiments.pipeline.storage.remote import CONFIG
 
 KB = 1000
+SILENT = timedelta(hours=1)
+"""After which another host's lease is of a dead one, whose clock may be another; a heartbeat comes
+every few seconds."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -140,33 +143,44 @@ def du(place: StorePlace, options: argparse.Namespace) -> Iterator[str]:
 
 
 def gc(place: StorePlace, options: argparse.Namespace) -> Iterator[str]:
-    """What no table in results refers to, nor what is being made. StoreError, before anything is
-    deleted, while anything is."""
-    leases, younger = alive(place), timedelta(hours=options.hours)
+    """What no table in results refers to, nor what is being made. StoreError before anything is
+    deleted while anything is being made, and before the next is deleted once anything is."""
+    younger = timedelta(hours=options.hours)
+    leases = alive(place, max(younger, SILENT))
     if not (keys := mentioned(options.results)):
         raise StoreError(
             f"no table in {options.results} names a key: --results says where they lie"
         )
     idle = unreferenced(inventory(place), keys, leases, younger)
     left = abandoned(place, leases, younger)
-    if options.delete and leases:
-        raise StoreError(
-            f"{leases[0].maker} makes {leases[0].folder}, and may need what no table names yet: "
-            "wait until it has ended"
-        )
-    for held in idle:
-        yield f"{held.artifact:36} {size(held.size):>9}  {str(held.made.get('made', '?'))[:16]}"
+    if options.delete:
+        _refuse_at_work(place, younger)
+    for each in (*idle, *left):
         if options.delete:
-            held.remove()
-    for name in left:
-        yield f"{MAKING}/{name}  abandoned"
-        if options.delete:
-            place.remove_folder(f"{MAKING}/{name}")
-            place.remove(f"{MAKING}/{name}")
+            _refuse_at_work(place, younger)
+        if isinstance(each, Held):
+            made = str(each.made.get("made", "?"))[:16]
+            yield f"{each.artifact:36} {size(each.size):>9}  {made}"
+        else:
+            yield f"{MAKING}/{each}  abandoned"
+        if options.delete and isinstance(each, Held):
+            each.remove()
+        elif options.delete:
+            place.remove_folder(f"{MAKING}/{each}")
+            place.remove(f"{MAKING}/{each}")
     total = size(sum(held.size for held in idle))
     yield f"{len(idle)} artifacts, {total}, and {len(left)} abandoned: " + (
         "deleted" if options.delete else "nothing is deleted without --delete"
     )
+
+
+def _refuse_at_work(place: StorePlace, younger: timedelta) -> None:
+    """StoreError while anything is being made: it may need what no table names yet."""
+    for lease in alive(place, max(younger, SILENT)):
+        raise StoreError(
+            f"{lease.maker} makes {lease.folder}, and may need what no table names yet: "
+            "wait until it has ended"
+        )
 
 
 VERBS = {"ls": ls, "show": show, "verify": verify, "du": du, "gc": gc}

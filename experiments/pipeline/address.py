@@ -4,8 +4,9 @@ import hashlib
 import os
 from pathlib import Path
 
+from experiments.pipeline.storage.addresses import AddressPlace
 from experiments.pipeline.storage.cache import GB, Cache
-from experiments.pipeline.storage.places import AddressPlace, FolderPlace, place_of
+from experiments.pipeline.storage.places import FolderPlace, place_of
 from experiments.pipeline.storage.remote import Remote
 from experiments.pipeline.store import Store
 

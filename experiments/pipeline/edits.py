@@ -4,23 +4,29 @@ What a config names, as an objective, has its code in the key: edited, it makes 
 Code that all stages of a kind share has not, until their `version` is raised.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from experiments.pipeline import code, key
-from experiments.pipeline.files import read_json, read_sealed
+from experiments.pipeline.files import StoreError, read_json, read_sealed
 from experiments.pipeline.provenance import commit, covers
 from experiments.pipeline.stage import Stage
+from experiments.pipeline.storage.places import artifacts
+from experiments.pipeline.storage.remote import CONFIG, MARKER
 from experiments.pipeline.store import Store
+
+LOOKED_AT = 500
+"""Artifacts of a kind, at an address, whose provenance is asked for: a request each."""
 
 
 def made_anew(missing: Sequence[Stage], store: Store) -> str | None:
     """Which of these stages the store has of the same config but of other code, in one line."""
-    folders = {store.path(stage).parent for stage in missing}
-    there = {folder: _by_uncoded(folder) for folder in folders}
-    each = {stage: _edited(stage, there[store.path(stage).parent]) for stage in missing}
+    there = {kind: _by_uncoded(store, kind) for kind in {stage.kind for stage in missing}}
+    each = {stage: _edited(stage, store, there[stage.kind]) for stage in missing}
     changed = {stage: classes for stage, classes in each.items() if classes}
     if not changed:
         return None
@@ -50,20 +56,32 @@ def _as_made(stage: Stage, made: Mapping[str, Any]) -> bool:
     return bool(made.get("code") == code.digest(kind))
 
 
-def _by_uncoded(folder: Path) -> dict[str, list[Path]]:
-    """The artifacts in a folder of one kind, by their key without code."""
-    there: dict[str, list[Path]] = {}
-    for path in folder.glob("*/provenance.json"):
-        there.setdefault(str(read_sealed(path).get("uncoded")), []).append(path.parent)
+def _by_uncoded(store: Store, kind: str) -> dict[str, list[str]]:
+    """The artifacts of one kind by their key without code; of an address the first LOOKED_AT."""
+    there: dict[str, list[str]] = {}
+    most = None if store.remote is None else LOOKED_AT
+    for artifact in itertools.islice(artifacts(store.place, kind), most):
+        path = _copy(store, artifact, MARKER)
+        if path.exists():
+            there.setdefault(str(read_sealed(path).get("uncoded")), []).append(artifact)
     return there
 
 
-def _edited(stage: Stage, there: Mapping[str, Sequence[Path]]) -> set[str]:
+def _copy(store: Store, artifact: str, file: str) -> Path:
+    """Where a file of an artifact lies on this machine, if there is such a file."""
+    if store.remote is not None:
+        with suppress(StoreError):  # it is being sent
+            store.remote.fetch(artifact, file)
+    return store.root / artifact / file
+
+
+def _edited(stage: Stage, store: Store, there: Mapping[str, Sequence[str]]) -> set[str]:
     """The classes whose code alone sets an artifact that is there apart from this stage."""
     alike = there.get(key.key(stage, coded=False), ()) if there else ()
     edits = list[set[str]]()
     for artifact in alike:
-        was, now = key.codes(read_json(artifact / "config.json")), key.codes(stage.config)
+        was = key.codes(read_json(_copy(store, artifact, CONFIG)))
+        now = key.codes(stage.config)
         edits.append({name for name in was.keys() & now.keys() if was[name] != now[name]})
     return min(edits, key=len, default=set())
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.pipeline.files import StoreError, write_whole
+from experiments.pipeline.storage.places import FolderPlace, place_of
 from experiments.report import contents, page
 from experiments.report.compare import Comparison, compare
 from experiments.report.contents import Contents
@@ -19,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
     options.add_argument("--against", type=Path, help="other results: what moved between them")
     options.add_argument("--watch", action="store_true", help="serve the page while a run goes")
-    options.add_argument("--store", type=Path, default=Path("store"), help="of the run")
+    options.add_argument("--store", default="store", help="of the run: a folder")
     options.add_argument("--seeds", type=int, default=3, help="of the run")
     options.add_argument("--tables", nargs="+", help="of the run; all of both papers")
     options.add_argument("--port", type=int, default=8765, help="on this machine's loopback")
@@ -27,24 +28,26 @@ def parser() -> argparse.ArgumentParser:
 
 
 def watch(options: argparse.Namespace) -> None:
-    """Serve the page of a run until it is interrupted. StoreError for tables that there are not."""
+    """Serve the page of a run until it is interrupted. StoreError for tables that there are not,
+    and for a store at an address, which is not asked thousands of times a minute."""
     from experiments.hddm.__main__ import TABLES  # seconds, which a page of files does not need
     from experiments.paris2.__main__ import TABLES as VIDEO
     from experiments.report.watch import progress
     from experiments.report.watch.rows import Growing
     from experiments.report.watch.server import LOOPBACK, server
 
+    place = place_of(options.store)
+    if not isinstance(place, FolderPlace):
+        raise StoreError(f"--watch reads a store in a folder, not at {place}: the run tells itself")
     every = {table.name: table for table in (*TABLES, *VIDEO)}
     names = options.tables or [*every]
     if unknown := [name for name in names if name not in every]:
         raise StoreError(f"no table is called {unknown[0]}: choose from {', '.join(every)}")
     folder = options.results / options.scale
     tables = [every[name] for name in names]
-    growing = Growing(tables, options.scale, options.seeds, options.store, folder)
+    growing = Growing(tables, options.scale, options.seeds, place.root, folder)
     run = progress.wanted(growing.stages)
-    with server(
-        options.port, growing.contents, lambda: progress.state(run, options.store)
-    ) as served:
+    with server(options.port, growing.contents, lambda: progress.state(run, place.root)) as served:
         print(f"http://{LOOPBACK}:{served.server_address[1]}/", flush=True)
         served.serve_forever()
 

@@ -66,9 +66,10 @@ class Encode(Stage):
         bar = tqdm(parts, desc=self.label, position=context.bar, disable=hidden, leave=False)
         refused, lost = RecordCounts(), LostShards.of(self.source, self.split)
         for i, part in enumerate(bar):
-            if not (folder / f"{i:05d}.json").exists():
+            path = folder / f"{i:05d}.json"
+            if not path.exists() or "lost" in read_json(path):  # it may have been fetched since
                 self._encode_or_lose(folder, i, part, context.torch_device)
-            about = read_json(folder / f"{i:05d}.json")
+            about = read_json(path)
             refused.add(_read_refused(about["refused"]))
             refused.check(self.bad_share)
             if "lost" in about:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from experiments.pipeline.files import sealed
-from experiments.pipeline.storage.leases import Maker
+from experiments.pipeline.storage.inventory import Held
+from experiments.pipeline.storage.leases import Lease, Maker
 from experiments.store import main
 from tests.helpers.parts import Part, Whole
 from tests.helpers.stages import make
@@ -128,9 +129,31 @@ def test_gc_deletes_nothing_while_anything_is_made(filled, said, tmp_path):
         "making/part-000000000002  abandoned",
         "making/part-000000000002.lock  abandoned",
     ]
-    lease.unlink()
+    os.utime(lease, (time.time() - 100_000,) * 2)  # a day without a heartbeat: its host is no more
     assert said("gc", *dials, "--delete")[0] == 0
     assert list(making.iterdir()) == []
+    assert not filled.path(Part("alone")).exists()
+
+
+def test_gc_stops_when_somebody_begins(filled, said, tmp_path, monkeypatch):
+    """kills: leases that are looked at once, before a deletion of minutes."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "a.json").write_text(json.dumps([Part("a").key]))
+    rest = (Whole(), Part("alone"), Part("b"), Part("c"))
+    for stage in rest:
+        aged(filled, stage, 30)
+    removed, remove = [], Held.remove
+
+    def then_begun(held):
+        remove(held)
+        removed.append(held.artifact)
+        Lease(filled.place, "part-0123456789ab").acquire()
+
+    monkeypatch.setattr(Held, "remove", then_begun)
+    status, _, err = said("gc", "--results", str(tmp_path / "results"), "--delete")
+    assert status == 1
+    assert "makes part-0123456789ab, and may need what no table names yet" in err
+    assert len(removed) == 1
 
 
 def test_what_is_not_there_is_one_line(said, capsys, tmp_path):

@@ -18,6 +18,10 @@ from experiments.pipeline.files import StoreError, write_whole
 from experiments.pipeline.storage.leases import Maker
 from experiments.pipeline.storage.places import FolderPlace, artifacts
 
+PARTS = "parts"
+"""The folder of files that are being fetched."""
+CUT_SHORT = 3600.0
+"""Seconds without a byte after which nobody is fetching a part any more."""
 USES = "uses"
 """The folder of marks, a file for each artifact that a process at work has asked for."""
 RECOUNT = 10.0
@@ -63,12 +67,14 @@ class Cache:
             write_whole(mark, json.dumps(asdict(Maker.this())).encode())
             self._marks.append(mark)
 
-    def add(self, count: int) -> None:
-        """Make room for bytes that come now. StoreError if what is in use leaves too little."""
+    def add(self, count: int, part: str = "") -> None:
+        """Make room for bytes that come now, those of a part that was fetched if it is named.
+        StoreError if what is in use leaves too little."""
         now = time.monotonic()
         if self._bytes + count > self.limit or now - self._counted > RECOUNT:
             held = self._held()
-            self._bytes, self._counted = sum(size for size, _ in held.values()), now
+            fetched = sum(size for size, _ in held.values())
+            self._bytes, self._counted = fetched + self._parts(besides=part), now
             for artifact in sorted(held, key=lambda name: held[name][1]):
                 if self._bytes + count <= self.limit:
                     break
@@ -81,6 +87,18 @@ class Cache:
                 "give it more by --cache-gb"
             )
         self._bytes += count
+
+    def _parts(self, besides: str) -> int:
+        """Bytes of what is being fetched now. What was cut short is deleted."""
+        count = 0
+        for path in (self.root / PARTS).glob("*"):
+            with suppress(FileNotFoundError):  # it has arrived
+                about = path.stat()
+                if time.time() - about.st_mtime > CUT_SHORT:
+                    path.unlink()
+                elif path.name != besides:
+                    count += about.st_size
+        return count
 
     def _held(self) -> dict[str, tuple[int, float]]:
         """Bytes and last use of each artifact that is here."""

@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.pipeline.files import StoreError, sealed
+from experiments.pipeline.storage.addresses import TOUCHED
 from experiments.pipeline.storage.leases import MAKING, SeenLease, all_written
 from experiments.pipeline.storage.places import FolderPlace, StorePlace, artifacts
 from experiments.pipeline.storage.remote import CONFIG, MARKER
@@ -152,9 +154,26 @@ def mentioned(results: Path) -> set[str]:
     return {key for text in texts for key in MENTIONED.findall(text)}
 
 
-def alive(place: StorePlace) -> list[SeenLease]:
-    """The leases of what is being made, as far as can be told from here."""
-    return [lease for lease in all_written(place) if lease.maker.alive() is not False]
+def alive(place: StorePlace, silent: timedelta = timedelta.max) -> list[SeenLease]:
+    """The leases of what is being made, as far as can be told from here.
+
+    silent: after which a lease of another host, which beats every few seconds, is of a dead one.
+    """
+
+    def living(lease: SeenLease) -> bool:
+        known = lease.maker.alive()
+        return not _silent(place, lease, silent) if known is None else known
+
+    return [lease for lease in all_written(place) if living(lease)]
+
+
+def _silent(place: StorePlace, lease: SeenLease, limit: timedelta) -> bool:
+    """Whether a lease has not changed for so long; never where no file has a time."""
+    try:
+        last = place.modified(lease.file)
+    except FileNotFoundError:  # it has been released
+        return True
+    return bool(last) and time.time() - last > limit.total_seconds()
 
 
 def unreferenced(
@@ -181,7 +200,7 @@ def abandoned(place: StorePlace, leases: Sequence[SeenLease], younger: timedelta
     kept = {lease.folder for lease in leases} | {Path(lease.file).name for lease in leases}
     since, found = (datetime.now(UTC) - younger).timestamp(), []
     for name in sorted(place.names(MAKING)):
-        if name in kept or name.removesuffix(".lock") in kept:
+        if name in kept or name.removesuffix(".lock").removesuffix(TOUCHED) in kept:
             continue
         inside = [f"{MAKING}/{name}", *place.sizes(f"{MAKING}/{name}")]
         times = list[float]()

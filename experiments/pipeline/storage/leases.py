@@ -149,7 +149,7 @@ class Lease:
         self.file = f"{MAKING}/{artifact}.{self.token}{SUFFIX}"
         self.folder, self.state = artifact, State.ASKING
         self.left = list[tuple[SeenLease, bool]]()
-        self._stop = threading.Event()
+        self._stop, self._asking = threading.Event(), threading.Lock()
 
     @property
     def holds(self) -> bool:
@@ -216,15 +216,17 @@ class Lease:
 
         def beating() -> None:
             while not self._stop.wait(BEAT):
-                with suppress(OSError, StoreError):  # of a place that is away for a moment
-                    if not self.place.touch(self.file):
+                # A place may be away for a moment.
+                with self._asking, suppress(OSError, StoreError):
+                    if self._stop.is_set() or not self.place.touch(self.file):
                         return
 
         threading.Thread(target=beating, name=f"lease of {self.artifact}", daemon=True).start()
 
     def release(self) -> None:
         self._stop.set()
-        with suppress(OSError, StoreError):  # it is stale as soon as this process has ended
+        # After a beat that is under way. It is stale as soon as this process has ended.
+        with self._asking, suppress(OSError, StoreError):
             self.place.remove(self.file)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from experiments.pipeline.files import StoreError, read_sealed
-from experiments.pipeline.storage.cache import Cache
+from experiments.pipeline.storage.addresses import AddressPlace
+from experiments.pipeline.storage.cache import PARTS, Cache
 from experiments.pipeline.storage.leases import leased
-from experiments.pipeline.storage.places import AddressPlace, FolderPlace
+from experiments.pipeline.storage.places import FolderPlace
 
 CONFIG, MARKER = "config.json", "provenance.json"
 """MARKER: the file that is written last. Without it there is no artifact."""
@@ -66,11 +67,11 @@ class Remote:
         self.cache.use(artifact)
         path = self.cache.root / artifact / name
         if not path.exists():
-            part = self.cache.root / "parts" / secrets.token_hex(8)
+            part = self.cache.root / PARTS / secrets.token_hex(8)
             part.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self.place.fetch(f"{artifact}/{name}", part)
-                self.cache.add(part.stat().st_size)
+                self.cache.add(part.stat().st_size, part.name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 part.replace(path)
             except OSError as error:
@@ -82,7 +83,14 @@ class Remote:
         return path
 
     def fetch_part(self, artifact: str, part: str) -> None:
-        """Copies of a file, or of all files below a folder, of an artifact; of all for ""."""
+        """Copies of a file, or of all files below a folder, of an artifact; of all for "".
+
+        StoreError if there is no room for all of them at once.
+        """
+        with self.cache.at_work():  # or the last of them would push out the first
+            self._fetch_part(artifact, part)
+
+    def _fetch_part(self, artifact: str, part: str) -> None:
         self.fetch(artifact, MARKER)
         made = read_sealed(self.cache.root / artifact / MARKER)
         known = [*made.get("files", {}), *made.get("inside", {})]

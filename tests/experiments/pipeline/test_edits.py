@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from experiments.pipeline import edits
+from experiments.pipeline.address import open_store
+from experiments.pipeline.store import Store
 from tests.helpers.packages import forget, package
 from tests.helpers.stages import make
 
@@ -62,6 +64,14 @@ def stages(store, tmp_path):
     for stage in fresh():
         make(store, stage)
     return fresh
+
+
+@pytest.fixture(params=["folder", "address"])
+def store(request, tmp_path):
+    """An empty store in a folder, or at an address."""
+    if request.param == "folder":
+        return Store(tmp_path / "store")
+    return open_store(f"memory://{tmp_path.name}", tmp_path / "cache")
 
 
 def test_an_edit_of_what_a_config_names_makes_its_stages_anew_and_says_so(store, stages):

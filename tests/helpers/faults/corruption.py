@@ -9,6 +9,12 @@ from pathlib import Path
 class Tally(Counter):
     """What became of faults; printed for whoever runs the tests with -s."""
 
+    def tried(self, damages):
+        """A fault, and what it damaged: it was survived if that is nothing."""
+        self["tried"] += 1
+        self["lost"] += len(damages)
+        self["survived"] += not damages
+
     def told(self, what):
         names = ("tried", "survived", "lost", "silent")
         print(f"\n{what}: " + ", ".join(f"{name} {self[name]}" for name in names))

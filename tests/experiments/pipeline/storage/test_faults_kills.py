@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,12 +65,12 @@ def test_a_run_killed_at_random_moments_ends_whole(store):
         child = FORK.Process(target=make_all, args=(store,))
         child.start()
         child.join(rng.uniform(0.01, 0.15))
-        tally["tried"] += 1
-        if child.is_alive():
-            os.kill(child.pid, signal.SIGKILL)
+        if not child.is_alive():  # all is made, and nothing is left to be killed in
+            shutil.rmtree(store.root)
+            continue
+        os.kill(child.pid, signal.SIGKILL)
         child.join()
-        tally["lost"] += len(damages(store))
-        tally["survived"] += 1
+        tally.tried(damages(store))
     make_all(store)
     for stage in STEPS:
         for i in range(10):
@@ -145,10 +146,10 @@ def test_table_1_killed_at_random_moments_is_the_same(tmp_path, right):
         except subprocess.TimeoutExpired:
             whole = rng.random() < 0.5  # the command and its workers, or the command alone
             os.killpg(process.pid, signal.SIGKILL) if whole else process.kill()
-        process.wait()
-        tally["tried"] += 1
-        tally["lost"] += len(damages(store)) if store.root.exists() else 0
-        tally["survived"] += 1
+            process.wait()
+            tally.tried(damages(store) if store.root.exists() else [])
+        else:  # all is made, and nothing is left to be killed in
+            shutil.rmtree(store.root)
     assert start(command).wait(900) == 0
     tally["silent"] += csv.read_bytes() != right[0]
     assert tally.told("kills of Table 1") == (10, 10, 0, 0)

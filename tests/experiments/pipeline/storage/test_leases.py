@@ -10,7 +10,15 @@ from dataclasses import asdict, replace
 import pytest
 
 from experiments.pipeline.storage import leases
-from experiments.pipeline.storage.leases import Lease, Maker, State, leased, written
+from experiments.pipeline.storage.addresses import AddressPlace
+from experiments.pipeline.storage.leases import (
+    Lease,
+    Maker,
+    State,
+    all_written,
+    leased,
+    written,
+)
 from experiments.pipeline.storage.places import FolderPlace
 from experiments.pipeline.storage.workspace import workspace
 
@@ -164,6 +172,30 @@ def test_a_lease_beats_until_it_is_released(place, monkeypatch):
         assert lease.lost
         time.sleep(0.2)
         assert not (place.root / lease.file).exists()  # a beat does not bring it back
+
+
+def test_a_heartbeat_does_not_bring_back_a_lease_that_another_took(monkeypatch):
+    """kills: a lease that is read, removed by whoever took it over, and written again."""
+    place = AddressPlace("memory://leases")
+    lease = Lease(place, NAME)
+    lease.acquire()
+    before = place.modified(lease.file)
+    time.sleep(0.01)
+    assert place.touch(lease.file)
+    assert place.modified(lease.file) > before
+    for asked in ("read", "exists"):
+        answer = getattr(AddressPlace, asked)
+
+        def then_taken(self, name, answer=answer):
+            told = answer(self, name)
+            self.remove(name)
+            return told
+
+        monkeypatch.setattr(AddressPlace, asked, then_taken)
+    place.touch(lease.file)
+    monkeypatch.undo()
+    assert lease.lost
+    assert all_written(place) == []
 
 
 def test_a_lease_names_no_folder_but_its_own(place):

@@ -1,8 +1,10 @@
 """A store at an address: the same store, its copies bounded, its marker last."""
 
 import multiprocessing
+import os
 import pickle
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from torch import nn
 from experiments.pipeline.address import open_store
 from experiments.pipeline.files import StoreError, sealed
 from experiments.pipeline.stage import Stage
-from experiments.pipeline.storage.places import AddressPlace
+from experiments.pipeline.storage.addresses import AddressPlace
 from experiments.pipeline.store import Store
 from experiments.stages.run import load_trained
 from modules.weights.checkpoint import save_weights
@@ -162,6 +164,30 @@ def test_the_cache_is_bounded_and_keeps_what_is_in_use(store, tmp_path):
             small.file(stages[2], "large")
         assert small.root.joinpath("large", stages[1].key, "large").exists()
     small.file(stages[2], "large")
+
+
+def test_an_artifact_that_has_no_room_is_named_and_does_not_push_itself_out(store, tmp_path):
+    """kills: a folder handed out without the files that its last ones pushed out."""
+    make(store, Large())
+    small = elsewhere(store, tmp_path, gb=0.0003)
+    with pytest.raises(StoreError, match=r"cache .* may hold 0\.0003 GB"):
+        small.path(Large())
+    enough = open_store(str(store.place), tmp_path / "enough", 0.00041)
+    assert {path.name for path in enough.path(Large()).rglob("*")} >= {"large", "file"}
+
+
+def test_files_that_are_being_fetched_count_until_they_were_cut_short(store, tmp_path):
+    """kills: a cache over its limit by all that other processes fetch, or by what a kill left."""
+    make(store, Large())
+    small = elsewhere(store, tmp_path, gb=0.0005)
+    part = small.root / "parts" / "another's"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"a" * 200_000)
+    with pytest.raises(StoreError, match=r"of which 0\.000\d+ are in use"):
+        small.file(Large(), "large")
+    os.utime(part, (time.time() - 4000,) * 2)
+    assert small.file(Large(), "large").stat().st_size == 400_000
+    assert not part.exists()
 
 
 def race(place, cache, barrier):
