@@ -5,6 +5,7 @@ the same path as here. What an expert has read of the captions of a drawing it r
 drawing is over, as an expert in this process would, so that its answers have the same bits.
 """
 
+import errno
 import itertools
 import logging
 import os
@@ -32,6 +33,9 @@ from modules.schedules import Schedule
 from modules.text import Text
 from modules.weights.checkpoint import CheckpointError
 from modules.weights.published import WEIGHTS, load_expert, load_router
+
+NO_MEMORY = ("DefaultCPUAllocator", os.strerror(errno.ENOMEM))
+"""In torch's errors where there is none, which have no class of their own."""
 
 
 class ActorsError(RuntimeError):
@@ -97,7 +101,8 @@ class _Server:
                 published.network.to(self.device)
                 self.expert = published.expert()
         except (RuntimeError, OSError, MemoryError) as error:
-            if not isinstance(error, MemoryError) and "memory" not in str(error):  # torch's word
+            known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+            if not known and not any(word in str(error) for word in NO_MEMORY):
                 raise
             every = resource.getrlimit(resource.RLIMIT_DATA)[1]
             resource.setrlimit(resource.RLIMIT_DATA, (every, every))  # room to say so

@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
@@ -46,16 +47,24 @@ class DrawnPicture:
     asked: float
 
 
+Tell = Callable[[Step | None], None]
+"""Is told each step of a drawing, and None at its end, by the thread that draws."""
+
+
+def _nobody(step: Step | None) -> None:
+    """Where nobody watches."""
+
+
 @dataclass(frozen=True, eq=False)
 class Request:
-    """A prompt to draw from the noise of its seed.  told: each step, and None at the end."""
+    """A prompt to draw from the noise of its seed."""
 
     prompt: str
     seed: int
     steps: int
     guidance: float
     text: Text
-    told: "queue.Queue[Step | None]" = field(default_factory=queue.Queue)
+    tell: Tell
     done: "Future[DrawnPicture]" = field(default_factory=Future)
 
 
@@ -74,9 +83,11 @@ class DrawingEngine:
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
-    def submit(self, prompt: str, seed: int, steps: int, guidance: float) -> Request:
+    def submit(
+        self, prompt: str, seed: int, steps: int, guidance: float, tell: Tell = _nobody
+    ) -> Request:
         """BusyError if too many wait; ValueError for a prompt that is too long."""
-        request = Request(prompt, seed, steps, guidance, self._text(prompt))
+        request = Request(prompt, seed, steps, guidance, self._text(prompt), tell)
         try:
             self.queue.put_nowait(request)
         except queue.Full:
@@ -108,7 +119,7 @@ class DrawingEngine:
                 for request, picture in zip(batch, drawn, strict=True):
                     request.done.set_result(picture)
             for request in batch:
-                request.told.put(None)
+                request.tell(None)
 
     def _batch(self) -> list[Request] | None:
         """The next request and those that may be drawn with it; None at the end."""
@@ -137,7 +148,7 @@ class DrawingEngine:
         def watch(t: Tensor, w: Tensor) -> None:
             asked.append(int((w > 0).any(0).sum()))
             for i, request in enumerate(batch):  # the first half of guidance, which reads captions
-                request.told.put(Step(float(t[i]), tuple(w[i].tolist())))
+                request.tell(Step(float(t[i]), tuple(w[i].tolist())))
 
         ensemble = replace(drawer.ensemble, watch=watch)
         texts = [request.text for request in batch]

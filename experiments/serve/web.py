@@ -5,6 +5,7 @@ import base64
 import io
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from experiments.sample.pictures import shown
 from experiments.serve import engine
-from experiments.serve.engine import BusyError, DrawingEngine, DrawnPicture
+from experiments.serve.engine import BusyError, DrawingEngine, DrawnPicture, Step
 
 TEMPLATES = Jinja2Templates(Path(__file__).parent / "templates")
 Prompt = Annotated[str, Query(max_length=2000)]
@@ -37,9 +38,9 @@ def app(drawing: DrawingEngine, experts: int, hosts: Sequence[str]) -> FastAPI:
     application = FastAPI(title="Experts served apart", docs_url=None, redoc_url=None)
     application.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts])
 
-    def submitted(prompt: str, seed: int, steps: int, cfg: float) -> engine.Request:
+    async def submitted(*asked: Any) -> engine.Request:
         try:
-            return drawing.submit(prompt, seed, steps, cfg)
+            return await run_in_threadpool(drawing.submit, *asked)
         except BusyError as error:
             raise HTTPException(503, str(error)) from error
         except ValueError as error:
@@ -50,9 +51,11 @@ def app(drawing: DrawingEngine, experts: int, hosts: Sequence[str]) -> FastAPI:
         return TEMPLATES.TemplateResponse(request, "index.html", {"experts": experts})
 
     @application.get("/picture")
-    def picture(prompt: Prompt, seed: Seed = 0, steps: Steps = 25, cfg: Guidance = 2.0) -> Response:
+    async def picture(
+        prompt: Prompt, seed: Seed = 0, steps: Steps = 25, cfg: Guidance = 2.0
+    ) -> Response:
         """The picture as PNG, and how many experts were asked a step."""
-        drawn = submitted(prompt, seed, steps, cfg).done.result()
+        drawn = await _drawn(await submitted(prompt, seed, steps, cfg))
         return Response(png(drawn), media_type="image/png", headers={"X-Asked": str(drawn.asked)})
 
     @application.get("/draw")
@@ -60,17 +63,29 @@ def app(drawing: DrawingEngine, experts: int, hosts: Sequence[str]) -> FastAPI:
         prompt: Prompt, seed: Seed = 0, steps: Steps = 25, cfg: Guidance = 2.0
     ) -> StreamingResponse:
         """Events: `step` with t and weights, then `picture`, or `failed` with a reason."""
-        asked = await run_in_threadpool(submitted, prompt, seed, steps, cfg)
-        return StreamingResponse(_events(asked), media_type="text/event-stream")
+        told = asyncio.Queue[Step | None]()
+        loop = asyncio.get_running_loop()
+
+        def tell(step: Step | None) -> None:
+            with suppress(RuntimeError):  # the server has ended
+                loop.call_soon_threadsafe(told.put_nowait, step)
+
+        asked = await submitted(prompt, seed, steps, cfg, tell)
+        return StreamingResponse(_events(asked, told), media_type="text/event-stream")
 
     return application
 
 
-async def _events(asked: engine.Request) -> AsyncIterator[str]:
-    while (step := await asyncio.to_thread(asked.told.get)) is not None:
+async def _drawn(asked: engine.Request) -> DrawnPicture:
+    """The picture, once it is there. No thread waits, and who leaves cancels nobody's batch."""
+    return await asyncio.shield(asyncio.wrap_future(asked.done))
+
+
+async def _events(asked: engine.Request, told: "asyncio.Queue[Step | None]") -> AsyncIterator[str]:
+    while (step := await told.get()) is not None:
         yield _event("step", {"t": step.t, "weights": step.weights})
     try:
-        drawn = asked.done.result(timeout=0)
+        drawn = await _drawn(asked)
     except Exception as error:  # whatever it was, the page says so
         yield _event("failed", {"reason": " ".join(str(error).split())})
         return

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+import socket
 import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 
@@ -24,6 +26,7 @@ from experiments.serve.engine import BusyError, DrawingEngine
 from experiments.serve.web import app
 from metrics.pixels import to_uint8
 from modules.selection import Top
+from tests.experiments.pipeline.launch import training
 
 BROWSER = shutil.which("chromium")
 
@@ -41,9 +44,9 @@ def engine(drawer):
     engine.close()
 
 
-@pytest.fixture
-def url(engine):
-    """A server of the page on a free port."""
+@contextmanager
+def served(engine):
+    """The address of a server of the page on a free port."""
     config = uvicorn.Config(app(engine, 3, ["127.0.0.1"]), port=0, log_level="error")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -53,6 +56,12 @@ def url(engine):
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture
+def url(engine):
+    with served(engine) as address:
+        yield address
 
 
 def alone(published, prompt, seed, steps):
@@ -71,10 +80,11 @@ def asked(url, path, **query):
 
 def test_a_served_picture_is_the_sampled_one(published, engine):
     """kills: another noise, guard, guidance or number of steps; the steps not told, or twice."""
-    request = engine.submit("the digit three", 5, 4, 2.0)
+    told = []
+    request = engine.submit("the digit three", 5, 4, 2.0, told.append)
     drawn = request.done.result(100)
     assert np.array_equal(drawn.picture, alone(published, "the digit three", 5, 4))
-    told = [request.told.get(timeout=5) for _ in range(5)]
+    training.until(lambda: len(told) == 5, 5)
     assert told.pop() is None
     assert [step.t for step in told] == pytest.approx([1, 0.75, 0.5, 0.25])
     assert all(sum(step.weights) == pytest.approx(1) for step in told)
@@ -147,6 +157,31 @@ def test_addresses_answer(published, url):
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(other)
     assert caught.value.code == 400
+
+
+def test_clients_that_wait_hold_no_thread(drawer):
+    """kills: a thread for each client until its picture is drawn, 40 being all that there are."""
+    held = threading.Event()
+
+    class Held(DrawingEngine):
+        def _draw(self, batch):
+            held.wait(60)
+            raise RuntimeError("not drawn")
+
+    engine = Held(drawer)
+    with served(engine) as address:
+        place = urllib.parse.urlparse(address)
+        clients = [socket.create_connection((place.hostname, place.port)) for _ in range(60)]
+        for i, client in enumerate(clients):
+            what = ("picture", "draw")[i % 2]
+            client.sendall(f"GET /{what}?prompt=a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        training.until(lambda: engine.queue.qsize() >= 60 - engine.most, 60)
+        page, _ = asked(address, "")
+        held.set()
+        assert b"<html" in page
+        answers = [client.recv(12) for client in clients]
+        assert answers == [b"HTTP/1.1 500", b"HTTP/1.1 200"] * 30  # events begin before they fail
+    engine.close()
 
 
 def test_bench_prints_a_row_for_each_number_of_clients(url, capsys):
