@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -31,6 +32,7 @@ class Options:
     cache_gb: float
     results: Path
     tensorboard: bool
+    wandb: bool
     device: Device
     hardware: Hardware
     plan: bool
@@ -161,6 +163,7 @@ def parse(
     add_store(parser)
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
     parser.add_argument("--tensorboard", type=bool, default=False, help="also log to TensorBoard")
+    parser.add_argument("--wandb", type=bool, default=False, help="also log to Weights & Biases")
     parser.add_argument("--device", type=Device, default="auto", help="where to train and sample")
     parser.add_argument("--devices", type=int, default=1, help="GPUs that train one stage")
     parser.add_argument("--strategy", type=Literal["ddp", "fsdp"], default="ddp", help="how")
@@ -178,6 +181,8 @@ def parse(
         options["sweep"] = _take_sweep(options, sweep)
     if not 1 <= options["seeds"] <= 1000:
         raise UsageError(f"--seeds must lie between 1 and 1000, not be {options['seeds']}")
+    if options["wandb"] and find_spec("wandb") is None:
+        raise UsageError("--wandb true: it is not installed here; pip install wandb")
     try:
         hardware = _hardware(options, engine)
         launch = engines.taken(options, engine, hardware)

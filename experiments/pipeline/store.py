@@ -1,8 +1,7 @@
 """Where artifacts live: key = hash of the whole nested config; complete or absent; provenance.
 
-An artifact is made in `<root>/making/`, then renamed into place with its config and provenance.
-A killed process leaves only what it was making; a stage that can resume finds it there again.
-A store at an address is asked through copies in a cache, which has the same layout.
+Made in `<root>/making/`, it is renamed into place with its config and provenance. A killed process
+leaves only what it was making. A store at an address is asked through copies in a cache.
 """
 
 import json
@@ -56,13 +55,14 @@ class Artifact(Protocol):
 class Context:
     """What a run may change without a change of key. A device changes a result's last digits.
 
-    bar: the row of this process's progress bars, None for no bars. tensorboard: write its logs
-    too, under the store's `tensorboard/`. device: "cpu", "cuda", or "auto" for what there is.
+    bar: the row of this process's progress bars, None for no bars. tensorboard, wandb: write such
+    logs too, below the store. device: "cpu", "cuda", or "auto" for what there is.
     """
 
     store: "Store"
     bar: int | None = None
     tensorboard: bool = False
+    wandb: bool = False
     device: Device = "auto"
     hardware: Hardware = Hardware()
 

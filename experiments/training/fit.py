@@ -9,12 +9,12 @@ from pathlib import Path
 import lightning as L
 import pandas as pd
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from datamodules.stacked import StackedBatches
 from experiments.pipeline.store import Context
-from experiments.training import checkpoints, isolation
+from experiments.training import checkpoints, isolation, loggers
 from experiments.training.callbacks import Averaging, Curve, StageBar
 from experiments.training.strategies import autocast, strategy
 from modules.dit import Trunk
@@ -85,13 +85,12 @@ def _fit_together(runs: Sequence[Run], context: Context, every: int | None) -> N
     one_each = checkpoints.OneEach([run.folder for run in runs])
     label = runs[0].label + (f" and {len(runs) - 1} in its stack" if len(runs) > 1 else "")
     callbacks = _callbacks(together.optim, runs[0].folder, label, context, every is not None)
-    each = [_loggers(run.folder, context) for run in runs]
-    loggers = [log for kind in zip(*each, strict=True) for log in kind]
     folder = runs[0].folder
-    trainer = _trainer(together.optim, callbacks, loggers, folder, one_each, context, every)
     last = folder / checkpoints.NAME
     data = StackedBatches([run.data for run in runs])
-    trainer.fit(together, data, ckpt_path=last if last.exists() else None, weights_only=False)
+    with loggers.opened([run.folder for run in runs], context) as logs:
+        trainer = _trainer(together.optim, callbacks, logs, folder, one_each, context, every)
+        trainer.fit(together, data, ckpt_path=last if last.exists() else None, weights_only=False)
     together.finish()
     for run in runs:
         run.save()
@@ -105,17 +104,11 @@ def _fit_divided(run: Run, context: Context, every: int | None) -> None:
     averaging: list[Averaging] = []
     if optim.ema is not None:
         averaging.append(Averaging(decay=optim.ema, update_starting_at_step=optim.ema_start))
-    trainer = _trainer(
-        optim,
-        [*averaging, *callbacks],
-        _loggers(run.folder, context),
-        run.folder,
-        checkpoints.Divided(),
-        context,
-        every,
-    )
-    last = run.folder / checkpoints.NAME
-    trainer.fit(module, run.data, ckpt_path=last if last.exists() else None)
+    last, divided = run.folder / checkpoints.NAME, checkpoints.Divided()
+    with loggers.opened([run.folder], context) as logs:
+        every_callback = [*averaging, *callbacks]
+        trainer = _trainer(optim, every_callback, logs, run.folder, divided, context, every)
+        trainer.fit(module, run.data, ckpt_path=last if last.exists() else None)
     for callback in averaging:
         # Lightning does so itself unless a resumed run had no step left to take.
         callback.on_train_end(trainer, module)
@@ -152,15 +145,6 @@ def _callbacks(
     return callbacks
 
 
-def _loggers(folder: Path, context: Context) -> list[Logger]:
-    part = len(list(folder.glob("log-*")))
-    loggers: list[Logger] = [CSVLogger(folder, name="", version=f"log-{part}")]
-    if context.tensorboard:
-        root = context.store.root / "tensorboard"
-        loggers.append(TensorBoardLogger(root, name=folder.name, version=""))
-    return loggers
-
-
 def _join_logs(folder: Path) -> None:
     """log.csv from the logs of every part of the run; a step trained twice counts once."""
     parts = sorted(folder.glob("log-*/metrics.csv"), key=lambda path: int(path.parent.name[4:]))
@@ -177,7 +161,7 @@ def _log_every(optim: Optim) -> int:
 def _trainer(
     optim: Optim,
     callbacks: list[Callback],
-    loggers: list[Logger],
+    logs: list[Logger],
     folder: Path,
     written: checkpoints.WholeCheckpointIO,
     context: Context,
@@ -197,7 +181,7 @@ def _trainer(
         check_val_every_n_epoch=1 if every is None else None,
         num_sanity_val_steps=0,
         plugins=[written, *autocast(optim.precision, context.torch_device.type)],
-        logger=loggers,
+        logger=logs,
         default_root_dir=folder,
         log_every_n_steps=_log_every(optim),
         enable_progress_bar=context.bar is not None,

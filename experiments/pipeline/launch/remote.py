@@ -15,8 +15,9 @@ from typing import Any
 
 from experiments.pipeline import provenance
 
-PASSED_ON = ("AWS_", "FSSPEC_", "HF_", "TORCH_HOME", "XDG_CACHE_HOME")
-"""How the variables begin that other machines are told: where weights lie, who may read a store."""
+PASSED_ON = ("AWS_", "FSSPEC_", "HF_", "TORCH_HOME", "WANDB_", "XDG_CACHE_HOME")
+"""How the variables begin that other machines are told: where weights lie, who may read a store,
+where a log goes."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """What has to be set before torch is imported."""
 
