@@ -13,6 +13,8 @@ PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 RUN     := $(BIN)/python -m
+READY   := $(VENV)/ready-$(shell cksum < requirements.lock | cut -d ' ' -f 1)
+SAY      = @echo "$@: tables under $(RESULTS)/, artifacts in $(STORE)/; the first line of progress follows in seconds" >&2
 DIALS    = --scale "$(SCALE)" --seeds "$(SEEDS)" $(if $(WORKERS),--workers "$(WORKERS)") \
            $(if $(LAUNCH),--launch "$(LAUNCH)") \
            --store "$(STORE)" --results "$(RESULTS)" $(if $(PLAN),--plan true) $(ARGS)
@@ -37,15 +39,16 @@ help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Dials: SCALE=smoke|small|scenes|emoji|medium|paper SEEDS=3 WORKERS=cores LAUNCH=local|ray|slurm STORE=store RESULTS=results PLAN=1 ARGS='--scale.train.steps 3000'"
 
-env: $(VENV)/ready ## create .venv from requirements.lock
+env: $(READY) ## create .venv from requirements.lock
 
-$(VENV)/ready: requirements.lock
+$(READY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; say make PYTHON=python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(RUN) pip install --quiet --disable-pip-version-check \
 		"$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
+	@rm -f $(VENV)/ready*
 	@touch $@
 
 readme: env ## copy the committed tables into README.md and docs/performance.md
@@ -90,6 +93,7 @@ ablation-trajectories: ## SCALE=scenes: the router over t: entropy, switches, us
 tuning: ## steps, learning rate and LAST of small, chosen on digits that no table scores
 figures: ## Figs 1, 2, 5-15 as pictures
 $(TABLES): env
+	$(SAY)
 	@$(RUN) experiments.hddm.$(subst -,_,$@) $(DIALS)
 
 paris2-table1: ## Paris 2.0 Table 1 and Fig 2: three experts of video against a monolith
@@ -98,12 +102,15 @@ paris2-specialization: ## each expert on its own and on others' prompts, the mon
 paris2-router: ## does the video router read text or image?
 paris2-i2v: ## clips from a caption, or from a caption and a first frame
 $(VIDEO): env
+	$(SAY)
 	@$(RUN) experiments.paris2.$(subst paris2-,,$@) $(DIALS)
 
 paris2: env ## every table of Paris 2.0, experts trained once for all
+	$(SAY)
 	@$(RUN) experiments.paris2 $(DIALS)
 
 all: env ## every table and figure of HDDM, experts trained once for all, then the claims
+	$(SAY)
 	@$(RUN) experiments.hddm $(DIALS)
 	@$(if $(PLAN),:,$(RUN) experiments.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS))
 

@@ -1,12 +1,15 @@
-"""What the site has beside the pages of docs/: the committed results, and a line for every file.
+"""What the site has beside the pages of docs/: the committed results, the notebooks, and a line for
+every file.
 
-A page links to results as `../results/small/table1.md`, which also works on a code host.
+A page links to results as `../results/small/table1.md`, and to a notebook as
+`../notebooks/new_parts.py`, which also works on a code host.
 """
 
 import ast
 import re
 from pathlib import Path
 
+import jupytext
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -17,16 +20,22 @@ UNCOMMITTED = re.compile(r"smoke.*|.*-.{6}")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds every table and figure of a committed scale."""
+    """Adds every table and figure of a committed scale, and every notebook as a page."""
     for path in sorted((ROOT / "results").rglob("*")):
         place = path.relative_to(ROOT)
         if path.suffix in (".md", ".png") and not UNCOMMITTED.fullmatch(place.parts[1]):
             files.append(File.generated(config, place.as_posix(), abs_src_path=str(path)))
+    for path in sorted((ROOT / "notebooks").glob("*.py")):
+        place = path.relative_to(ROOT).with_suffix(".md").as_posix()
+        page = jupytext.writes(jupytext.read(path), "md")
+        files.append(File.generated(config, place, content=page))
     return files
 
 
 def on_page_markdown(markdown: str, **kwargs: object) -> str:
-    """Links to results/ from within the site, and the list of files where a page asks for it."""
+    """Links to results/ and notebooks/ from within the site, and the list of files where a page
+    asks for it."""
+    markdown = re.sub(r"\]\(\.\./notebooks/(\w+)\.py\)", r"](notebooks/\1.md)", markdown)
     return markdown.replace("](../results/", "](results/").replace("<!-- files -->", listing())
 
 

@@ -30,7 +30,8 @@ from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES
-from experiments.recipes.scale import Scale, turned
+from experiments.recipes.named import turned_by_name
+from experiments.recipes.scale import Scale
 from experiments.stages.corpus import Corpus
 from experiments.stages.experts import TrainExpert
 from experiments.stages.prompts import Heldout
@@ -44,7 +45,7 @@ from modules.selection import Only, Selection
 from modules.solvers import Euler, Solver
 from modules.text import Text
 
-StageT = TypeVar("StageT", bound=Stage)
+StageT, Value = TypeVar("StageT", bound=Stage), TypeVar("Value")
 
 
 class Lab:
@@ -57,7 +58,7 @@ class Lab:
         store: where artifacts lie: a folder, or an address of fsspec.
         train: make what the store lacks, in worker processes; else StoreError names it.
 
-    Raises ValueError for an unknown scale or a negative seed, TypeError for an unknown dial.
+    Raises ValueError for an unknown scale or a negative seed, TypeError for a dial or its type.
     """
 
     def __init__(
@@ -70,27 +71,18 @@ class Lab:
     ) -> None:
         if seed < 0:
             raise ValueError(f"seed must not be negative, not {seed}")
-        if isinstance(scale, str) and scale not in SCALES:
-            raise ValueError(f"there is no scale {scale!r}: {', '.join(SCALES)}")
-        whole = SCALES[scale] if isinstance(scale, str) else scale
-        self.scale = turned(whole, dials or {}).of_seed(seed)
+        whole = _named(SCALES, scale) if isinstance(scale, str) else scale
+        self.scale = turned_by_name(whole, dials or {}).of_seed(seed)
         self.seed, self.store, self.train = seed, open_store(str(store)), train
 
     def made(self, stage: StageT) -> StageT:
         """The stage, once its artifact is in the store. StoreError if it is not, and not to be."""
-        if not self.store.has(stage):
-            if not self.train:
-                raise StoreError(
-                    f"{self.store.place} lacks the {stage.label} ({stage.kind}/{stage.key}): "
-                    "Lab(…, train=True) makes it first"
-                )
-            build.ensure([stage], Context(self.store), Local(cores()))
+        self._make([stage])
         return stage
 
     def expert(self, cluster: int, objective: str = "fm") -> Expert:
         """The expert of a cluster. objective: "fm", "ddpm", "x0" or "v". ValueError for others."""
-        k = self.scale.data.clusters
-        if not 0 <= cluster < k:
+        if cluster not in range(k := self.scale.data.clusters):
             raise ValueError(f"cluster {cluster} must lie between 0 and {k - 1}")
         return self._loaded(self._expert(cluster, objective))
 
@@ -100,9 +92,9 @@ class Lab:
 
     def router(self, text: str = "text-aware", calibrated: bool = False) -> nn.Module:
         """p(k | x_t, t, c) [B, K]. text: "text-aware" or "text-free", which sees no caption."""
-        router = experts.calibrated if calibrated else experts.router
-        reads_text = _named(ROUTERS, text)
-        return self.made(router(self.scale, reads_text, self.seed)).load(self.store).eval()
+        which = experts.calibrated if calibrated else experts.router
+        stage = which(self.scale, _named(ROUTERS, text), self.seed)
+        return self.made(stage).load(self.store).eval()
 
     def ensemble(
         self,
@@ -119,7 +111,9 @@ class Lab:
         those, every = objectives or {}, range(self.scale.data.clusters)
         if not {*those} <= {*every}:
             raise ValueError(f"objectives of clusters {sorted(those)}: there are {[*every]}")
-        members = [self.expert(k, those.get(k, "fm")) for k in every]
+        stages = [self._expert(k, those.get(k, "fm")) for k in every]
+        self._make(stages)  # at once: to begin workers takes longer than to train a small expert
+        members = [self._loaded(stage) for stage in stages]
         posterior = Uniform(len(members)) if router is None else self.router(router)
         return self._field(members, posterior, selection)
 
@@ -138,8 +132,7 @@ class Lab:
     def captions(self, n: int) -> list[str]:
         """The first n captions of the held-out split, which the tables ask for in turn."""
         heldout = self.made(self._corpus.heldout)
-        captions, _ = Heldout(n).read(heldout.captions(self.store))
-        return captions
+        return Heldout(n).read(heldout.captions(self.store))[0]
 
     def noise(self, n: int) -> Tensor:
         """Standard normal noise [n, *latent] of the tables: row i from a seed of its own."""
@@ -197,6 +190,16 @@ class Lab:
         assert isinstance(drawn, Sample)
         return self.made(drawn).images(self.store)
 
+    def _make(self, stages: Sequence[Stage]) -> None:
+        missing = [stage for stage in stages if not self.store.has(stage)]
+        if missing and not self.train:
+            raise StoreError(
+                f"{self.store.place} lacks the {missing[0].label} ({missing[0].kind}/"
+                f"{missing[0].key}): Lab(…, train=True) makes it first"
+            )
+        if missing:
+            build.ensure(missing, Context(self.store), Local(cores()))
+
     def _field(self, those: list[Expert], router: Posterior, selection: Selection) -> Ensemble:
         return corrected(scores.default(self.scale)).ensemble(those, router, selection)
 
@@ -208,11 +211,7 @@ class Lab:
         return experts.expert(self.scale, _named(OBJECTIVES, objective), cluster, self.seed)
 
     def _loaded(self, stage: TrainExpert) -> Expert:
-        module = self.made(stage).load(self.store).eval()
-        return module.expert()
-
-
-Value = TypeVar("Value")
+        return self.made(stage).load(self.store).eval().expert()
 
 
 def _named(values: Mapping[str, Value], name: str) -> Value:

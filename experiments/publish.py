@@ -4,27 +4,34 @@
 
 Experts are those that the tables of a scale train, by cluster, seed and objective; they go to
 <out>/expert_<k>, a router to <out>/router. Nothing is published over; `experiments.sample` draws.
+With --archive FILE all networks of Table 1 become one .tar.gz, such as a release may carry.
 """
 
+import gzip
+import hashlib
+import io
 import os
 import shutil
 import sys
+import tarfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from jsonargparse import ArgumentParser
 
 from experiments.cli import main as cli
 from experiments.cli.main import BAD_INPUT
 from experiments.cli.options import UsageError, add_store, read, take_scale
+from experiments.hddm import settings
 from experiments.hddm.variants import OBJECTIVES, ROUTERS
 from experiments.pipeline import build
 from experiments.pipeline.address import open_store
 from experiments.pipeline.cores import cores
-from experiments.pipeline.files import StoreError, read_json
+from experiments.pipeline.files import StoreError, read_json, write_whole
 from experiments.pipeline.launch.local import Local
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
@@ -43,7 +50,7 @@ from modules.weights.published import save_expert, save_router
 
 @dataclass(frozen=True)
 class PublishOptions:
-    """The command line, read. router: of ROUTERS, or none."""
+    """The command line, read. router: of ROUTERS, or none.  archive: of Table 1, or none."""
 
     scale: ImageScale
     clusters: tuple[int, ...]
@@ -57,11 +64,14 @@ class PublishOptions:
     cache: Path | None
     cache_gb: float
     out: Path
+    archive: Path | None
     train: bool
     workers: int
 
     def wanted(self) -> dict[str, Stage]:
         """The folders and what shall lie in them."""
+        if self.archive is not None:
+            return self._table1()
         module, scale = OBJECTIVES[self.objective], self.scale.of_seed(self.seed)
         stages: dict[str, Stage] = {
             f"expert_{k}": experts.expert(scale, module, k, self.seed) for k in self.clusters
@@ -70,6 +80,17 @@ class PublishOptions:
             router = experts.calibrated if self.calibrated else experts.router
             stages["router"] = router(scale, ROUTERS[self.router], self.seed)
         return stages
+
+    def _table1(self) -> dict[str, Stage]:
+        """Experts of all clusters, both routers and the monolith, each group in its own folder."""
+        scale, module = settings.matched(self.scale).of_seed(self.seed), OBJECTIVES[self.objective]
+        each = experts.mixed(scale, module, {}, self.seed)
+        routers = {
+            f"router-{form}": experts.router(scale, reads_text, self.seed)
+            for form, reads_text in ROUTERS.items()
+        }
+        trained = {f"experts/expert_{k}": stage for k, stage in enumerate(each)}
+        return {**trained, **routers, "monolith": experts.monolith(scale, module, self.seed)}
 
 
 def parse(arguments: Sequence[str]) -> PublishOptions:
@@ -93,13 +114,16 @@ def parse(arguments: Sequence[str]) -> PublishOptions:
     add("--data", help="what was trained on, in your words; else the source's name and dials")
     add_store(parser)
     add("--out", type=Path, default=Path("published"), help="folder of the folders")
+    add("--archive", type=Path | None, help="all of Table 1 as this .tar.gz instead")
     add("--train", type=bool, default=False, help="first train what the store lacks")
     add("--workers", type=int, default=cores(), help="processes at once, to train")
     options_by_name = read(parser, rest, scale, SCALES)
     options_by_name["clusters"] = tuple(dict.fromkeys(options_by_name["clusters"]))
     options = PublishOptions(**options_by_name)
-    if not (options.clusters or options.router):
-        raise UsageError("nothing to publish: name --clusters, a --router, or both")
+    if not (options.clusters or options.router or options.archive):
+        raise UsageError("nothing to publish: name --clusters, a --router, or an --archive")
+    if options.archive and (options.clusters or options.router or options.calibrated):
+        raise UsageError("--archive has all of Table 1: name no --clusters and no --router")
     if not {*options.clusters} <= {*range(options.scale.data.clusters)}:
         raise UsageError(f"--clusters must lie between 0 and {options.scale.data.clusters - 1}")
     if options.seed < 0 or options.workers < 1 or not options.licence.strip():
@@ -155,8 +179,9 @@ def run(options: PublishOptions) -> Iterator[Path]:
     """Publish what is asked, and give the folders. FileExistsError, before any is written, if one
     is there; StoreError if the store lacks a network and none is to be trained."""
     store = open_store(options.store, options.cache, options.cache_gb)
-    wanted = options.wanted()
-    there = [options.out / name for name in wanted if (options.out / name).exists()]
+    wanted, archive = options.wanted(), options.archive
+    places = [options.out / name for name in wanted] if archive is None else [archive]
+    there = [place for place in places if place.exists()]
     if there:
         raise FileExistsError(f"{there[0]} is there already, and nothing is published over")
     missing = [stage for stage in wanted.values() if not store.has(stage)]
@@ -166,10 +191,40 @@ def run(options: PublishOptions) -> Iterator[Path]:
             "the same command with --train true trains it first"
         )
     build.ensure(missing, Context(store), Local(options.workers))
+    if archive is not None:
+        with TemporaryDirectory() as folder:
+            for name, stage in wanted.items():
+                save(stage, store, Path(folder, name), options.licence, options.data)
+            pack(Path(folder), archive)
+        yield archive
+        return
     for name, stage in wanted.items():
         with whole(options.out / name) as folder:
             save(stage, store, folder, options.licence, options.data)
         yield options.out / name
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """Everything in a folder as one .tar.gz, with SHA256SUMS, under the archive's own name.
+
+    The same files give the same bytes: nothing is kept of whose they are or when they were made.
+    """
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    sums = [f"{hashlib.sha256(held).hexdigest()}  {name}\n" for name, held in files.items()]
+    files["SHA256SUMS"] = "".join(sums).encode()
+    content = io.BytesIO()
+    packed = gzip.GzipFile(fileobj=content, mode="wb", mtime=0)
+    with packed, tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, held in files.items():
+            member = tarfile.TarInfo(f"{archive.name.removesuffix('.tar.gz')}/{name}")
+            member.size = len(held)
+            tar.addfile(member, io.BytesIO(held))
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(archive, content.getvalue())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,7 +19,7 @@ from experiments.cli.plan import plan
 from experiments.measures.costs import cost
 from experiments.pipeline import build, edits
 from experiments.pipeline.address import open_store
-from experiments.pipeline.files import StoreError
+from experiments.pipeline.files import StoreError, read_json, write_whole
 from experiments.pipeline.launch.remote import OtherCodeError
 from experiments.pipeline.launch.task import WorkerLostError
 from experiments.pipeline.process import one_thread
@@ -87,7 +87,9 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
             own = build.behind(measurements(rows))
             remark = edits.outdated([stage for stage in own if stage.key in made], store)
             remarks = [f"{remark[0].upper()}{remark[1:]}."] if remark else []
-            yield report.write(results, report.open_folder(options.results, name, turned), remarks)
+            folder = report.open_folder(options.results, name, turned)
+            yield report.write(results, folder, remarks)
+            write_whole(folder / f"{table.name}.yaml", options.repeated_by.encode())
         if results.lacking:
             missing_rows += [f"{table.name}, {results.rows[0][i].name}" for i in results.lacking]
     report.close_folder(opened)
@@ -158,7 +160,10 @@ def is_bug(error: Exception) -> bool:
 def reason(error: Exception, store: str | Path) -> str:
     """What went wrong, and, where an artifact is at fault, which folder to delete."""
     if isinstance(error, build.StagesFailed):
-        lines = [f"{stage.label}: {reason(each, store)}" for stage, each in error.errors.items()]
+        lines = [
+            f"{stage.label}: {reason(each, store)}{unused(stage, store)}"
+            for stage, each in error.errors.items()
+        ]
         return "; ".join(lines) + error.consequence
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
@@ -167,6 +172,21 @@ def reason(error: Exception, store: str | Path) -> str:
     if about is None or "delete " in message:
         return message
     return f"{message}; delete {about.group()} and run again"
+
+
+def unused(stage: Stage, store: str | Path) -> str:
+    """What became of records that a failed stage was to be made from, where many were left out:
+    too few pictures is a riddle to whoever has given enough."""
+    opened = open_store(str(store))
+    for made in build.behind([stage]):
+        if made.kind != "encode" or not opened.has(made):
+            continue
+        told = read_json(opened.file(made, "refused.json"))
+        filtered = dict(told["left_out"])
+        if sum(filtered.values()) > told["kept"]:
+            filters = ", ".join(f"{n} for {why}" for why, n in filtered.items())
+            return f" ({made.label}: {told['kept']} are kept, left out are {filters})"
+    return ""
 
 
 def say(prog: str, message: str, status: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from experiments.cli import dials, engines
+from experiments.cli import config, dials, engines
 from experiments.pipeline.address import CACHE_GB
 from experiments.pipeline.hardware import Device, Hardware, Strategy
 from experiments.pipeline.launch.task import Engine
@@ -21,7 +21,7 @@ class UsageError(RuntimeError):
 
 @dataclass(frozen=True)
 class Options:
-    """The command line, read."""
+    """The command line, read.  repeated_by: the config of the same run."""
 
     scale_name: str
     scale: Any
@@ -37,6 +37,7 @@ class Options:
     hardware: Hardware
     plan: bool
     debug: bool
+    repeated_by: str
     sweep: Any = None
 
 
@@ -146,13 +147,17 @@ def parse(
 
     sweep: of a table whose numbers are options too.
     """
-    name, form, rest = take_scale(arguments, scales)
+    try:
+        asked = config.expanded(arguments)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    name, form, rest = take_scale(asked, scales)
     engine, rest = take_engine(rest)
     names = ",".join(scales)
     parser = ArgumentParser(
         prog=prog,
-        usage=f"%(prog)s [--scale {{{names}}}] [--source CLASS] [--seeds N] [--workers N] "
-        f"[--launch {{{','.join(engines.ENGINES)}}}] [--scale.DIAL VALUE …]",
+        usage=f"%(prog)s [--config FILE] [--scale {{{names}}}] [--source CLASS] [--seeds N] "
+        f"[--workers N] [--launch {{{','.join(engines.ENGINES)}}}] [--scale.DIAL VALUE …]",
         description=f"{about}. The dials' defaults are those of scale {name}.",
         exit_on_error=False,
         allow_abbrev=False,
@@ -188,4 +193,5 @@ def parse(
         launch = engines.taken(options, engine, hardware)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return Options(scale_name=name, hardware=hardware, launch=launch, **options)
+    again = config.repeats(asked, name, options["seeds"])
+    return Options(scale_name=name, hardware=hardware, launch=launch, repeated_by=again, **options)

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from experiments.pipeline.files import write_whole
@@ -88,7 +89,7 @@ def _footer(results: Results) -> list[str]:
         if n > 1
         else "n = 1 seed, so no interval can be given"
     )
-    dials = ", ".join(f"{dial} = {value}" for dial, value in results.changed.items())
+    dials = ", ".join(f"{dial} = {_told(value)}" for dial, value in results.changed.items())
     return [
         *([SMOKE, ""] if results.scale_name == "smoke" else []),
         *(f"- {note}" for note in (*results.table.notes, *results.remarks())),
@@ -96,6 +97,19 @@ def _footer(results: Results) -> list[str]:
         f"- Seeds: {', '.join(map(str, range(n)))}. Code: {', '.join(results.commits)}.",
         f"- The key of every measurement, and its number for each seed: {results.table.name}.json.",
     ]
+
+
+def _told(value: object) -> str:
+    """A dial's value in words: of a frozen value what is not as it would be unasked, and nothing of
+    where data lie."""
+    if not is_dataclass(value) or isinstance(value, type):
+        return str(value)
+    said = [
+        f"{field.name} = {_told(held)}"
+        for field in fields(value)
+        if field.metadata.get("key", True) and (held := getattr(value, field.name)) != field.default
+    ]
+    return f"{type(value).__name__}({', '.join(said)})"
 
 
 def place(results: Path, scale_name: str, turned: Mapping[str, object]) -> Path:

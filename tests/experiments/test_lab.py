@@ -27,6 +27,12 @@ SMOKE = turned(SCALES["smoke"], DIALS).of_seed(SEED)
 CAPTIONS = ["the digit three", "a handwritten eight", "the digit zero"]
 
 
+def made_here(stages, context, _):
+    """build.ensure, in this process."""
+    for stage in stages:
+        make(context.store, stage)
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """A lab whose store has two experts, a router and a table's samples of them."""
@@ -90,7 +96,7 @@ def test_what_the_store_lacks_is_named_and_made_only_if_asked(lab):
 
 def test_the_page_on_notebooks_runs_as_it_stands(tmp_path, monkeypatch):
     """kills: an example of docs/lab.md that is no longer so."""
-    monkeypatch.setattr(build, "ensure", lambda stages, context, _: make(context.store, *stages))
+    monkeypatch.setattr(build, "ensure", made_here)
     dials = {**DIALS, "data.clusters": 4}
     whole = functools.partial(Lab, "smoke", dials, store=tmp_path)
     monkeypatch.setattr("experiments.lab.Lab", lambda name, train: whole(train=train))
@@ -105,7 +111,7 @@ def test_the_page_on_notebooks_runs_as_it_stands(tmp_path, monkeypatch):
 
 
 def test_clips_are_drawn_as_pictures_are(tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "ensure", lambda stages, context, _: make(context.store, *stages))
+    monkeypatch.setattr(build, "ensure", made_here)
     lab = Lab(video.VIDEO_SCALES["smoke"], store=tmp_path, train=True)
     ensemble = lab.ensemble(Top(1))
     clips = lab.draw(ensemble, lab.captions(2), steps=2)
@@ -116,7 +122,7 @@ def test_clips_are_drawn_as_pictures_are(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (lambda lab: Lab("smal"), "no scale 'smal': smoke, small"),
+        (lambda lab: Lab("smal"), "there is no 'smal': smoke, small"),
         (lambda lab: Lab(seed=-1), "seed must not be negative"),
         (lambda lab: lab.expert(2), "cluster 2 must lie between 0 and 1"),
         (lambda lab: lab.expert(0, "flow"), "no 'flow': fm, ddpm, x0, v"),

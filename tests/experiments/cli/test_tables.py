@@ -48,7 +48,7 @@ def test_tables_share_one_pool_and_each_is_written(pools, capsys, tmp_path):
     folder = tmp_path / "results" / "smoke"
     written = {path.name for path in folder.iterdir() if path.is_file()}
     assert written == {
-        f"{n}.{end}" for n in ("table9", "table10") for end in ("md", "csv", "json", "tex")
+        f"{n}.{end}" for n in ("table9", "table10") for end in ("md", "csv", "json", "tex", "yaml")
     }
     texts = [(folder / f"{name}.md").read_text() for name in ("table9", "table10")]
     assert capsys.readouterr().out == f"{texts[0]}\n{texts[1]}\n"

@@ -27,12 +27,18 @@ from tests.helpers.stages import make
 DIALS = {"expert.size": Size(8, 1, 2), "data.clusters": 4, "train.batch": 8, "draw.samples": 40}
 
 
+def made_here(stages, context, _):
+    """build.ensure, in this process."""
+    for stage in stages:
+        make(context.store, stage)
+
+
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     """A lab of the smallest scale, its results folder and what was drawn into it."""
     folder = tmp_path_factory.mktemp("denoising")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "ensure", lambda stages, context, _: make(context.store, *stages))
+        patch.setattr(build, "ensure", made_here)
         lab = Noting(turned(SCALES["smoke"], DIALS), store=folder / "store", train=True)
         shown = denoising.drawn(lab, "smoke", folder)
     shown.write(folder)
