@@ -57,7 +57,7 @@ from modules.selection import Top
 from modules.weights.published import load_ensemble
 
 ensemble, origin = load_ensemble([MINE, FRIENDS], Top(2), Guard(t_max=LAST))
-print(origin.licence, "of", origin.data[:120])
+print(origin.experts, "clusters of", origin.partition)
 [f"{type(e.objective).__name__} on {type(e.schedule).__name__}" for e in ensemble.experts]
 
 # %% [markdown]
