@@ -16,7 +16,7 @@ import yaml
 OPTION = "--config"
 PLACES = (
     *("store", "cache", "cache-gb", "results", "workers", "launch", "device", "devices"),
-    *("strategy", "compile", "checkpointing", "stack", "tensorboard", "plan", "debug"),
+    *("strategy", "compile", "checkpointing", "stack", "tensorboard", "wandb", "plan", "debug"),
 )
 """Options that say where or how fast, not what: a file that repeats a run has none of them."""
 
