@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from experiments.cli.main import UsageError, parse
 from experiments.hddm.mathematics import Check, checks
 from experiments.hddm.statements import STATEMENTS
+from experiments.hddm.statements.ddm import DDM
 from experiments.paris2.statements import VIDEO
 from experiments.pipeline.files import StoreError, write_whole
 from experiments.recipes.images import SCALES
@@ -20,8 +21,8 @@ from experiments.tables.contrasts import PublishedTables
 from experiments.tables.dials import changed
 from experiments.tables.verdicts import Verdict
 
-PAPERS = {"HDDM": STATEMENTS, "Paris 2.0": VIDEO}
-CLAIMS = (*STATEMENTS, *VIDEO)
+PAPERS = {"HDDM": STATEMENTS, "Paris 2.0": VIDEO, "DDM": DDM}
+CLAIMS = (*STATEMENTS, *VIDEO, *DDM)
 CLAIM = ("#", "Section", "Claim", "Paper", "Margin", "Readings")
 READING = (
     *("#", "Reading", "Metric", "Ours", "n", "Margin", "p", "BH", "Holm", "Equivalence, BH"),

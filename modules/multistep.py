@@ -18,7 +18,11 @@ from modules.schedules import Linear
 from modules.solvers import Fresh, guided_field
 from modules.text import Text
 
-FLOW = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "solver_order": 2}
+FLOW: dict[str, Any] = {
+    "prediction_type": "flow_prediction",
+    "use_flow_sigmas": True,
+    "solver_order": 2,
+}
 """A scheduler of velocities: its sigmas [steps + 1], which fall to 0, are our times."""
 
 

@@ -1,0 +1,60 @@
+"""What DDM says, the method that HDDM extends, where scenes can tell.  (McAllister et al. 2025)
+
+Its router reads no text; under one that does, claims are read again. Its numbers are of ImageNet.
+"""
+
+from experiments.hddm.statements import margins
+from experiments.tables.claim import Claim, Test, above, below, no_less
+from experiments.tables.verdicts import half
+
+FORMS = ("text-free", "text-aware")
+STEPS, OWN = "as many solver steps", "the scale's"
+
+
+def _sixteen(strategy: str) -> tuple[Test, ...]:
+    """Sixteen experts against eight, drawn with as many solver steps."""
+    rows = [((STEPS, f, strategy, "16"), (STEPS, f, strategy, "8")) for f in FORMS]
+    return tuple(above(f, "ablation-k", "fid", *pair) for f, pair in zip(FORMS, rows, strict=True))
+
+
+def _by_features(strategy: str, form: str) -> Test:
+    rows = [(clusters, form, strategy) for clusters in ("features", "at random")]
+    return below(f"{form}; {strategy}", "ablation-text", "fid", *rows)
+
+
+DDM = (
+    Claim(
+        "experts",
+        "Sixteen experts are worse than eight where all are asked.",
+        "15.43 against 10.52",
+        _sixteen("Full"),
+        half(15.43 - 10.52, 10.52),
+    ),
+    Claim(
+        "experts",
+        "Sixteen experts are worse than eight where one is asked.",
+        "12.51 against 9.84",
+        _sixteen("Top-1"),
+        half(12.51 - 9.84, 9.84),
+    ),
+    Claim(
+        "clustering",
+        "Clusters of features are better than random ones.",
+        "clearly, no number",
+        tuple(_by_features(s, form) for form in FORMS for s in ("Top-1", "Full")),
+        margins.FID,
+    ),
+    Claim(
+        "distillation",
+        "Distilled into one dense model, nothing is lost: as many prompts are obeyed.",
+        "FID 7.76 against 7.82",
+        tuple(
+            no_less(
+                f"Top-{k}", "distill", "accuracy",
+                (f"Student of Top-{k}", OWN), (f"Ensemble, Top-{k}", OWN),
+            )
+            for k in (1, 2)
+        ),
+        margins.PROMPTS,
+    ),
+)  # fmt: skip
