@@ -11,8 +11,20 @@ daemons="slurmctld slurmd munged"
 cannot() { echo "no Slurm here: $1" >&2; exit 3; }
 
 stop() {
+  export SLURM_CONF=$folder/slurm.conf
+  scancel --user root 2>/dev/null || true
+  for _ in $(seq 100); do
+    [ -n "$(squeue --noheader 2>/dev/null)" ] || break
+    sleep 0.1
+  done
   for name in $daemons; do
-    [ -f "$folder/$name.pid" ] && kill "$(cat "$folder/$name.pid")" 2>/dev/null
+    [ -f "$folder/$name.pid" ] || continue
+    pid=$(cat "$folder/$name.pid")
+    kill "$pid" 2>/dev/null || continue
+    for _ in $(seq 100); do  # they write their state as they end, into a folder that goes next
+      kill -0 "$pid" 2>/dev/null || break
+      sleep 0.1
+    done
   done
   true
 }

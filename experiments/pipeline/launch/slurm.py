@@ -6,6 +6,7 @@ and see one store and the folder of logs.
 """
 
 import contextlib
+import os
 import shlex
 import shutil
 import subprocess
@@ -30,6 +31,8 @@ LOST = 30.0
 may show its result late."""
 WARNING = 90
 """Seconds before the end of its time that a job is told, at most."""
+OWN = ("SLURM_", "SUBMITIT_")
+"""How the variables begin by which a job is known to Slurm, and to itself."""
 NODES = 16
 """As many jobs are thought to run at once where nobody says."""
 
@@ -100,17 +103,23 @@ class Slurm:
 class _Batch:
     """What one job does. Begun again, it finds in the store what it had made."""
 
-    remote: Errand
+    remote: Callable[[Any], Exception | None]
     items: tuple[Any, ...]
+    own: dict[str, str] = field(default_factory=dict, init=False)
 
     def __call__(self) -> list[Exception | None]:
+        self.own.update({x: text for x, text in os.environ.items() if x.startswith(OWN)})
         return [self.remote(item) for item in self.items]
 
     def checkpoint(self) -> Any:
-        """What submitit queues again when the job's time runs out."""
+        """What submitit queues again when the job's time runs out.
+
+        It asks Slurm for that by variables that a training has taken out; this process ends next.
+        """
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self)
+        os.environ.update(self.own)
+        return DelayedSubmission(_Batch(self.remote, self.items))
 
 
 @dataclass(eq=False)
@@ -202,7 +211,8 @@ class _Queue:
             **{name: value for name, value in chosen.items() if value is not None},
         )
         try:
-            jobs: list[Any] = executor.map_array(_Batch.__call__, work)
+            with executor.batch():  # of objects, for a function has no `checkpoint`
+                jobs = [executor.submit(batch) for batch in work]
         except submitit.core.utils.FailedJobError as error:
             raise OSError(f"sbatch: {' '.join(str(error).split())}") from error
         self.jobs |= {job.job_id.partition("_")[0] for job in jobs}

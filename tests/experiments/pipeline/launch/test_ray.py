@@ -1,4 +1,5 @@
-"""A Ray cluster of two nodes on one machine: the bytes of local workers."""
+"""A Ray cluster of two nodes on one machine: the bytes of local workers, one of whose
+processes is killed or none."""
 
 import os
 import shutil
@@ -16,7 +17,12 @@ from ray.util import get_node_ip_address
 from tests.experiments.pipeline.launch import training
 
 pytestmark = [pytest.mark.slow, pytest.mark.longest]
-TIMEOUT = 240
+TIMEOUT = 900
+
+
+TOKEN = {"RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
+"""Whatever token this machine has: without a word `ray start` asks for that of the head, and does
+not show it from the others."""
 
 
 def free_port():
@@ -28,15 +34,32 @@ def free_port():
 class Node:
     """`ray start` in a process of its own, with one processor."""
 
-    def __init__(self, *arguments):
+    def __init__(self, folder, *arguments):
         program = Path(sys.executable).with_name("ray")
         more = ("--block", "--num-cpus", "1", "--disable-usage-stats")
-        self.process = subprocess.Popen(
-            [program, "start", *arguments, *more, "--object-store-memory", "100000000"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with tempfile.NamedTemporaryFile(dir=folder, suffix=".log", delete=False) as log:
+            self.log = Path(log.name)
+            self.process = subprocess.Popen(
+                [program, "start", *arguments, *more, "--object-store-memory", "100000000"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **TOKEN, "RAY_AUTH_MODE": "token"},
+                start_new_session=True,
+            )
+
+    @classmethod
+    def begun(cls, folder, *arguments):
+        """One that is part of its cluster; Ray itself gives up after 30 s on a machine at work."""
+        for _ in range(10):
+            node = cls(folder, *arguments)
+            training.until(lambda n=node: n.began() or n.process.poll() is not None, TIMEOUT)
+            if node.began():
+                return node
+        raise AssertionError(node.log.read_text())
+
+    def began(self):
+        """Whether it is part of its cluster."""
+        return "Ray runtime started" in self.log.read_text()
 
     def kill(self):
         """All that belongs to it, at once."""
@@ -47,6 +70,10 @@ class Node:
             except ProcessLookupError:
                 continue
         self.process.wait()
+
+    def workers(self):
+        """Its processes that run a stage."""
+        return [x for x in self._below() if any("FlowMatching" in y for y in x.cmdline())]
 
     def _below(self):
         try:
@@ -60,22 +87,16 @@ def cluster():
     """(its address, its two nodes), one processor each."""
     folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")  # sockets' paths have to be short
     port = free_port()
-    address = f"{get_node_ip_address()}:{port}"
-    head = ("--head", "--port", str(port), "--include-dashboard", "false", "--temp-dir", folder)
-    nodes = [Node(*head)]
+    where = ("--head", "--port", str(port), "--include-dashboard", "false", "--temp-dir", folder)
+    nodes = [Node.begun(folder, *where)]
     try:
-        training.until(lambda: answers(port), 60)
-        nodes.append(Node("--address", address))
+        address = f"{get_node_ip_address()}:{port}"
+        nodes.append(Node.begun(folder, "--address", address))
         yield address, nodes
     finally:
         for node in reversed(nodes):
             node.kill()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def answers(port):
-    with socket.socket() as asked:
-        return asked.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +108,23 @@ def test_two_nodes_make_what_local_workers_make(cluster, tmp_path, bytes_of_loca
     """kills: another thread count, a working directory or command of the worker's own, one node
     that does it all, or a place that nobody is told."""
     address, _ = cluster
-    process = training.driver(tmp_path, "Ray()", 2, RAY_ADDRESS=address)
+    process = training.driver(tmp_path, "Ray()", 2, RAY_ADDRESS=address, **TOKEN)
     _, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, err
     assert training.weights(tmp_path, 2) == bytes_of_local
+
+
+def test_a_training_goes_on_where_its_worker_was_killed(cluster, tmp_path, bytes_of_local):
+    """kills: a lost worker taken for a failed stage, a training begun anew, one that goes on from
+    other bytes, or a node that does it all."""
+    address, nodes = cluster
+    process = training.driver(tmp_path, f"Ray({address!r})", 2, training.HALTS[:1], **TOKEN)
+    training.until(lambda: training.halted(tmp_path, 2) == 2, TIMEOUT, process)
+    (worker,) = nodes[1].workers()
+    worker.kill()
+    (tmp_path / "go").touch()  # for the other
+    _, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, err
+    assert training.weights(tmp_path, 2) == bytes_of_local
+    again = sorted(training.lost(tmp_path, k) for k in (0, 1))
+    assert again == [[], [training.HALTS[0] % training.INTERVAL]]

@@ -1,9 +1,9 @@
-"""A real Slurm of one node: a training that is preempted twice ends in the bytes of local workers.
+"""A real Slurm of one node: preempted twice, or out of time, a training ends in the bytes of local
+workers.
 
 Where Slurm cannot be had (`tests/helpers/slurm_one_node.sh` says why), this is skipped.
 """
 
-import functools
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,7 +15,8 @@ from tests.helpers.files import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.longest]
 SCRIPT = ROOT / "tests" / "helpers" / "slurm_one_node.sh"
-TIMEOUT = 300
+TIMEOUT = 900
+QUEUED = ("squeue", "--noheader", "-p", "low", "--states=PD", "--format=%A")
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +33,30 @@ def slurm():
             subprocess.run([SCRIPT, "stop", folder], check=True)
 
 
+def asked(environment, *command):
+    with_slurm = {"PATH": "/usr/bin:/bin", **environment}
+    done = subprocess.run(command, env=with_slurm, check=True, capture_output=True, text=True)
+    return done.stdout.split()
+
+
 def preempt(environment):
     """A job that takes the whole node for a moment, and is waited for."""
-    subprocess.run(
-        ["sbatch", "--wait", "-p", "high", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 2"],
-        env={"PATH": "/usr/bin:/bin", **environment},
-        check=True,
-        capture_output=True,
-    )
+    whole_node = ["--exclusive", "-o", "/dev/null", "--wrap", "sleep 1"]
+    asked(environment, "sbatch", "--wait", "-p", "high", *whole_node)
+    hasten(environment)
 
 
-def checkpoint_after(store, time):
-    """When the last checkpoint was written, if that was later; else 0.0."""
-    written = training.checkpointed(store)
-    return written if written > time else 0.0
+def hasten(environment):
+    """Let what is queued again begin at once, where Slurm would let two minutes pass."""
+    for job in asked(environment, *QUEUED):
+        asked(environment, "scontrol", "update", f"JobId={job}", "StartTime=now", "TimeLimit=30")
+
+
+def run_out_of_time(environment):
+    """Leave the job that runs a minute or two, so that Slurm tells it that its time ends."""
+    job, ran = asked(environment, "squeue", "--noheader", "--states=R", "--format=%A %M")
+    limit = int(ran.partition(":")[0]) + 2
+    asked(environment, "scontrol", "update", f"JobId={job}", f"TimeLimit={limit}")
 
 
 def test_a_training_preempted_twice_goes_on_to_the_same_bytes(slurm, tmp_path):
@@ -53,16 +64,36 @@ def test_a_training_preempted_twice_goes_on_to_the_same_bytes(slurm, tmp_path):
     interval, or a rank of Slurm's that training takes for its own."""
     store, folder = tmp_path / "slurm", tmp_path / "logs"
     engine = f"Slurm('low', folder=Path({str(folder)!r}))"
-    process = training.driver(store, engine, **slurm)
-    before = 0.0
-    for _ in range(2):
-        newer = functools.partial(checkpoint_after, store, before)
-        before = training.until(newer, TIMEOUT, process)
-        preempt(slurm)
-    _, err = process.communicate(timeout=TIMEOUT)
+    process = training.driver(store, engine, halts=training.HALTS, **slurm)
+    try:
+        for times in (1, 2):
+            training.until(lambda n=times: training.halted(store) == n, TIMEOUT, process)
+            preempt(slurm)
+        _, err = process.communicate(timeout=TIMEOUT)
+    finally:
+        process.kill()
     assert process.returncode == 0, err
     assert training.weights(store) == training.plain(tmp_path / "local")
-    again = training.repeated(store)
-    assert len(again) == 2
-    assert max(again) <= training.INTERVAL
+    assert training.lost(store) == [step % training.INTERVAL for step in training.HALTS]
     assert not list(Path(folder).iterdir())  # nothing failed, so nothing is kept
+
+
+def test_a_job_out_of_time_is_queued_again_and_keeps_what_it_had_made(slurm, tmp_path):
+    """kills: a job that ends with its time, one that makes again what it had made, or a training
+    begun anew."""
+    store = tmp_path / "slurm"
+    engine = f"Slurm('low', minutes=30, batch=1e9, folder=Path({str(tmp_path / 'logs')!r}))"
+    process = training.driver(store, engine, 2, training.HALTS[:1], **slurm)
+    try:
+        for times in (1, 2):
+            training.until(lambda n=times: training.halted(store, 2) == n, TIMEOUT, process)
+            run_out_of_time(slurm)
+            training.until(lambda: asked(slurm, *QUEUED), TIMEOUT, process)
+            hasten(slurm)
+        _, err = process.communicate(timeout=TIMEOUT)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    assert training.weights(store, 2) == training.plain(tmp_path / "local", 2)
+    for number in (0, 1):  # each halted once, and each was begun twice, in three jobs of both
+        assert training.lost(store, number) == [training.HALTS[0] % training.INTERVAL]
