@@ -27,7 +27,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             files.append(File.generated(config, place.as_posix(), abs_src_path=str(path)))
     for path in sorted((ROOT / "notebooks").glob("*.py")):
         place = path.relative_to(ROOT).with_suffix(".md").as_posix()
-        page = jupytext.writes(jupytext.read(path), "md")
+        notebook = jupytext.read(path)
+        notebook.metadata["jupytext"] = {"notebook_metadata_filter": "-all"}  # a page has no header
+        page = jupytext.writes(notebook, "md")
         files.append(File.generated(config, place, content=page))
     return files
 

@@ -45,7 +45,8 @@ from modules.selection import Only, Selection
 from modules.solvers import Euler, Solver
 from modules.text import Text
 
-StageT, Value = TypeVar("StageT", bound=Stage), TypeVar("Value")
+StageT = TypeVar("StageT", bound=Stage)
+Value = TypeVar("Value")
 
 
 class Lab:

@@ -4,6 +4,7 @@ Two tables that name the same expert share it, since a stage is known by its con
 """
 
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -76,7 +77,7 @@ def expert(
 def mixed(
     scale: Scale[Any],
     default: type[DenoisingExpert],
-    others: dict[int, type[DenoisingExpert]],
+    others: Mapping[int, type[DenoisingExpert]],
     seed: int,
 ) -> list[TrainExpert]:
     """K experts of one objective, but for the clusters that have another."""
