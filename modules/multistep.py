@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from modules.ensemble import Ensemble
@@ -30,6 +31,12 @@ class Multistep(ABC):
     """A solver that a scheduler of diffusers is the rule of."""
 
     native: ClassVar[bool] = False
+    first: ClassVar[float]
+    """Its latest time: at 1 the logarithm has no end."""
+
+    @abstractmethod
+    def grid(self, steps: int) -> Tensor:
+        """The scheduler's times [steps], were there an evaluation at t = 1."""
 
     @abstractmethod
     def made(self) -> Any:
@@ -43,8 +50,9 @@ class Multistep(ABC):
         return scheduler
 
     def times(self, expert: Expert, guard: Guard, steps: int) -> Tensor:
-        """The times [steps] at which experts are asked."""
-        return self.scheduler(steps).sigmas[:-1].double()
+        """The times [steps] at which experts are asked: the scheduler's, without importing it, for
+        a stage asks for them when it is described."""
+        return self.grid(steps).clamp(max=self.first).float().double()
 
     def draw(
         self, ensemble: Ensemble, c: Text | None, scale: Guide, x: Tensor, steps: int, fresh: Fresh
@@ -65,6 +73,11 @@ class DPMSolver(Multistep):
     """DPM-Solver++ (2M), from t = 0.999.  (Lu et al. 2022, Alg. 2)  Its first and last steps are of
     first order."""
 
+    first: ClassVar[float] = 0.999
+
+    def grid(self, steps: int) -> Tensor:
+        return torch.linspace(self.first, 0, steps + 1, dtype=torch.float64)[:-1]
+
     def made(self) -> Any:
         from diffusers import DPMSolverMultistepScheduler
 
@@ -75,6 +88,11 @@ class DPMSolver(Multistep):
 class UniPC(Multistep):
     """UniPC of second order, from t = 1 - 1e-6: a multistep predictor whose every step the next
     evaluation corrects.  (Zhao et al. 2023)"""
+
+    first: ClassVar[float] = 1 - 1e-6
+
+    def grid(self, steps: int) -> Tensor:
+        return torch.linspace(1, 1e-3, steps + 1, dtype=torch.float64)[:-1]
 
     def made(self) -> Any:
         from diffusers import UniPCMultistepScheduler

@@ -99,3 +99,11 @@ def test_what_cannot_be_followed_is_refused(solver):
     if isinstance(solver, UniPC):
         with pytest.raises(ValueError, match="cannot be inverted"):
             check_asked(exact(Epsilon(), Cosine()), solver, 3)
+
+
+@SOLVERS
+def test_times_are_the_schedulers(solver):
+    """kills: a grid that is another's, a first time at which nothing can be inverted."""
+    for steps in (1, 2, 5, 25, 100):
+        sigmas = solver.scheduler(steps).sigmas[:-1].double()
+        torch.testing.assert_close(solver.times(None, None, steps), sigmas, atol=1e-7, rtol=0)
