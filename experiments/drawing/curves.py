@@ -1,113 +1,158 @@
 """Curves with intervals, and quality against cost, from a table's results.
 
-Every point is a mean over seeds; its bar and the band through the bars are the 95 % interval of
-that mean (Student's t), absent where one seed was run.
+Every point is a mean over seeds; its whisker is the 95 % interval of that mean (Student's t), which
+one seed alone has not. Lines stand a little aside of one another, so that none hides another.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from experiments.drawing.intervals import aside, means, name_interval, whiskers
 from experiments.drawing.labels import place
-from experiments.drawing.style import COLOURS, FAINT, INK, MARKERS, png, tidy
+from experiments.drawing.style import COLOURS, DASHES, FAINT, INK, MARKERS, PAGE, chart, tidy
 from experiments.tables.columns import Column
-from experiments.tables.results import Results
+from experiments.tables.results import Chart, Results
 from experiments.tables.statistics import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DASHES = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
-"""The lines of rows that have no place along x, in the order of use."""
+LEVELS = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
+"""The dashes of rows that have no place along x, in the order of use."""
 PANELS = 3
 """Panels side by side; further ones begin a new line."""
+TITLE = 28
+"""Letters of a panel's title in a line."""
 By = str | tuple[str, ...] | None
+Reader = Callable[[int, Column], Estimate]
 Words = tuple[str, float, float, str]
 """What to write beside which (x, y), in which colour."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """How the points of one group look."""
+    """How the points of one group look, and the line through them."""
 
     colour: str
     marker: str
+    dashes: str | tuple[int, tuple[float, ...]] = "-"
 
 
-def curve(results: Results, x: str, y: Sequence[Column], by: By, xlabel: str) -> bytes:
-    """A PNG: each column of y in a panel, against the number that rows carry under the name x.
+def curve(
+    results: Results,
+    x: str,
+    y: Sequence[Column],
+    by: By,
+    xlabel: str,
+    less: int | None = None,
+) -> Chart:
+    """Each column of y in a panel, against the number that rows carry under the name x.
 
     by: the name, or names, whose values part the rows into lines; None for one line. Points of a
     line that share an x are not joined. Rows whose x is no number are horizontal lines, and missing
     values leave gaps.
+    less: a row whose numbers are taken from all others', seed by seed: what is drawn is then the
+    mean difference, whose interval has not the spread that seeds share.
     """
     lines = _lines(results, x, by)
     level = [i for i, row in enumerate(results.rows[0]) if _number(row.names[x]) is None]
-    y = [results.shown(column) for column in y]
+    read = _reader(results, less)
+    every = [at for points in lines.values() for at, _ in points]
+    span = max(every, default=0.0) - min(every, default=0.0)
     figure, panels = _panels(len(y))
-    for axes, column in zip(panels, y, strict=True):
+    for axes, column in zip(panels, map(results.shown, y), strict=True):
         for n, (name, points) in enumerate(lines.items()):
             where, rows = [p[0] for p in points], [p[1] for p in points]
-            _line(axes, where, [results.mean(i, column) for i in rows], name, _style(n))
+            joined = len(set(where)) == len(where)
+            spots = list(aside(where, n, len(lines), span))
+            _line(axes, spots, [read(i, column) for i in rows], name, _style(n), joined)
         for n, i in enumerate(level):
-            _level(axes, results.mean(i, column), results.rows[0][i].name, n)
+            _level(axes, read(i, column), results.rows[0][i].name, n)
         axes.set_xlabel(xlabel, fontsize=9)
-        axes.set_title(column.title, fontsize=9, color=INK)
+        axes.set_title(textwrap.fill(column.title, TITLE), fontsize=9, color=INK)
+        if less is not None:
+            axes.axhline(0, color=FAINT, lw=0.8)
         tidy(axes)
     _legend(figure, panels)
-    return png(figure)
+    name_interval(figure, results.seeds, "" if less is None else _spoken(results, less))
+    return chart(figure)
 
 
-def scatter(results: Results, x: Column, y: Column, by: By) -> bytes:
-    """A PNG: every row as a point, y against x, on a logarithmic axis of what x counts.
+def _reader(results: Results, less: int | None) -> Reader:
+    """What gives a row's mean in a column, or its mean difference to row `less`."""
+    if less is None:
+        return results.mean
+    return lambda row, column: results.difference(row, less, column)
+
+
+def _spoken(results: Results, row: int) -> str:
+    return ", ".join(filter(None, results.rows[0][row].names.values()))
+
+
+def scatter(
+    results: Results,
+    x: Column,
+    y: Column,
+    by: By,
+    less: Mapping[str, int] | None = None,
+) -> Chart:
+    """Every row as a point, y against x, on a logarithmic axis of what x counts.
 
     by: the name, or names, whose values have a panel each, with a scale of its own; rows without
     such a value are in every panel. The other names are written beside each point. A row whose x
     is 0 has no place on such an axis and is a horizontal line.
+    less: as in `curve`, of y alone, and a row for each panel.
     """
     x, y = results.shown(x), results.shown(y)
     of = [_group(row.names, by) for row in results.rows[0]]
     groups = list(dict.fromkeys(filter(None, of))) or [""]
-    figure, panels = _panels(len(groups), width=5.0 if len(groups) > 1 else 6.6, height=4.2)
+    figure, panels = _panels(len(groups), width=PAGE[0] / min(len(groups), 2), height=3.9)
+    words = list[list[Words]]()
     for n, (axes, group) in enumerate(zip(panels, groups, strict=True)):
         styles = {group: _style(n)} | {"": Style(INK, "o")}
         rows = [i for i, name in enumerate(of) if name in styles]
         axes.set_title(group, fontsize=9, color=INK)
-        texts = _points(axes, results, rows, x, y, [styles[of[i]] for i in rows], _names(by))
+        looks = [styles[of[i]] for i in rows]
+        read = _reader(results, less and less[group])
+        words.append(_points(axes, results, rows, (x, y), looks, _names(by), read))
         _counting_axis(axes)
         axes.set_xlabel(x.title, fontsize=9)
-        axes.set_ylabel(y.title, fontsize=9)
+        axes.set_ylabel(y.title if less is None else f"{y.title}, difference", fontsize=9)
+        if less is not None:
+            axes.axhline(0, color=FAINT, lw=0.8)
         tidy(axes)
-        place(axes, texts)
     _legend(figure, panels)
-    return png(figure)
+    bases = {results.rows[0][row].name for row in (less or {}).values()}
+    name_interval(figure, results.seeds, " and ".join(sorted(bases)))
+    for axes, texts in zip(panels, words, strict=True):  # where legend and title leave the axes
+        place(axes, texts)
+    return chart(figure)
 
 
 def _points(
     axes: "Axes",
     results: Results,
     rows: Sequence[int],
-    x: Column,
-    y: Column,
+    columns: tuple[Column, Column],
     styles: Sequence[Style],
     known: Sequence[str],
+    read: Reader,
 ) -> list[Words]:
     """Draw the rows; what to write beside which point. known: names that need no writing."""
-    texts, levels = [], 0
+    (x, y), texts, levels = columns, list[Words](), 0
     for i, style in zip(rows, styles, strict=True):
-        at, value, names = results.mean(i, x), results.mean(i, y), results.rows[0][i].names
+        at, value, names = results.mean(i, x), read(i, y), results.rows[0][i].names
         if at.mean is None or value.mean is None:
             continue
         if at.mean <= 0:
             _level(axes, value, results.rows[0][i].name, levels)
             levels += 1
             continue
-        half = (at.half_width or 0.0, value.half_width or 0.0)
-        _point(axes, (at.mean, value.mean), half, style)
+        _point(axes, at, value, style)
         rest = " ".join(value for name, value in names.items() if value and name not in known)
         texts.append((rest, at.mean, value.mean, style.colour))
     return texts
@@ -140,10 +185,13 @@ def _lines(results: Results, x: str, by: By) -> dict[str, list[tuple[float, int]
 
 
 def _style(n: int) -> Style:
-    return Style(COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)])
+    each = (COLOURS, MARKERS, DASHES)
+    return Style(*(kinds[n % len(kinds)] for kinds in each))  # type: ignore[arg-type]
 
 
-def _panels(n: int, width: float = 3.1, height: float = 2.5) -> "tuple[Figure, list[Axes]]":
+def _panels(
+    n: int, width: float = PAGE[0] / PANELS, height: float = 2.5
+) -> "tuple[Figure, list[Axes]]":
     import matplotlib.pyplot as plt
 
     across, down = min(n, PANELS), -(-n // PANELS)
@@ -155,21 +203,22 @@ def _panels(n: int, width: float = 3.1, height: float = 2.5) -> "tuple[Figure, l
     return figure, list(grid.flat[:n])
 
 
-def _array(values: Sequence[float | None]) -> np.ndarray:
-    return np.array([math.nan if value is None else value for value in values])
-
-
 def _line(
-    axes: "Axes", x: Sequence[float], estimates: Sequence[Estimate], name: str, style: Style
+    axes: "Axes",
+    x: Sequence[float],
+    estimates: Sequence[Estimate],
+    name: str,
+    style: Style,
+    joined: bool,
 ) -> None:
-    """Points, the line through them, their intervals as bars and a band; NaN parts all of it."""
-    mean, half = _array([e.mean for e in estimates]), _array([e.half_width for e in estimates])
-    c, joined = style.colour, len(set(x)) == len(x)
-    width = 1.5 if joined else 0.0
-    axes.plot(x, mean, color=c, marker=style.marker, ms=4.5, lw=width, label=name or "_line")
-    if joined:
-        axes.fill_between(x, mean - half, mean + half, color=c, alpha=0.14, linewidth=0)
-    axes.errorbar(x, mean, yerr=half, fmt="none", ecolor=c, elinewidth=0.9, capsize=2, alpha=0.7)
+    """Points with their whiskers, and the line through them; NaN parts all of it."""
+    mean, colour, width = means(estimates), style.colour, 1.3 if joined else 0.0
+    axes.plot(
+        x, mean, color=colour, marker=style.marker, ms=3.6, lw=width, ls=style.dashes,
+        label=name or "_line",
+    )  # fmt: skip
+    reach = whiskers(estimates)
+    axes.errorbar(x, mean, yerr=reach, fmt="none", ecolor=colour, elinewidth=0.9, capsize=1.5)
 
 
 def _level(axes: "Axes", estimate: Estimate, name: str, n: int) -> None:
@@ -177,23 +226,23 @@ def _level(axes: "Axes", estimate: Estimate, name: str, n: int) -> None:
     if estimate.mean is None:
         return
     shade = INK if n % 2 == 0 else FAINT
-    axes.axhline(estimate.mean, color=shade, linestyle=DASHES[n % len(DASHES)], lw=1.2, label=name)
+    axes.axhline(estimate.mean, color=shade, linestyle=LEVELS[n % len(LEVELS)], lw=1.2, label=name)
     if estimate.low is not None and estimate.high is not None:
         axes.axhspan(estimate.low, estimate.high, color=shade, alpha=0.07, linewidth=0)
 
 
-def _point(axes: "Axes", at: tuple[float, float], half: tuple[float, float], style: Style) -> None:
+def _point(axes: "Axes", x: Estimate, y: Estimate, style: Style) -> None:
     """A point with its intervals along x and y."""
     axes.errorbar(
-        [at[0]],
-        [at[1]],
-        xerr=[half[0]],
-        yerr=[half[1]],
+        means([x]),
+        means([y]),
+        xerr=whiskers([x]),
+        yerr=whiskers([y]),
         fmt=style.marker,
         color=style.colour,
-        ms=6,
+        ms=4.5,
         elinewidth=0.9,
-        capsize=2,
+        capsize=1.5,
         label="_point",
     )
 
@@ -220,7 +269,13 @@ def _legend(figure: "Figure", panels: "Sequence[Axes]") -> None:
             list(named.values()),
             list(named),
             loc="outside upper center",
-            ncols=min(len(named), 4 if len(panels) > 1 else 3),
+            ncols=_across(named),
             frameon=False,
             fontsize=8,
         )
+
+
+def _across(names: Sequence[str] | Mapping[str, object]) -> int:
+    """Names of a legend that fit into a line of a page."""
+    letter, line = 0.5 * 8 / 72, 0.6  # inches: a letter is half of its 8 points wide
+    return max(1, min(len(names), int(PAGE[0] / (line + letter * max(map(len, names))))))

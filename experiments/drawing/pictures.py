@@ -108,25 +108,23 @@ def named_scores(results: Results) -> dict[str, Score]:
 
 def grid(scores: Mapping[str, Score], store: Store) -> bytes:
     """The PNG of `sample_grid` for any scores, by the name to stand before their line."""
-    lines, judged = [], False
+    lines = []
     for name, score in scores.items():
         drawn = album(score, store)
         classes = len(np.unique(drawn.labels))  # a scene's label numbers the whole scene
         rows = drawn.by_class()[: classes if 1 < classes <= ACROSS else ACROSS]
         lines.append(PictureRow(name, [drawn[rows]]))
-        judged |= drawn.judged
-    return sheet(lines, side=0.68, note=FRAMED if judged else "")
+    return sheet(lines)
 
 
 def mosaic(albums: Mapping[str, Album], rows: Sequence[int], across: int) -> bytes:
-    """A PNG of the same rows of several albums, one below the other, without their captions."""
+    """A PNG of the same rows of several albums, one below the other, each over its caption."""
     lines = [
         PictureRow("" if i else name, [pictures[rows[i : i + across]]])
         for name, pictures in albums.items()
         for i in range(0, len(rows), across)
     ]
-    judged = any(pictures.judged for pictures in albums.values())
-    return sheet(lines, (), CaptionPlace.NONE, note=FRAMED if judged else "")
+    return sheet(lines, (), CaptionPlace.BELOW)
 
 
 def beside(
@@ -143,8 +141,7 @@ def beside(
         for i in range(0, len(rows), across)
     ]
     heads = next(iter(panels.values()))
-    judged = any(pictures.judged for pictures in heads.values())
-    return sheet(lines, list(heads), CaptionPlace.BELOW, side, FRAMED if judged else "")
+    return sheet(lines, list(heads), CaptionPlace.BELOW, side)
 
 
 def sheet(
@@ -154,11 +151,13 @@ def sheet(
     side: float = 0.68,
     note: str = "",
 ) -> bytes:
-    """A PNG of lines of pictures `side` inches wide, all with groups as wide as the first's.
+    """A PNG of lines of pictures `side` inches wide, each group as wide as its widest.
 
-    heads: what stands above each group; an empty one leaves its place empty.
+    heads: what stands above each group; an empty one leaves its place empty.  note: what stands
+    below, with what a red frame means where there is one.
     """
-    starts, width = _across([len(group) for group in lines[0].groups], side)
+    groups = zip(*(line.groups for line in lines), strict=True)
+    starts, width = _across([max(map(len, group)) for group in groups], side)
     letters = int(side * 72 / (0.56 * FONT))  # an average letter is 0.56 of its height wide
     bottom = sum(side + NARROW + _below(line, captions, letters) for line in lines)
     top = (0.3 if any(heads) else 0.0) + _above(lines, captions, letters)
@@ -185,8 +184,14 @@ def sheet(
             if captions is CaptionPlace.BELOW:
                 _write(axes, cell.caption, x + side / 2, y + side + 0.04, letters, "top")
         y += side + NARROW + _below(line, captions, letters)
-    axes.text(width, y + 0.02, note, ha="right", va="top", fontsize=7, color=FAINT)
+    words = "\n".join(filter(None, (note, FRAMED if _framed(lines) else "")))
+    axes.text(width, y + 0.02, words, ha="right", va="top", fontsize=7, color=FAINT)
     return png(figure)
+
+
+def _framed(lines: Sequence[PictureRow]) -> bool:
+    """Whether any picture has a red frame."""
+    return any(cell.wrong for line in lines for group in line.groups for cell in group)
 
 
 def _across(groups: Sequence[int], side: float) -> tuple[list[list[float]], float]:

@@ -2,11 +2,14 @@
 
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from experiments.tables.results import Chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +20,10 @@ os.environ["MPLBACKEND"] = "Agg"  # no window; matplotlib is imported where some
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's, without the yellow that white paper swallows, in the order of use."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", (0, (5, 1.5)), (0, (2, 1.2)), (0, (6, 1, 1, 1)), (0, (1, 1)), (0, (9, 2)), "-")
+"""With the markers, so that lines that run together, or are printed grey, are told apart."""
+PAGE = (7.2, 9.7)
+"""Inches that a figure may have on a printed page."""
 INK, FAINT = "#222222", "#7f7f7f"
 DPI = 150
 """Pixels an inch: a figure of 7 inches is a little wider than the README shows it."""
@@ -26,7 +33,7 @@ def tidy(axes: "Axes") -> None:
     """Two spines, a faint grid, small figures."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
-    axes.tick_params(labelsize=8, color=FAINT)
+    axes.tick_params(which="both", labelsize=8, color=FAINT)
     axes.grid(color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
 
@@ -35,17 +42,35 @@ def png(figure: "Figure") -> bytes:
     """The figure as PNG bytes, the same at every call: no date, no version. It is closed."""
     import matplotlib.pyplot as plt
 
+    pixels = _saved(figure, "png", {"Software": None})
+    plt.close(figure)
+    return pixels
+
+
+def chart(figure: "Figure") -> Chart:
+    """The figure as a PNG and an SVG, each the same bytes at every call. It is closed.
+
+    Letters are outlines: a reader's machine may not have the font that they were placed in.
+    """
+    from matplotlib import rc_context
+
+    with rc_context({"svg.hashsalt": "figure", "svg.fonttype": "path"}):
+        vector = _saved(figure, "svg", {"Date": None, "Creator": None})
+    return Chart(png(figure), vector)
+
+
+def _saved(figure: "Figure", form: str, metadata: Mapping[str, None]) -> bytes:
+    """The bytes of a figure. metadata: what matplotlib would say of itself, left out."""
     buffer = io.BytesIO()
     figure.savefig(
         buffer,
-        format="png",
+        format=form,
         dpi=DPI,
         bbox_inches="tight",
         pad_inches=0.08,
         facecolor="white",
-        metadata={"Software": None},
+        metadata=dict(metadata),
     )
-    plt.close(figure)
     return buffer.getvalue()
 
 

@@ -6,12 +6,15 @@ small: 1 min for 3 seeds on 2 cores beyond Table 1.
 """
 
 import sys
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from datamodules.sources.source import Split
 from experiments.cli.main import main
-from experiments.drawing.style import COLOURS, INK, png, tidy
+from experiments.drawing.intervals import aside, means, name_interval, whiskers
+from experiments.drawing.style import COLOURS, DASHES, INK, MARKERS, PAGE, chart, tidy
 from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS, STRATEGIES
 from experiments.measures.alignment import HELDOUT, SAMPLING, Aligned
@@ -20,10 +23,10 @@ from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Score
 from experiments.stages.samples import Sample
-from experiments.tables.columns import Column
-from experiments.tables.results import Results, Table
+from experiments.tables.columns import Column, span
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
-from experiments.tables.statistics import estimate
+from experiments.tables.statistics import Estimate, estimate
 from experiments.tables.sweeps import check
 from modules.denoising import FlowMatchingExpert
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PLACES = HELDOUT, SAMPLING
+ACROSS = 3
+"""Panels side by side."""
 
 COLUMNS = [
     Column("sensitivity", "Effective sensitivity", 3),
@@ -91,52 +96,70 @@ def _sample(score: Score) -> Sample:
     return score.pictures
 
 
-def curves(results: Results) -> bytes:
-    """A PNG: every measure over t, held-out states above and states met in sampling below."""
+def curves(results: Results) -> Chart:
+    """Every measure over t: at held-out states, then at those met in sampling that know it."""
     import matplotlib.pyplot as plt
 
-    size = 3.4 * len(COLUMNS), 6
-    figure, axes = plt.subplots(
-        len(PLACES), len(COLUMNS), figsize=size, sharey="col", layout="constrained"
-    )
+    points = {
+        (place, column.title): lines
+        for place in PLACES
+        for column in COLUMNS
+        if (lines := _lines(results, place, column))
+    }
+    down = -(-len(points) // ACROSS)
+    size = PAGE[0], 1.85 * down + 0.9
+    figure, grid = plt.subplots(down, ACROSS, figsize=size, squeeze=False, layout="constrained")
+    panels = list(grid.flat)
+    for axes, ((place, title), lines) in zip(panels, points.items(), strict=False):
+        _panel(axes, lines, _times(results))
+        axes.set_title(textwrap.fill(f"{place}: {title}", 30), fontsize=8, color=INK)
+        axes.set_xlabel("t (1: noise)", fontsize=8)
+    for spare in panels[len(points) :]:
+        spare.axis("off")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    name_interval(figure, results.seeds)
+    return chart(figure)
+
+
+def _lines(results: Results, place: str, column: Column) -> dict[str, list[Estimate]]:
+    """{row: its estimates over t} where the measure exists."""
+    lines = {}
     for i, row in enumerate(results.rows[0]):
-        place = row.names["States"]
-        for axis, column in zip(axes[PLACES.index(place)], COLUMNS, strict=True):
-            _curve(axis, results, i, place, column)
-            axis.set_title(column.title, fontsize=9)
-            axis.set_xlabel("t (1: noise)", fontsize=9)
-    for axis, place in zip(axes[:, 0], PLACES, strict=True):
-        axis.set_ylabel(f"{place} states")
-    for axis in axes.flat:
-        tidy(axis)
-        axis.set_visible(axis.has_data())
-    names = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*names, loc="outside upper center", ncols=len(names[1]), frameon=False)
-    return png(figure)
+        if row.names["States"] == place:
+            estimates = [_at(results, i, f"{place} {t}", column) for t in _times(results)]
+            if all(each.mean is not None for each in estimates):
+                name = " ".join(filter(None, (row.names["Strategy"], row.names["Router"])))
+                lines[name] = estimates
+    return lines
 
 
-def _curve(axis: "Axes", results: Results, i: int, place: str, column: Column) -> None:
-    """One row's curve with its intervals, where the measure exists."""
+def _at(results: Results, i: int, part: str, column: Column) -> Estimate:
+    """A measure of row i in one part of its measurement, in the column's unit."""
+    measured = [rows[i].measured for rows in results.rows]
+    by_seed = [each.read(results.store)[part] for each in measured if each is not None]
+    known = [value for seed in by_seed if (value := seed[column.key]) is not None]
+    return estimate([column.factor * value for value in known]).within(*span(column))
 
-    rows = [rows[i] for rows in results.rows]
-    names, times = rows[0].names, _times(results)
-    by_seed = [row.measured.read(results.store) for row in rows if row.measured is not None]
-    points = [
-        estimate([x for seed in by_seed if (x := seed[f"{place} {t}"][column.key]) is not None])
-        for t in times
-    ]
-    if any(point.mean is None for point in points):
-        return
-    axis.errorbar(
-        times,
-        [column.factor * float(point.mean or 0) for point in points],
-        yerr=[column.factor * (point.half_width or 0.0) for point in points],
-        color={"": INK, "text-free": COLOURS[0], "text-aware": COLOURS[1]}[names["Router"]],
-        linestyle={"Top-1": ":", "Top-2": "--"}.get(names["Strategy"], "-"),
-        marker=".",
-        capsize=2,
-        label=" ".join(filter(None, (names["Strategy"], names["Router"]))),
-    )
+
+def _panel(axes: "Axes", lines: Mapping[str, Sequence[Estimate]], times: Sequence[float]) -> None:
+    """A line for every selection: its router's colour, its strategy's dashes."""
+    for n, (name, estimates) in enumerate(lines.items()):
+        strategy, _, router = name.partition(" ")
+        axes.errorbar(
+            aside(times, n, len(lines), max(times) - min(times)),
+            means(estimates),
+            yerr=whiskers(estimates),
+            color={"": INK, "text-free": COLOURS[0], "text-aware": COLOURS[1]}[router],
+            linestyle=DASHES[{"Top-1": 4, "Top-2": 1}.get(strategy, 0)],
+            marker=MARKERS[n],
+            ms=2.6,
+            lw=1.1,
+            elinewidth=0.7,
+            capsize=1.2,
+            label=name,
+        )
+    tidy(axes)
 
 
 TABLE = Table(

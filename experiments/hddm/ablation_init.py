@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.cli.main import main
-from experiments.drawing.pictures import FRAMED, Cell, PictureRow, album, sheet
-from experiments.drawing.style import COLOURS, INK, png, tidy
+from experiments.drawing.intervals import name_interval
+from experiments.drawing.pictures import Cell, PictureRow, album, sheet
+from experiments.drawing.style import COLOURS, DASHES, INK, chart, tidy
 from experiments.hddm.beginnings import (
     DRAWS,
     EQ20,
@@ -31,7 +32,7 @@ from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Drawn, Score
 from experiments.tables.columns import ACCURACY, NEAREST, Column
 from experiments.tables.comparisons import compared, index, verdict
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from experiments.tables.statistics import estimate
 
@@ -105,25 +106,27 @@ def _samples_compared(results: Results) -> list[str | None]:
     ]
 
 
-def figure(results: Results) -> bytes:
-    """Validation loss over steps: means over seeds, bands their 95 % intervals."""
+def figure(results: Results) -> Chart:
+    """Validation loss over steps: means over seeds, and bands for their 95 % intervals."""
     import matplotlib.pyplot as plt
 
     drawn, panels = plt.subplots(
         1, len(TARGETS), figsize=(3.6 * len(TARGETS), 3.0), squeeze=False, layout="constrained"
     )
     for axes, (target, names) in zip(panels[0], TARGETS.items(), strict=True):
-        for name, colour in zip(names, COLOURS, strict=False):
-            _curve(axes, results, index(results, str(target), name), colour)
+        for n, name in enumerate(names):
+            _curve(axes, results, index(results, str(target), name), n)
         axes.set_xlabel("optimiser steps", fontsize=9)
-        axes.set_title(f"validation loss, cluster {target}", fontsize=9, color=INK)
+        axes.set_ylabel("validation loss", fontsize=9)
+        axes.set_title(f"cluster {target}", fontsize=9, color=INK)
         tidy(axes)
     handles, labels = panels[0][0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    return png(drawn)
+    name_interval(drawn, results.seeds, drawn_as="bands")
+    return chart(drawn)
 
 
-def _curve(axes: "Axes", results: Results, row: int, colour: str) -> None:
+def _curve(axes: "Axes", results: Results, row: int, n: int) -> None:
     """One row's losses, from a twentieth of the steps on: the fall before hides all else."""
     stages = [seed_rows[row].measured for seed_rows in results.rows]
     curves = [x.run.validated(results.store) for x in stages if isinstance(x, Convergence)]
@@ -132,7 +135,8 @@ def _curve(axes: "Axes", results: Results, row: int, colour: str) -> None:
     mean = np.array([point.mean for point in points])
     half = np.array([point.half_width or 0.0 for point in points])
     steps, name = curves[0]["step"][late], results.rows[0][row].names["Begun with"]
-    axes.plot(steps, mean, color=colour, lw=1.4, label=name)
+    colour = COLOURS[n]
+    axes.plot(steps, mean, color=colour, ls=DASHES[n], lw=1.4, label=name)
     axes.fill_between(steps, mean - half, mean + half, color=colour, alpha=0.14, lw=0)
 
 
@@ -150,7 +154,7 @@ def pictures(results: Results) -> bytes:
     if steps[AT_15] == steps[AT_END]:
         del steps[AT_END]
     places = [(target, when) for target in TARGETS for when in steps]
-    lines, judged = [], False
+    lines = []
     for name in STARTS:
         groups = list[list[Cell]]()
         for target, when in places:
@@ -158,10 +162,9 @@ def pictures(results: Results) -> bytes:
             if name in TARGETS[target]:
                 drawn = album(_shown(results, target, name, when), results.store)
                 groups[-1] = drawn[drawn.by_class()[:ACROSS]]
-                judged |= drawn.judged
         lines.append(PictureRow(name, groups))
     heads = [f"cluster {target}, {steps[when]:,} steps" for target, when in places]
-    return sheet(lines, heads, side=0.56, note=FRAMED if judged else "")
+    return sheet(lines, heads, side=0.56)
 
 
 LOSSES = [Column(f"loss_{part:g}", f"Loss at {part:.0%} of steps", 4) for part in FRACTIONS]

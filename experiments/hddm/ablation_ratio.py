@@ -16,7 +16,7 @@ from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, NEAREST
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from experiments.tables.sweeps import check
 from modules.denoising import DDPMExpert, FlowMatchingExpert
@@ -61,7 +61,7 @@ def tests(results: Results) -> list[str | None]:
     return lines + [compared(results, DIVERSITY, ("nested", f"{m}"), none) for m in counts]
 
 
-def figure(results: Results) -> bytes:
+def figure(results: Results) -> Chart:
     nested = results.where("Set", "nested")
     return curve(nested, "DDPM experts", [FID, DIVERSITY, ACCURACY], None, "DDPM experts")
 

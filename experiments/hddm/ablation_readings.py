@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from experiments.cli.main import main
-from experiments.drawing.style import COLOURS, png, tidy
+from experiments.drawing.style import COLOURS, chart, tidy
 from experiments.hddm import readings, settings
 from experiments.hddm.mathematics.captioned import (
     DATA,
@@ -34,7 +34,7 @@ from experiments.recipes import scores
 from experiments.recipes.images import SCALES, ImageScale
 from experiments.stages.setting import Setting
 from experiments.tables.columns import Column
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from modules.ensemble import Ensemble, Uniform
 from modules.guidance import Guided
@@ -144,11 +144,11 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
     ]
 
 
-def curves(results: Results) -> bytes:
-    """A PNG: the velocity error of a converted expert over t, by reading."""
+def curves(results: Results) -> Chart:
+    """The velocity error of a converted expert over t, by reading."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
     shown = results.where("Experts", CONVERTED)
     for i, (row, numbers) in enumerate(zip(shown.rows[0], shown.numbers[0], strict=True)):
         errors = [100 * numbers[f"t {t:g}"] for t in TIMES]
@@ -157,10 +157,10 @@ def curves(results: Results) -> bytes:
         axes.plot(TIMES, errors, style, marker=".", color=colour, label=row.names["Reading"])
     axes.set_yscale("symlog", linthresh=0.1)
     axes.set_xlabel("t (1: noise)", fontsize=9)
-    axes.set_title("velocity error of an exact DDPM expert, %", fontsize=9)
+    axes.set_ylabel("velocity error of an exact DDPM expert, %", fontsize=9)
     tidy(axes)
-    axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    return png(figure)
+    figure.legend(frameon=False, fontsize=7, loc="outside right center")
+    return chart(figure)
 
 
 TABLE = Table(

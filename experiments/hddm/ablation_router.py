@@ -22,7 +22,7 @@ from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
 from experiments.tables.columns import ACCURACY, DIVERSITY, FID, KID, ROUTER, Column
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from experiments.tables.sweeps import check
 from modules.denoising import FlowMatchingExpert
@@ -98,8 +98,8 @@ def tests(results: Results) -> list[str | None]:
     return [compared(results, column, a, b) for a, b in pairs for column in (FID, ACCURACY)]
 
 
-def curves(results: Results) -> bytes:
-    """A PNG: accuracy, calibration error and log loss over t, with intervals."""
+def curves(results: Results) -> Chart:
+    """Accuracy, calibration error and log loss over t, with intervals."""
     by = "Router", "Probabilities"
     return curve(results.where("Strategy", ""), "t", [CHOSEN, ERROR, LOSS], by, "t (1: noise)")
 

@@ -19,7 +19,7 @@ from experiments.scores.costed import Costed
 from experiments.stages.setting import Setting
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, ROUTER, Column
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from experiments.tables.sweeps import check
 from modules.denoising import FlowMatchingExpert
@@ -81,7 +81,7 @@ def tests(results: Results) -> list[str | None]:
     ]
 
 
-def figure(results: Results) -> bytes:
+def figure(results: Results) -> Chart:
     return scatter(results, MILLISECONDS, FID, "Router")
 
 

@@ -10,9 +10,9 @@ import sys
 from dataclasses import replace
 
 from experiments.cli.main import main
-from experiments.drawing.pictures import sample_grid
+from experiments.drawing.differences import differences
 from experiments.hddm import readings, settings
-from experiments.hddm.readings import CORRECTED, READINGS
+from experiments.hddm.readings import CORRECTED, LATE, READINGS
 from experiments.recipes import scores
 from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Score
@@ -85,6 +85,15 @@ def tests(results: Results) -> list[str | None]:
     return lines
 
 
+def figure(results: Results) -> bytes:
+    """Experts alone on their own path, and the mixtures by the paper's reading and by ours."""
+
+    def shows(sampling: str, trained_on: str, path: str, how: str) -> bool:
+        return trained_on == path and how in (LATE, CORRECTED)
+
+    return differences(results, shows)
+
+
 TABLE = Table(
     name="ablation-schedules",
     title="Fig 14. Different schedules against the same (HDDM §7.4)",
@@ -99,7 +108,7 @@ TABLE = Table(
         "Alone on the other path, an expert is converted at equal signal-to-noise ratio.",
         "The paper compares pictures, and FID in Table 3.",
     ],
-    figures={"ablation-schedules": sample_grid},
+    figures={"ablation-schedules": figure},
     tests=tests,
 )
 

@@ -17,7 +17,8 @@ import numpy as np
 from datamodules.partitions import AtRandom, ByFactors, Grouped, StatedPartition
 from datamodules.sources.scenes import Factor
 from experiments.cli.main import main
-from experiments.drawing.style import COLOURS, FAINT, INK, MARKERS, png, tidy
+from experiments.drawing.intervals import means, name_interval, whiskers
+from experiments.drawing.style import COLOURS, FAINT, INK, MARKERS, chart, tidy
 from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS, STRATEGIES
 from experiments.measures.information import CaptionInformation, Informed
@@ -26,7 +27,7 @@ from experiments.recipes.images import ImageScale
 from experiments.recipes.scale import turned
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, Column
 from experiments.tables.comparisons import compared, index, verdict
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from experiments.tables.statistics import Estimate, estimate
 from modules.denoising import FlowMatchingExpert
@@ -116,11 +117,11 @@ def tests(results: Results) -> list[str | None]:
     return lines
 
 
-def figure(results: Results) -> bytes:
+def figure(results: Results) -> Chart:
     """What the text-free router loses, against what captions tell of clusters."""
     import matplotlib.pyplot as plt
 
-    drawn, panels = plt.subplots(1, 2, figsize=(8.4, 3.6), layout="constrained")
+    drawn, panels = plt.subplots(1, 2, figsize=(7.2, 3.6), layout="constrained")
     for axes, column in zip(panels, (ACCURACY, FID), strict=True):
         column = results.shown(column)
         for n, strategy in enumerate(STRATEGIES):
@@ -132,18 +133,17 @@ def figure(results: Results) -> bytes:
     _name_partitions(panels[0], results)
     handles, labels = panels[0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    return png(drawn)
+    name_interval(drawn, results.seeds, AWARE)
+    return chart(drawn)
 
 
 def _points(axes: "Axes", results: Results, strategy: str, column: Column, n: int) -> None:
     """A strategy's loss in every partition, with its intervals, a little aside of the others'."""
     at = [float(np.mean(bits(results, name))) + 0.05 * (n - 1) for name in PARTITIONS]
     losses = [estimate(loss(results, name, strategy, column)) for name in PARTITIONS]
-    mean = [np.nan if e.mean is None else e.mean for e in losses]
-    half = [e.half_width or 0.0 for e in losses]
     axes.errorbar(
-        at, mean, yerr=half, fmt=MARKERS[n], color=COLOURS[n], ms=5, capsize=2, elinewidth=0.9,
-        label=strategy,
+        at, means(losses), yerr=whiskers(losses), fmt=MARKERS[n], color=COLOURS[n], ms=5,
+        capsize=2, elinewidth=0.9, label=strategy,
     )  # fmt: skip
 
 

@@ -15,14 +15,15 @@ import torch
 
 from datamodules.sources.source import Split
 from experiments.cli.main import main
-from experiments.drawing.style import COLOURS, INK, MARKERS, png, tidy
+from experiments.drawing.intervals import aside, means, name_interval, whiskers
+from experiments.drawing.style import COLOURS, DASHES, INK, MARKERS, chart, tidy
 from experiments.hddm import settings
 from experiments.measures.losses import THIRDS, ByNoise
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
 from experiments.tables.columns import Column
 from experiments.tables.comparisons import compared, index
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from experiments.tables.statistics import estimate
 from experiments.tables.sweeps import check
@@ -103,15 +104,17 @@ def _gap(results: Results) -> float:
     )
 
 
-def weights(results: Results) -> bytes:
+def weights(results: Results) -> Chart:
     """w(t): lines are closed forms, points are measured by losses (o) and by gradients (x)."""
     import matplotlib.pyplot as plt
 
     drawn, axes = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
     t = torch.linspace(0.02, 0.98, 193, dtype=torch.float64)
-    for (name, (module, schedule)), colour in zip(EXPERTS.items(), COLOURS, strict=False):
+    for (name, made), colour, dashes in zip(EXPERTS.items(), COLOURS, DASHES, strict=False):
+        module, schedule = made
         where = module.default_schedule if schedule is None else schedule
-        axes.plot(t, x0_weight(module.objective, where, t), color=colour, lw=1.4, label=name)
+        w = x0_weight(module.objective, where, t)
+        axes.plot(t, w, color=colour, ls=dashes, lw=1.4, label=name)
         for rows_of_seed in results.numbers:
             parts = [rows_of_seed[index(results, name, f"{level:g}")] for level in _levels(results)]
             at = [part["t"] for part in parts]
@@ -120,17 +123,18 @@ def weights(results: Results) -> bytes:
                 axes.plot(at, y, marker, color=colour, ms=5, mfc="none", ls="none")
     axes.set_yscale("log")
     axes.set_xlabel("t; points: measured by losses (o) and by gradients (x)", fontsize=9)
-    axes.set_title("weight of the squared x0 error in the loss", fontsize=9, color=INK)
+    axes.set_ylabel("weight of the squared x0 error in the loss", fontsize=9)
     tidy(axes)
     axes.legend(frameon=False, fontsize=8)
-    return png(drawn)
+    return chart(drawn)
 
 
-def x0_errors(results: Results) -> bytes:
+def x0_errors(results: Results) -> Chart:
     """The x0 error over the noise level, and as a multiple of the DDPM expert's, by seed."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import FuncFormatter
 
-    drawn, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.4), layout="constrained")
+    drawn, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.6), layout="constrained")
     for i, name in enumerate(EXPERTS):
         ours, base = _by_seed(results, name), _by_seed(results, DDPM)  # [seeds, levels]
         _band(left, _levels(results), ours, i, name)
@@ -139,11 +143,19 @@ def x0_errors(results: Results) -> bytes:
     right.set_title("the same, times the DDPM expert's", fontsize=9, color=INK)
     for axes in (left, right):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(FuncFormatter(_round))
         axes.set_xlabel("noise level, arctan(sigma / alpha) / (pi / 2)", fontsize=9)
         tidy(axes)
     handles, labels = left.get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    return png(drawn)
+    name_interval(drawn, results.seeds)
+    return chart(drawn)
+
+
+def _round(value: float, _: int) -> str:
+    """Twos and fives between the powers of ten, and no others: their words would overlap."""
+    return f"{value:g}" if f"{value:e}"[0] in "25" else ""
 
 
 def _by_seed(results: Results, name: str) -> np.ndarray:
@@ -153,14 +165,13 @@ def _by_seed(results: Results, name: str) -> np.ndarray:
 
 def _band(axes: "Axes", levels: tuple[float, ...], values: np.ndarray, i: int, name: str) -> None:
     """Means over seeds with their 95 % intervals."""
-    points = [estimate(list(column)) for column in values.T]
-    mean = [math.nan if point.mean is None else point.mean for point in points]
-    half = [point.half_width or 0.0 for point in points]
+    points = [estimate(list(column)).within(0, math.inf) for column in values.T]
     axes.errorbar(
-        levels,
-        mean,
-        yerr=half,
+        aside(levels, i, len(EXPERTS), max(levels) - min(levels)),
+        means(points),
+        yerr=whiskers(points),
         color=COLOURS[i],
+        ls=DASHES[i],
         marker=MARKERS[i],
         ms=4,
         lw=1.3,

@@ -13,7 +13,6 @@ from dataclasses import replace
 
 from experiments.cli.main import main
 from experiments.drawing.pictures import (
-    FRAMED,
     Album,
     CaptionPlace,
     PictureRow,
@@ -163,7 +162,7 @@ def _orderings(results: Results) -> bytes:
             groups = [pictures[_own(pictures, 13)] for pictures in albums]
             lines.append(PictureRow(f"{order}, {schedules}, {reading}", groups))
     heads = [f"switched at t = {tau}" for tau in THRESHOLDS]
-    return sheet(lines, heads, CaptionPlace.NONE, side=0.5, note=_note(albums[0]))
+    return sheet(lines, heads, CaptionPlace.NONE, side=0.5)
 
 
 def _schedules(results: Results) -> bytes:
@@ -172,7 +171,7 @@ def _schedules(results: Results) -> bytes:
         albums = [_album(results, " at ".join(SWITCH), which, reading) for which in (OWN, ONE)]
         lines.append(PictureRow(reading, [pictures[_own(pictures, 14)] for pictures in albums]))
     heads = ["Different schedules: FM linear, DDPM cosine", "Same schedule: both cosine"]
-    return sheet(lines, heads, CaptionPlace.ABOVE, side=0.66, note=_note(albums[0]))
+    return sheet(lines, heads, CaptionPlace.ABOVE, side=0.66)
 
 
 def _strategies(results: Results) -> bytes:
@@ -182,11 +181,7 @@ def _strategies(results: Results) -> bytes:
             pictures = _album(results, HETEROGENEOUS, strategy, named)
             own = [pictures[_own(pictures, 15)]]
             lines.append(PictureRow(f"{strategy}; {SPOKEN[form]}", own))
-    return sheet(lines, note=_note(pictures))
-
-
-def _note(pictures: Album) -> str:
-    return FRAMED if pictures.judged else ""
+    return sheet(lines)
 
 
 def _inference(results: Results) -> bytes:

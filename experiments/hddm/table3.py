@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 
 from experiments.cli.main import main
-from experiments.drawing.pictures import sample_grid
+from experiments.drawing.differences import among, differences
 from experiments.hddm import readings, settings
 from experiments.hddm.readings import CORRECTED, EARLY, LATE, READINGS
 from experiments.recipes import scores
@@ -133,6 +133,14 @@ def tests(results: Results) -> list[str | None]:
     return lines
 
 
+def figure(results: Results) -> bytes:
+    """FM's samples, and how those of native, converted and combined sampling differ from them."""
+    named = [("FM",), *((NATIVE, how) for how in ("DDIM", "ancestral"))]
+    named += [(CONVERTED, how) for how in READINGS]
+    named += [(f"Combined, {which}",) for which in ("same schedule", "different schedules")]
+    return differences(results, among(*named))
+
+
 TABLE = Table(
     name="table3",
     title="Table 3. Native, converted and combined experts of one cluster (HDDM §3.3)",
@@ -168,7 +176,7 @@ TABLE = Table(
         "its own held-out pictures. At `small` that cluster is the whole training split: an eighth "
         "of it leaves too few held-out pictures to score.",
     ],
-    figures={"table3": sample_grid},
+    figures={"table3": figure},
     tests=tests,
 )
 

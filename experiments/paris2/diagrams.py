@@ -8,10 +8,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.drawing.style import COLOURS, FAINT, INK, Box, arrow, page, png, write
+from experiments.drawing.style import COLOURS, FAINT, INK, Box, arrow, chart, page, write
 from experiments.measures.resources import parameters
 from experiments.stages.experts import TrainExpert, TrainRouter
 from experiments.stages.samples import Sample
+from experiments.tables.results import Chart
 from modules.mmdit import MMDiT
 from modules.training import Optim
 
@@ -70,7 +71,7 @@ def size(count: float, units: tuple[str, ...] = UNITS) -> str:
     return f"{count / 1000**power:.3g}{units[power]}"
 
 
-def communication(monolith: TrainExpert, devices: int) -> bytes:
+def communication(monolith: TrainExpert, devices: int) -> Chart:
     """Fig 3: what a training exchanges over as many devices as there are clusters."""
     assert isinstance(monolith.network, MMDiT)
     each = patterns(monolith.network, monolith.optim, devices)
@@ -88,7 +89,7 @@ def communication(monolith: TrainExpert, devices: int) -> bytes:
         steps = pattern.exchanges * monolith.optim.steps
         said = f"{pattern.exchanges:,} a step,\n{steps:,} in {monolith.optim.steps:,} steps"
         write(axes, said, middle, below + 0.65, 7.5, INK if pattern.exchanges else FAINT)
-    return png(figure)
+    return chart(figure)
 
 
 def _exchanges(axes: "Axes", boxes: list[Box], pattern: Pattern) -> None:
@@ -103,7 +104,7 @@ def _exchanges(axes: "Axes", boxes: list[Box], pattern: Pattern) -> None:
         arrow(axes, boxes[-1].right, boxes[0].right, bend="arc3,rad=0.35")
 
 
-def inference(sample: Sample) -> bytes:
+def inference(sample: Sample) -> Chart:
     """Fig 4: prompt and first frame -> encoders -> router and experts -> velocity -> solver."""
     router, shards = sample.router, sample.shards
     assert isinstance(router, TrainRouter)
@@ -159,7 +160,7 @@ def inference(sample: Sample) -> bytes:
     axes.plot([9.5, 9.5, 0.05], [solver.bottom[1], low, low], color=INK, linewidth=1)
     axes.plot([0.05, 0.05], [low, middle], color=INK, linewidth=1)
     write(axes, "the next latent, until t = 0", 5.2, low - 0.1, 7.5)
-    return png(figure)
+    return chart(figure)
 
 
 def _reads(router: TrainRouter) -> str:

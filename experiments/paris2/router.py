@@ -14,7 +14,7 @@ from experiments.recipes import experts, scores
 from experiments.recipes.video import VIDEO_SCALES, VideoScale
 from experiments.tables.columns import Column
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 
 ACCURACY = Column("accuracy", "Accuracy, %, mean over t", 1, factor=100)
@@ -35,8 +35,8 @@ def tests(results: Results) -> list[str | None]:
     return [compared(results, ACCURACY, (shown.value,), intact) for shown in others]
 
 
-def figure(results: Results) -> bytes:
-    return profiles(results, AT, TIMES, "t", "accuracy, %")
+def figure(results: Results) -> Chart:
+    return profiles(results, AT, TIMES, "t (1: noise)", "accuracy, %")
 
 
 TABLE = Table(

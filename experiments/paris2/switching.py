@@ -19,7 +19,7 @@ from experiments.scores.score import Score
 from experiments.stages.prompts import InClusters
 from experiments.tables.columns import EXPERT
 from experiments.tables.comparisons import compared, index
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from metrics.wins import Wins, best_of
 from modules.denoising import FlowMatchingExpert
@@ -87,7 +87,7 @@ def _each(results: Results, name: str, key: str) -> NDArray[np.float64]:
     return np.mean(by_seed, axis=0)
 
 
-def figure(results: Results) -> bytes:
+def figure(results: Results) -> Chart:
     return bars(results, [CLIP, AESTHETIC, WARPING])
 
 

@@ -18,7 +18,7 @@ from experiments.scores.score import Score
 from experiments.stages.samples import Sample
 from experiments.tables.columns import EXPERT, ROUTER
 from experiments.tables.comparisons import index
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Selection, Top
@@ -70,7 +70,7 @@ def tests(results: Results) -> list[str]:
     return lines
 
 
-def improvement(results: Results) -> bytes:
+def improvement(results: Results) -> Chart:
     """Fig 2: motion, which has no preferred direction, in grey."""
     signs = [(FVD, -1.0), (CLIP, 1.0), (AESTHETIC, 1.0), (MOTION, 0.0)]
     return gains(
@@ -81,13 +81,13 @@ def improvement(results: Results) -> bytes:
     )
 
 
-def communication(results: Results) -> bytes:
+def communication(results: Results) -> Chart:
     """Fig 3, of the monolith that the scale has, over as many devices as it has clusters."""
     monolith = experts.monolith(results.scale, FlowMatchingExpert, 0)
     return diagrams.communication(monolith, results.scale.data.clusters)
 
 
-def inference(results: Results) -> bytes:
+def inference(results: Results) -> Chart:
     """Fig 4, of Top-2."""
     measured = results.rows[0][index(results, "DDM", "Top-2")].measured
     assert isinstance(measured, Score)

@@ -7,20 +7,26 @@ import re
 from collections.abc import Sequence
 
 GRID = "Samples of seed 0, a line for each row; down a column the prompt and the noise are the same"
+APART = (
+    "the same prompts and noise, and beside each row how far its pictures lie above (orange) or "
+    "below (blue) the first row's"
+)
 PIPELINES = "the paper's pipeline and ours, the same prompts and noise"
 
 SOLVED = {"ensemble": "an ensemble", "fm": "an FM monolith", "ddpm": "a DDPM monolith"}
 
 CAPTIONS = {
     "table1": f"Table 1 as pictures. {GRID}.",
-    "table3": f"Table 3 as pictures. {GRID}.",
+    "table3": "Table 3 as pictures of seed 0: FM, and native, converted and combined sampling from "
+    f"{APART}.",
     "table4": f"Table 4 as pictures. {GRID}.",
     "ablation-threshold": "FID and two diversities over the threshold between FM and DDPM, "
-    "a line for each choice of schedules, bars for 95 % intervals.",
-    "ablation-ordering": f"FM first and DDPM first, at every switching time. {GRID}.",
-    "ablation-schedules": f"Different schedules and the same. {GRID}.",
-    "ablation-selection": "FID against expert evaluations a sample, a point for each selection, "
-    "text-free and text-aware routers apart.",
+    "each seed's less its own by the paper's reading half way; whiskers for 95 % intervals.",
+    "ablation-ordering": f"FM first and DDPM first, at every switching time, from {APART}.",
+    "ablation-schedules": "Experts alone and mixtures, different schedules and the same, from "
+    f"{APART}.",
+    "ablation-selection": "FID less that of Top-2 by the same router, against expert evaluations a "
+    "sample: a point for each selection, text-free and text-aware routers apart.",
     "ablation-sampling": "FID against time a sample, where the router is asked seldom or guidance "
     "is given in a part of the times only.",
     "ablation-init": "Validation loss over training steps, from scratch and begun with another "
@@ -34,7 +40,7 @@ CAPTIONS = {
     "ablation-join": f"An expert that joins or leaves, by the rule that takes the router's place. "
     f"{GRID}.",
     "ablation-alignment": "Six measures of whether the selected experts know the state they are "
-    "asked about, over t: held-out states above, states met in sampling below.",
+    "asked about, over t: at held-out states first, then at states met in sampling.",
     "ablation-weights": "Weight on the x0 error over t, by objective: closed forms as lines, "
     "measurements by losses and by gradients as points.",
     "ablation-weights-errors": "Error in x0 over the noise level, by objective, and as a multiple "

@@ -84,7 +84,7 @@ def _map(title: str, times: Sequence[str], cells: dict[str, dict[str, Number]]) 
         if cell is None or cell.mean is None:
             return None
         share = (cell.mean - low) / (high - low) if high > low else 0.0
-        return Square(cell.shown.split(" ± ")[0], round(share, 4))
+        return Square(cell.shown.split(" ")[0], round(share, 4))
 
     lines = [(name, [square(line.get(t)) for t in times]) for name, line in cells.items()]
     return HeatMap(title, times, lines)

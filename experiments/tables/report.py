@@ -18,7 +18,7 @@ from experiments.pipeline.files import write_whole
 from experiments.pipeline.key import key
 from experiments.pipeline.provenance import packages
 from experiments.tables import illustrations
-from experiments.tables.columns import MISSING, Column
+from experiments.tables.columns import MISSING, Column, bracketed
 from experiments.tables.comparisons import RowAbsentError
 from experiments.tables.results import Results
 from experiments.tables.rows import Row
@@ -33,7 +33,7 @@ def _markdown(results: Results, remarks: Sequence[str]) -> str:
     lines = [f"# {table.title}", "", *_header([*table.paper, *_titles(results.columns)], first)]
     for i, row in enumerate(first):
         paper = [_paper(row.paper.get(title)) for title in table.paper]
-        cells = [column.show(results.mean(i, column)) for column in results.columns]
+        cells = [bracketed(column, results.mean(i, column)) for column in results.columns]
         lines.append(_line([*row.names.values(), *paper, *cells]))
     if table.baseline is not None:
         lines += _differences(results, table.baseline)
@@ -85,7 +85,7 @@ def _footer(results: Results) -> list[str]:
     n = results.seeds
     interval = (
         f"mean ± half-width of the 95 % interval (Student's t) over n = {n} seeds, each of "
-        f"which {results.scale.drawn}"
+        f"which {results.scale.drawn}{_cut(results)}"
         if n > 1
         else "n = 1 seed, so no interval can be given"
     )
@@ -110,6 +110,13 @@ def _told(value: object) -> str:
         if field.metadata.get("key", True) and (held := getattr(value, field.name)) != field.default
     ]
     return f"{type(value).__name__}({', '.join(said)})"
+
+
+def _cut(results: Results) -> str:
+    """What brackets mean, where a cell has them."""
+    rows = range(len(results.rows[0]))
+    cut = any(results.mean(i, column).cut for i in rows for column in results.columns)
+    return "; [low, high] where it ends with the number's range" if cut else ""
 
 
 def place(results: Path, scale_name: str, turned: Mapping[str, object]) -> Path:

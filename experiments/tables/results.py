@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from experiments.pipeline.stage import Measurement, Stage
 from experiments.pipeline.store import Store
-from experiments.tables.columns import Column
+from experiments.tables.columns import Column, span
 from experiments.tables.dials import changed
 from experiments.tables.rows import Row, measurements
 from experiments.tables.statistics import Estimate, estimate
@@ -56,14 +56,22 @@ class NamesColumns(Protocol):
 
 
 @dataclass(frozen=True)
+class Chart:
+    """A figure of lines and words: pixels, and the SVG that prints at any size."""
+
+    png: bytes
+    svg: bytes
+
+
+@dataclass(frozen=True)
 class Table(Generic[ScaleT]):
     """A table of a paper. rows(scale, seed) gives the same rows in the same order for every seed.
 
     scales, judge: the scales that it can be made at, by name, and the judge at one of them.
     baseline: index of the row that the others are compared with, paired by seed; None for none.
     paper: the columns of the paper's numbers.  notes: what the reader must know, below the table.
-    figures: PNGs by name.  tests: further lines that are computed from the results; None for one
-    whose rows are not there.  sweep: what gives the rows, where its numbers are options.
+    figures: PNGs or charts by name.  tests: further lines that are computed from the results; None
+    for one whose rows are not there.  sweep: what gives the rows, where its numbers are options.
     """
 
     name: str
@@ -75,7 +83,7 @@ class Table(Generic[ScaleT]):
     baseline: int | None = 0
     paper: Sequence[str] = ()
     notes: Sequence[str] = ()
-    figures: "Mapping[str, Callable[[Results], bytes]]" = field(default_factory=dict)
+    figures: "Mapping[str, Callable[[Results], bytes | Chart]]" = field(default_factory=dict)
     tests: "Callable[[Results], Sequence[str | None]] | None" = None
     sweep: Sweep[ScaleT] | None = None
 
@@ -159,7 +167,8 @@ class Results(Generic[ScaleT]):
         return [None if value is None else column.factor * value for value in numbers]
 
     def mean(self, row: int, column: Column) -> Estimate:
-        return estimate([value for value in self.values(row, column) if value is not None])
+        known = [value for value in self.values(row, column) if value is not None]
+        return estimate(known).within(*span(column))
 
     def difference(self, row: int, base: int, column: Column) -> Estimate:
         """One row's number less another's, seed by seed, where both are there."""

@@ -2,26 +2,48 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over n values with its 95 % half-width; no half-width for n = 1, nothing for n = 0."""
+    """A mean over n values with its 95 % half-width; no half-width for n = 1, nothing for n = 0.
+
+    least, most: what the quantity itself cannot leave, where its interval ends. What is cut off
+    cannot hold the mean that is sought, so that the coverage stays what it was.
+    """
 
     mean: float | None
     half_width: float | None
     n: int
+    least: float = -math.inf
+    most: float = math.inf
 
     @property
     def low(self) -> float | None:
-        return None if self.mean is None or self.half_width is None else self.mean - self.half_width
+        if self.mean is None or self.half_width is None:
+            return None
+        return max(self.mean - self.half_width, min(self.least, self.mean))
 
     @property
     def high(self) -> float | None:
-        return None if self.mean is None or self.half_width is None else self.mean + self.half_width
+        if self.mean is None or self.half_width is None:
+            return None
+        return min(self.mean + self.half_width, max(self.most, self.mean))
+
+    @property
+    def cut(self) -> bool:
+        """Whether the interval ends where the range does, and no more about its mean."""
+        half = self.half_width
+        if self.mean is None or half is None or self.low is None or self.high is None:
+            return False
+        return self.low > self.mean - half or self.high < self.mean + half
+
+    def within(self, least: float, most: float) -> "Estimate":
+        """The same of a quantity between these two."""
+        return replace(self, least=least, most=most)
 
 
 def estimate(values: Sequence[float]) -> Estimate:

@@ -56,7 +56,7 @@ def results(store, named):
 def figure(monkeypatch):
     """What is drawn, rather than its PNG: a function of a drawing function and its arguments."""
     kept = []
-    monkeypatch.setattr(curves, "png", lambda figure: kept.append(figure) or b"")
+    monkeypatch.setattr(curves, "chart", lambda figure: kept.append(figure) or b"")
 
     def draw(function, *arguments):
         function(*arguments)
@@ -87,9 +87,12 @@ def test_points_stand_at_their_numbers_in_order_and_gaps_stay_open(store, figure
     ]
     drawn = figure(curves.curve, results(store, named), "x", [FID, HITS], "Line", "x [unit]")
     fid, hits = drawn.axes
-    assert lines(fid)["b"] == ([10.0], [7.0])
+    near = 0.02 * (10 - 9)  # a line stands that share of all x aside of another at most
+    x, y = lines(fid)["b"]
+    assert (x, y) == (pytest.approx([10.0], abs=near), [7.0])
     x, y = lines(fid)["a"]
-    assert x == [9.0, 9.5, 10.0]
+    assert x == pytest.approx([9.0, 9.5, 10.0], abs=near)
+    assert x[2] != lines(fid)["b"][0][0]
     assert (y[0], y[2]) == (3.0, 4.0)
     assert math.isnan(y[1])
     np.testing.assert_allclose(lines(hits)["a"][1], [20, 40, 10])
@@ -98,16 +101,37 @@ def test_points_stand_at_their_numbers_in_order_and_gaps_stay_open(store, figure
     assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["a", "b"]
 
 
-def test_bars_and_band_end_where_students_interval_does(store, figure):
+def whisker_ends(axes):
+    """The (low, high) of every upright whisker of a panel."""
+    segments = [segment for bars in axes.collections for segment in bars.get_segments()]
+    return [[low, high] for (a, low), (b, high) in segments if a == b]
+
+
+def test_whiskers_end_where_students_interval_does(store, figure):
     """kills: a standard error or deviation drawn for the 95 % interval, a half of it."""
     named = [(names("1"), 3.0, 0.5, 1.0), (names("2"), 8.0, 0.5, 1.0)]
     axes = figure(curves.curve, results(store, named), "x", [FID], None, "x").axes[0]
     half = T_2 / math.sqrt(3)  # the values are m - 1, m, m + 1, of deviation 1
-    band, bars = axes.collections
-    ends = [segment[:, 1] for segment in bars.get_segments()]
-    np.testing.assert_allclose(ends, [[3 - half, 3 + half], [8 - half, 8 + half]])
-    heights = band.get_paths()[0].vertices[:, 1]
-    np.testing.assert_allclose([heights.min(), heights.max()], [3 - half, 8 + half])
+    np.testing.assert_allclose(whisker_ends(axes), [[3 - half, 3 + half], [8 - half, 8 + half]])
+
+
+def test_whiskers_end_where_the_numbers_range_does(store, figure):
+    """kills: a negative distance, and one that is cut where nothing bounds it."""
+    named = [(names("1"), 1.0, 0.5, 1.0)]
+    axes = figure(curves.curve, results(store, named), "x", [FID], None, "x").axes[0]
+    half = T_2 / math.sqrt(3)
+    assert half > 1
+    np.testing.assert_allclose(whisker_ends(axes), [[0, 1 + half]])
+
+
+def test_a_difference_is_paired_by_seed_and_may_be_negative(store, figure):
+    """kills: the spread that seeds share drawn for that of a difference; a difference cut at 0; the
+    reference itself away from 0."""
+    named = [(names("1"), 3.0, 0.5, 1.0), (names("2"), 8.0, 0.5, 1.0)]
+    drawn = figure(curves.curve, results(store, named), "x", [FID], None, "x", 1)
+    assert lines(drawn.axes[0])["_line"][1] == [-5.0, 0.0]
+    np.testing.assert_allclose(whisker_ends(drawn.axes[0]), [[-5, -5], [0, 0]])
+    assert "difference to a, 2, paired by seed, n = 3" in drawn.get_supxlabel()
 
 
 def test_rows_without_a_number_are_level_and_those_that_share_one_are_not_joined(store, figure):
@@ -124,7 +148,7 @@ def test_rows_without_a_number_are_level_and_those_that_share_one_are_not_joined
     axes = figure(curves.curve, results(store, named), "x", [FID], "Line", "x").axes[0]
     widths = {line.get_label(): line.get_linewidth() for line in axes.get_lines()}
     assert widths["a"] == 0 < widths["b"]
-    level = {line.get_label(): line.get_ydata() for line in axes.get_lines() if line.is_dashed()}
+    level = {line.get_label(): line.get_ydata() for line in axes.get_lines()[-2:]}
     assert level == {"FM alone": [9.0, 9.0], "inf": [10.0, 10.0]}
 
 
@@ -174,12 +198,15 @@ def test_words_beside_crowded_points_cover_neither_words_nor_points():
 
 
 def test_a_figure_is_the_same_bytes_every_time(store):
-    """kills: a date, a version or a random number in a PNG."""
+    """kills: a date, a version or a random number in a PNG or an SVG."""
     found = results(store, [(names("1"), 3.0, 0.5, 25.0), (names("2"), 8.0, 0.5, 50.0)])
     curve = [curves.curve(found, "x", [FID], None, "x") for _ in range(2)]
     scatter = [curves.scatter(found, COST, FID, "Line") for _ in range(2)]
     assert curve[0] == curve[1]
     assert scatter[0] == scatter[1]
-    for png in (curve[0], scatter[0]):
-        assert png.startswith(b"\x89PNG")
-        assert b"Software" not in png
+    for drawn in (curve[0], scatter[0]):
+        assert drawn.png.startswith(b"\x89PNG")
+        assert b"Software" not in drawn.png
+        assert b"<svg" in drawn.svg[:1000]
+        assert b"date" not in drawn.svg
+        assert b"atplotlib v" not in drawn.svg

@@ -98,7 +98,6 @@ def test_both_sides_show_the_same_rows_of_their_own_albums(drawn):
     assert words.count("caption 2") == 4
     below = {text.get_text(): text.get_position()[1] for text in axes.texts}
     assert below["first"] < below["second"]
-    assert pictures.FRAMED in words
 
 
 def test_a_mosaic_has_one_album_below_the_other(drawn):
@@ -115,6 +114,15 @@ def test_a_mosaic_has_one_album_below_the_other(drawn):
     assert layout(axes) == wanted
     words = [text.get_text() for text in axes.texts]
     assert (words.count("upper"), words.count("lower")) == (1, 1)
+
+
+def test_red_frames_are_explained_where_there_are_any(drawn):
+    """kills: a legend for red where nothing is red, a red frame that nothing explains."""
+    for wrong in ((), (1,)):
+        lines = [pictures.PictureRow("", [cells(shades(2), wrong)])]
+        axes = drawn(pictures.sheet, lines, note="a note")
+        below = [text.get_text() for text in axes.texts if "a note" in text.get_text()]
+        assert below == ["\n".join(["a note", pictures.FRAMED][: 1 + len(wrong)])]
 
 
 def test_groups_stand_apart_and_nothing_overlaps(drawn):

@@ -56,7 +56,7 @@ def test_sizes_have_a_unit(count, said):
 def test_fig_3_says_what_a_whole_training_exchanges(words):
     """kills: another network's steps, devices that are not as many as clusters."""
     monolith = experts.monolith(SMALL, FlowMatchingExpert, 0)
-    assert diagrams.communication(monolith, 3).startswith(b"\x89PNG")
+    assert diagrams.communication(monolith, 3).png.startswith(b"\x89PNG")
     assert "140 a step,\n140,000 in 1,000 steps" in words
     assert [w for w in words if w.startswith("expert")] == ["expert 0", "expert 1", "expert 2"]
     assert words.count("device 2") == 4
@@ -65,7 +65,7 @@ def test_fig_3_says_what_a_whole_training_exchanges(words):
 def test_fig_4_has_a_lane_for_each_expert_and_what_the_router_reads(words):
     """kills: lanes typed, a router that reads what it does not, another strategy's weights."""
     sample = table1.rows(SMALL, 0)[3].measured.pictures
-    assert diagrams.inference(sample).startswith(b"\x89PNG")
+    assert diagrams.inference(sample).png.startswith(b"\x89PNG")
     said = "\n".join(words)
     assert said.count(": velocity,") == len(sample.experts) == 3
     assert "weights: Top(k=2)" in said

@@ -8,6 +8,7 @@ import pytest
 from experiments.pipeline import provenance
 from experiments.tables import illustrations
 from experiments.tables.comparisons import RowAbsentError
+from experiments.tables.results import Chart
 from experiments.tables.rows import Row
 from tests.helpers.stages import make
 from tests.helpers.tables import TABLE, Given, fill, rows, write
@@ -43,6 +44,29 @@ def test_a_figure_that_shows_the_same_is_left_as_it_is(drawing):
     written = path.stat().st_mtime_ns
     assert [drawn, draw()[0], draw()[0]] == [1, 0, 0]
     assert path.stat().st_mtime_ns == written
+
+
+def test_a_chart_has_an_svg_beside_its_png_and_none_is_left_by_another(drawing, monkeypatch):
+    """kills: a vector file that is not written, not made again when it is gone or damaged, or left
+    beside a figure that has none now."""
+    table, draw = drawing
+    pixels = table.figures["picture"]
+
+    def charted(results):
+        return Chart(pixels(results), b"<svg>")
+
+    chart = replace(table, figures={"picture": charted})
+    drawn, path = draw(chart)
+    vector = path.with_suffix(".svg")
+    assert (drawn, vector.read_bytes(), path.read_bytes()[:1]) == (1, b"<svg>", b"[")
+    assert draw(chart)[0] == 0
+    vector.unlink()
+    assert [draw(chart)[0], draw(chart)[0]] == [1, 0]
+    vector.write_bytes(b"<sv")
+    assert [draw(chart)[0], vector.read_bytes()] == [1, b"<svg>"]
+    monkeypatch.setattr(illustrations, "commit", lambda: "the code without a chart")
+    assert draw()[0] == 1
+    assert not vector.exists()
 
 
 @pytest.mark.parametrize("damage", ["unlink", "empty"])

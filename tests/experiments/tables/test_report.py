@@ -14,7 +14,7 @@ from scipy.stats import ttest_1samp
 from experiments.pipeline.files import read_sealed, sealed
 from experiments.pipeline.store import Store
 from experiments.recipes.images import SCALES
-from experiments.tables.columns import Column
+from experiments.tables.columns import Column, bracketed, span
 from experiments.tables.results import Results
 from experiments.tables.rows import Row
 from experiments.tables.statistics import Estimate, estimate
@@ -100,6 +100,26 @@ SHOWN = [
 def test_a_column_shows_mean_and_half_width(found, digits, shown):
     """kills: a missing value shown as 0 or nan, digits ignored, a zero taken for missing."""
     assert Column("x", "X", digits).show(found) == shown
+
+
+@pytest.mark.parametrize(
+    ("column", "found", "shown"),
+    [
+        (Column("accuracy", "A, %", 1, 100), Estimate(99.0, 2.0, 3), "99.0 [97.0, 100.0]"),
+        (Column("accuracy 0.5", "A, %", 1, 100), Estimate(99.0, 2.0, 3), "99.0 [97.0, 100.0]"),
+        (Column("calibration_error", "E", 1), Estimate(0.1, 0.2, 3), "0.1 [0.0, 0.3]"),
+        (Column("fid", "FID", 1), Estimate(1.0, 2.0, 3), "1.0 [0.0, 3.0]"),
+        (Column("fid", "FID", 1), Estimate(101.0, 2.0, 3), "101.0 ± 2.0"),
+        (Column("kid", "KID", 1), Estimate(1.0, 2.0, 3), "1.0 ± 2.0"),
+        (Column("accuracy", "A, %", 1, 100), Estimate(100.0, 0.0, 3), "100.0 ± 0.0"),
+    ],
+)
+def test_an_interval_ends_with_its_numbers_range(column, found, shown):
+    """kills: shares above 100 %, negative distances; a KID, which may be negative, cut at 0."""
+    within = found.within(*span(column))
+    assert bracketed(column, within) == shown
+    assert within.low >= span(column)[0]
+    assert within.high <= span(column)[1]
 
 
 def test_a_counted_number_is_shown_with_an_interval_only_where_counts_differ():

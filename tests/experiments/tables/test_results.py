@@ -111,7 +111,7 @@ def test_without_a_baseline_nothing_is_compared(swept, tmp_path):
     text = (base / "table9.md").read_text()
     assert "Difference to At 0.1, paired by seed" in text
     assert text.count("| Paper alone |") == 1  # no difference where there is no number
-    assert lines(base)["At 0.5"][2:] == ["4.50 ± 6.35", "125.0 ± 635.3"]
+    assert lines(base)["At 0.5"][2:] == ["4.50 [0.00, 10.85]", "125.0 ± 635.3"]
     assert "| At 0.5 | 1.00 ± 0.00 | 50.0 ± 0.0 |" in text
 
 
