@@ -21,7 +21,7 @@ from experiments.scores.score import Score
 from experiments.stages.setting import Setting
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, ROUTER
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import FlowMatchingExpert
 from modules.guidance import Within
@@ -94,7 +94,7 @@ def tests(results: Results) -> list[str | None]:
     return lines
 
 
-def figure(results: Results) -> bytes:
+def figure(results: Results) -> Chart:
     shown = results.where("At t", ALWAYS)
     return curve(shown, "Guidance", [FID, ACCURACY, VARIATION], "Model", "scale of guidance")
 

@@ -19,7 +19,7 @@ from experiments.recipes.scale import turned
 from experiments.scores.score import Score
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, ROUTER
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Selection, Top
@@ -90,13 +90,13 @@ def tests(results: Results) -> list[str | None]:
     return lines
 
 
-def figure(results: Results) -> bytes:
+def figure(results: Results) -> Chart:
     """As many solver steps: quality against K, a line for each strategy and router."""
     shown = results.where("Drawn with", STEPS)
     return curve(shown, "Experts", [FID, ACCURACY], ("Router", "Strategy"), "experts")
 
 
-def figure_of_evaluations(results: Results) -> bytes:
+def figure_of_evaluations(results: Results) -> Chart:
     """The same, of as many evaluations."""
     shown = results.where("Drawn with", EVALUATIONS)
     return curve(shown, "Experts", [FID, ACCURACY], ("Router", "Strategy"), "experts")

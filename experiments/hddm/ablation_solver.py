@@ -19,7 +19,7 @@ from experiments.scores.score import Score
 from experiments.stages.setting import Setting
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, ROUTER
 from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.multistep import DPMSolver, UniPC
@@ -99,7 +99,7 @@ def tests(results: Results) -> list[str | None]:
 def figure_of(model: str) -> Callable[[Results], bytes]:
     """Quality against evaluations, a line a solver."""
 
-    def figure(results: Results) -> bytes:
+    def figure(results: Results) -> Chart:
         shown = results.where("Model", model)
         return curve(shown, "Evaluations", [FID, ACCURACY], "Solver", "evaluations a sample")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.cli.main import main
-from experiments.drawing.style import INK, png
+from experiments.drawing.style import INK, chart
 from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS
 from experiments.measures.trajectories import WHOLE, Trajectories, part
@@ -21,7 +21,7 @@ from experiments.recipes.images import ImageScale
 from experiments.stages.samples import Sample
 from experiments.tables.columns import Column
 from experiments.tables.comparisons import compared, index
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Top
@@ -68,7 +68,7 @@ def tests(results: Results) -> list[str | None]:
     ]
 
 
-def figure(results: Results) -> bytes:
+def figure(results: Results) -> Chart:
     """Each cluster's share of the weight over t, a map for each form of router."""
     import matplotlib.pyplot as plt
 
@@ -78,7 +78,7 @@ def figure(results: Results) -> bytes:
     for axes, form, shares in zip(panels, ROUTERS, maps, strict=True):
         _heat(axes, shares, most)
         axes.set_title(f"{USAGE.title}: {form}", fontsize=9, color=INK)
-    return png(drawn)
+    return chart(drawn)
 
 
 def _usage(results: Results, form: str) -> np.ndarray:
