@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from experiments.drawing.intervals import aside, means, name_interval, whiskers
 from experiments.drawing.labels import place
+from experiments.drawing.panels import legend, panels_of
 from experiments.drawing.style import COLOURS, DASHES, FAINT, INK, MARKERS, PAGE, chart, tidy
 from experiments.tables.columns import Column
 from experiments.tables.results import Chart, Results
@@ -19,12 +20,9 @@ from experiments.tables.statistics import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LEVELS = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
 """The dashes of rows that have no place along x, in the order of use."""
-PANELS = 3
-"""Panels side by side; further ones begin a new line."""
 TITLE = 28
 """Letters of a panel's title in a line."""
 By = str | tuple[str, ...] | None
@@ -63,7 +61,7 @@ def curve(
     read = _reader(results, less)
     every = [at for points in lines.values() for at, _ in points]
     span = max(every, default=0.0) - min(every, default=0.0)
-    figure, panels = _panels(len(y))
+    figure, panels = panels_of(len(y))
     for axes, column in zip(panels, map(results.shown, y), strict=True):
         for n, (name, points) in enumerate(lines.items()):
             where, rows = [p[0] for p in points], [p[1] for p in points]
@@ -77,7 +75,7 @@ def curve(
         if less is not None:
             axes.axhline(0, color=FAINT, lw=0.8)
         tidy(axes)
-    _legend(figure, panels)
+    legend(figure, panels)
     name_interval(figure, results.seeds, "" if less is None else _spoken(results, less))
     return chart(figure)
 
@@ -110,7 +108,7 @@ def scatter(
     x, y = results.shown(x), results.shown(y)
     of = [_group(row.names, by) for row in results.rows[0]]
     groups = list(dict.fromkeys(filter(None, of))) or [""]
-    figure, panels = _panels(len(groups), width=PAGE[0] / min(len(groups), 2), height=3.9)
+    figure, panels = panels_of(len(groups), width=PAGE[0] / min(len(groups), 2), height=3.9)
     words = list[list[Words]]()
     for n, (axes, group) in enumerate(zip(panels, groups, strict=True)):
         styles = {group: _style(n)} | {"": Style(INK, "o")}
@@ -125,7 +123,7 @@ def scatter(
         if less is not None:
             axes.axhline(0, color=FAINT, lw=0.8)
         tidy(axes)
-    _legend(figure, panels)
+    legend(figure, panels)
     bases = {results.rows[0][row].name for row in (less or {}).values()}
     name_interval(figure, results.seeds, " and ".join(sorted(bases)))
     for axes, texts in zip(panels, words, strict=True):  # where legend and title leave the axes
@@ -189,20 +187,6 @@ def _style(n: int) -> Style:
     return Style(*(kinds[n % len(kinds)] for kinds in each))  # type: ignore[arg-type]
 
 
-def _panels(
-    n: int, width: float = PAGE[0] / PANELS, height: float = 2.5
-) -> "tuple[Figure, list[Axes]]":
-    import matplotlib.pyplot as plt
-
-    across, down = min(n, PANELS), -(-n // PANELS)
-    figure, grid = plt.subplots(
-        down, across, figsize=(width * across, height * down), squeeze=False, layout="constrained"
-    )
-    for spare in grid.flat[n:]:
-        spare.axis("off")
-    return figure, list(grid.flat[:n])
-
-
 def _line(
     axes: "Axes",
     x: Sequence[float],
@@ -255,27 +239,3 @@ def _counting_axis(axes: "Axes") -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.12, y=0.1)
-
-
-def _legend(figure: "Figure", panels: "Sequence[Axes]") -> None:
-    """One legend for all panels, above them; none where a single nameless line needs none."""
-    named = {
-        label: handle
-        for axes in panels
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    if named:
-        figure.legend(
-            list(named.values()),
-            list(named),
-            loc="outside upper center",
-            ncols=_across(named),
-            frameon=False,
-            fontsize=8,
-        )
-
-
-def _across(names: Sequence[str] | Mapping[str, object]) -> int:
-    """Names of a legend that fit into a line of a page."""
-    letter, line = 0.5 * 8 / 72, 0.6  # inches: a letter is half of its 8 points wide
-    return max(1, min(len(names), int(PAGE[0] / (line + letter * max(map(len, names))))))

@@ -16,7 +16,6 @@ from experiments.drawing.style import COLOURS, DASHES, MARKERS, PAGE
 from experiments.hddm import (
     ablation_ratio,
     ablation_router,
-    ablation_selection,
     ablation_threshold,
     ablation_weights,
 )
@@ -27,7 +26,6 @@ from tests.helpers.files import ROOT
 CHARTS = {
     "ablation-ratio": ablation_ratio.TABLE,
     "ablation-router": ablation_router.TABLE,
-    "ablation-selection": ablation_selection.TABLE,
     "ablation-threshold": ablation_threshold.TABLE,
     "ablation-weights-errors": ablation_weights.TABLE,
     "paris2-router": router.TABLE,
