@@ -23,7 +23,7 @@ nearer to another point than to their own cost twice that."""
 
 
 @dataclass(frozen=True)
-class Place:
+class LabelPlace:
     """Words' offset from their point, in points, and how they are aligned there."""
 
     dx: float
@@ -48,11 +48,11 @@ SHARE = {"left": 0.0, "bottom": 0.0, "center": 0.5, "right": 1.0, "top": 1.0}
 """How much of the words lies before the place that they are aligned to."""
 
 
-def _place(turn: int, distance: float) -> Place:
+def _place(turn: int, distance: float) -> LabelPlace:
     x, y = (f(turn * math.pi / 12) for f in (math.cos, math.sin))
     ha = "center" if abs(x) < 0.3 else "left" if x > 0 else "right"
     va = "center" if abs(y) < 0.3 else "bottom" if y > 0 else "top"
-    return Place(distance * x, distance * y, ha, va)
+    return LabelPlace(distance * x, distance * y, ha, va)
 
 
 PLACES = tuple(_place(turn, distance) for distance in FAR for turn in TURNS)
@@ -86,7 +86,7 @@ def place(axes: "Axes", texts: Sequence[tuple[str, float, float, str]]) -> None:
 
 
 def _write(
-    axes: "Axes", words: str, point: tuple[float, float], where: Place, colour: str
+    axes: "Axes", words: str, point: tuple[float, float], where: LabelPlace, colour: str
 ) -> "Annotation":
     leading = {"arrowstyle": "-", "color": colour, "lw": 0.5, "shrinkA": 0, "shrinkB": 2}
     text = axes.annotate(
