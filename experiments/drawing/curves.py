@@ -115,7 +115,7 @@ def scatter(
         rows = [i for i, name in enumerate(of) if name in styles]
         axes.set_title(group, fontsize=9, color=INK)
         looks = [styles[of[i]] for i in rows]
-        read = _reader(results, less and less[group])
+        read = _reader(results, None if less is None else less[group])
         words.append(_points(axes, results, rows, (x, y), looks, _names(by), read))
         _counting_axis(axes)
         axes.set_xlabel(x.title, fontsize=9)

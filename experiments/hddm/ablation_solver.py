@@ -96,7 +96,7 @@ def tests(results: Results) -> list[str | None]:
     ]
 
 
-def figure_of(model: str) -> Callable[[Results], bytes]:
+def figure_of(model: str) -> Callable[[Results], Chart]:
     """Quality against evaluations, a line a solver."""
 
     def figure(results: Results) -> Chart:
