@@ -143,7 +143,7 @@ def _at(results: Results, i: int, part: str, column: Column) -> Estimate:
 
 
 def _panel(axes: "Axes", lines: Mapping[str, Sequence[Estimate]], times: Sequence[float]) -> None:
-    """A line for every selection: its router's colour, its strategy's dashes."""
+    """A line for every selection: its router's colour, its strategy's dashes and marker."""
     for n, (name, estimates) in enumerate(lines.items()):
         strategy, _, router = name.partition(" ")
         axes.errorbar(
@@ -152,7 +152,7 @@ def _panel(axes: "Axes", lines: Mapping[str, Sequence[Estimate]], times: Sequenc
             yerr=whiskers(estimates),
             color={"": INK, "text-free": COLOURS[0], "text-aware": COLOURS[1]}[router],
             linestyle=DASHES[{"Top-1": 4, "Top-2": 1}.get(strategy, 0)],
-            marker=MARKERS[n],
+            marker=MARKERS[{"Top-1": 1, "Top-2": 2}.get(strategy, 0)],
             ms=2.6,
             lw=1.1,
             elinewidth=0.7,
