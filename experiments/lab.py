@@ -40,6 +40,7 @@ from experiments.stages.seeds import SAMPLING, run_seed
 from modules.ensemble import Ensemble, Posterior, Uniform
 from modules.expert import Expert
 from modules.guidance import Guide
+from modules.recorded import Recorded
 from modules.sampling import starting_noise
 from modules.selection import Only, Selection
 from modules.solvers import Euler, Solver
@@ -179,9 +180,9 @@ class Lab:
         A row for each caption, time and expert: picture, caption, t, expert, p, w. With guidance it
         is the half that reads the caption.
         """
-        heard = _Heard(ensemble.selection, len(captions))
-        self.draw(replace(ensemble, selection=heard), captions, steps, guidance)
-        return pd.concat([_frame(captions, *answer) for answer in heard.answers], ignore_index=True)
+        kept = Recorded(ensemble.selection, len(captions))
+        self.draw(replace(ensemble, selection=kept), captions, steps, guidance)
+        return pd.concat([_frame(captions, *answer) for answer in kept.answers], ignore_index=True)
 
     def samples(self, selection: Selection, router: str = "text-aware") -> Images:
         """The pictures of a row of Table 1: held-out captions, Flow Matching experts, a router."""
@@ -220,19 +221,6 @@ def _named(values: Mapping[str, Value], name: str) -> Value:
     if name not in values:
         raise ValueError(f"there is no {name!r}: {', '.join(values)}")
     return values[name]
-
-
-class _Heard(Selection):
-    """A selection, and what it has answered for the first n rows: (t [n], p [n, K], w [n, K])."""
-
-    def __init__(self, selection: Selection, n: int) -> None:
-        self.selection, self.n = selection, n
-        self.answers: list[tuple[Tensor, Tensor, Tensor]] = []
-
-    def weights(self, p: Tensor, t: Tensor) -> Tensor:
-        w = self.selection.weights(p, t)
-        self.answers.append((t[: self.n], p[: self.n], w[: self.n]))
-        return w
 
 
 def _frame(captions: Sequence[str], t: Tensor, p: Tensor, w: Tensor) -> pd.DataFrame:

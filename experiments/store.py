@@ -146,7 +146,8 @@ def gc(place: StorePlace, options: argparse.Namespace) -> Iterator[str]:
     """What no table in results refers to, nor what is being made. StoreError before anything is
     deleted while anything is being made, and before the next is deleted once anything is."""
     younger = timedelta(hours=options.hours)
-    leases = alive(place, max(younger, SILENT))
+    silent = max(younger, SILENT)
+    leases = alive(place, silent)
     if not (keys := mentioned(options.results)):
         raise StoreError(
             f"no table in {options.results} names a key: --results says where they lie"
@@ -154,10 +155,10 @@ def gc(place: StorePlace, options: argparse.Namespace) -> Iterator[str]:
     idle = unreferenced(inventory(place), keys, leases, younger)
     left = abandoned(place, leases, younger)
     if options.delete:
-        _refuse_at_work(place, younger)
+        _refuse_at_work(place, silent)
     for each in (*idle, *left):
         if options.delete:
-            _refuse_at_work(place, younger)
+            _refuse_at_work(place, silent)
         if isinstance(each, Held):
             made = str(each.made.get("made", "?"))[:16]
             yield f"{each.artifact:36} {size(each.size):>9}  {made}"
@@ -174,9 +175,9 @@ def gc(place: StorePlace, options: argparse.Namespace) -> Iterator[str]:
     )
 
 
-def _refuse_at_work(place: StorePlace, younger: timedelta) -> None:
+def _refuse_at_work(place: StorePlace, silent: timedelta) -> None:
     """StoreError while anything is being made: it may need what no table names yet."""
-    for lease in alive(place, max(younger, SILENT)):
+    for lease in alive(place, silent):
         raise StoreError(
             f"{lease.maker} makes {lease.folder}, and may need what no table names yet: "
             "wait until it has ended"

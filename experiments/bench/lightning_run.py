@@ -26,7 +26,6 @@ from experiments.recipes.scale import Scale
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.stages.experts import TrainExpert
 from modules.denoising import FlowMatchingExpert
-from modules.training import Optim
 
 STEPS, VIDEO_STEPS, BRIEF = 400, 150, 10
 AGREED = 50
@@ -38,14 +37,7 @@ Weights = dict[str, Tensor]
 def expert(scale: Scale[Any], steps: int) -> TrainExpert:
     """Expert 0 of a scale by its recipe, over fewer steps: warm-up and average keep their share."""
     whole = experts.expert(scale, FlowMatchingExpert, 0, 0)
-    return replace(whole, optim=shortened(whole.optim, steps))
-
-
-def shortened(optim: Optim, steps: int) -> Optim:
-    """The recipe over fewer steps."""
-    share = steps / optim.steps
-    warmup, start = int(share * optim.warmup), int(share * optim.ema_start)
-    return replace(optim, steps=steps, warmup=warmup, ema_start=start)
+    return replace(whole, optim=experts.shortened(whole.optim, steps))
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def expanded(arguments: Sequence[str]) -> list[str]:
 
     ValueError, in a line, for a file that cannot be read or has no options.
     """
-    given, rest = _taken(arguments)
+    given, rest = taken(OPTION, arguments)
     named = {option for option, _ in _options(rest)}
     ahead = list[str]()
     for path in given:
@@ -47,17 +47,17 @@ def repeats(arguments: Sequence[str], scale: str, seeds: int) -> str:
     return yaml.safe_dump(asked, sort_keys=False, allow_unicode=True)
 
 
-def _taken(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The files that are named, and the other arguments."""
-    files, rest, ahead = list[str](), list[str](), iter(arguments)
+def taken(option: str, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Every value of an option, and the other arguments."""
+    values, rest, ahead = list[str](), list[str](), iter(arguments)
     for argument in ahead:
-        if argument == OPTION:
-            files.append(next(ahead, ""))
-        elif argument.startswith(f"{OPTION}="):
-            files.append(argument.partition("=")[2])
+        if argument == option:
+            values.append(next(ahead, ""))
+        elif argument.startswith(f"{option}="):
+            values.append(argument.partition("=")[2])
         else:
             rest.append(argument)
-    return files, rest
+    return values, rest
 
 
 def _options(arguments: Sequence[str]) -> list[tuple[str, list[str]]]:

@@ -56,8 +56,13 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
     Raises RowsMissingError at the end if something could not be made.
     """
     store = open_store(options.store, options.cache, options.cache_gb)
-    logs = {"tensorboard": options.tensorboard, "wandb": options.wandb}
-    context = Context(store, device=options.device, hardware=options.hardware, **logs)
+    context = Context(
+        store,
+        tensorboard=options.tensorboard,
+        wandb=options.wandb,
+        device=options.device,
+        hardware=options.hardware,
+    )
     by_seed = [table.by_seed(options.scale, options.seeds) for table in tables]
     wanted = [stage for rows in by_seed for stage in measurements(rows)]
     if options.plan:

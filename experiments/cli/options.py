@@ -55,14 +55,7 @@ def _hardware(options: dict[str, Any], engine: type[Any]) -> Hardware:
 
 def _take(option: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     """The value of an option, and the other arguments. UsageError if it is given twice."""
-    values, rest, remaining = [], [], iter(arguments)
-    for argument in remaining:
-        if argument == option:
-            values.append(next(remaining, ""))
-        elif argument.startswith(f"{option}="):
-            values.append(argument.partition("=")[2])
-        else:
-            rest.append(argument)
+    values, rest = config.taken(option, arguments)
     if len(values) > 1:
         raise UsageError(f"{option} is given twice")
     return (values[0] if values else None), rest

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from datamodules.sources.source import Split
 from experiments.cli.main import main
 from experiments.drawing.intervals import aside, means, name_interval, whiskers
-from experiments.drawing.style import COLOURS, DASHES, INK, MARKERS, PAGE, chart, tidy
+from experiments.drawing.panels import legend, panels_of
+from experiments.drawing.style import COLOURS, DASHES, INK, MARKERS, chart, tidy
 from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS, STRATEGIES
 from experiments.measures.alignment import HELDOUT, SAMPLING, Aligned
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PLACES = HELDOUT, SAMPLING
-ACROSS = 3
-"""Panels side by side."""
-
 COLUMNS = [
     Column("sensitivity", "Effective sensitivity", 3),
     Column("refinement", "Step-refinement disagreement, %", 2, factor=100),
@@ -98,26 +96,18 @@ def _sample(score: Score) -> Sample:
 
 def curves(results: Results) -> Chart:
     """Every measure over t: at held-out states, then at those met in sampling that know it."""
-    import matplotlib.pyplot as plt
-
     points = {
         (place, column.title): lines
         for place in PLACES
         for column in COLUMNS
         if (lines := _lines(results, place, column))
     }
-    down = -(-len(points) // ACROSS)
-    size = PAGE[0], 1.85 * down + 0.9
-    figure, grid = plt.subplots(down, ACROSS, figsize=size, squeeze=False, layout="constrained")
-    panels = list(grid.flat)
-    for axes, ((place, title), lines) in zip(panels, points.items(), strict=False):
+    figure, panels = panels_of(len(points), height=2.1)
+    for axes, ((place, title), lines) in zip(panels, points.items(), strict=True):
         _panel(axes, lines, _times(results))
         axes.set_title(textwrap.fill(f"{place}: {title}", 30), fontsize=8, color=INK)
         axes.set_xlabel("t (1: noise)", fontsize=8)
-    for spare in panels[len(points) :]:
-        spare.axis("off")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    legend(figure, panels)
     name_interval(figure, results.seeds)
     return chart(figure)
 

@@ -87,9 +87,7 @@ def brief(scale: ImageScale, kind: type[DenoisingExpert], seed: int) -> Iterator
     share = scale.study.beyond.brief
     for stage in experts.mixed(scale, kind, {}, seed):
         steps = max(1, round(share * stage.optim.steps))
-        warmup, start = (int(share * x) for x in (stage.optim.warmup, stage.optim.ema_start))
-        optim = replace(stage.optim, steps=steps, warmup=warmup, ema_start=start)
-        yield replace(stage, optim=optim)
+        yield replace(stage, optim=experts.shortened(stage.optim, steps))
 
 
 def _score(scale: ImageScale, trained: list[TrainExpert], router: Routing, seed: int) -> Score:

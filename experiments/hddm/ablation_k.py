@@ -92,13 +92,16 @@ def tests(results: Results) -> list[str | None]:
 
 def figure(results: Results) -> Chart:
     """As many solver steps: quality against K, a line for each strategy and router."""
-    shown = results.where("Drawn with", STEPS)
-    return curve(shown, "Experts", [FID, ACCURACY], ("Router", "Strategy"), "experts")
+    return _over_k(results, STEPS)
 
 
 def figure_of_evaluations(results: Results) -> Chart:
     """The same, of as many evaluations."""
-    shown = results.where("Drawn with", EVALUATIONS)
+    return _over_k(results, EVALUATIONS)
+
+
+def _over_k(results: Results, equal: str) -> Chart:
+    shown = results.where("Drawn with", equal)
     return curve(shown, "Experts", [FID, ACCURACY], ("Router", "Strategy"), "experts")
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.cli.main import main
-from experiments.drawing.style import INK, chart
+from experiments.drawing.panels import panels_of
+from experiments.drawing.style import INK, PAGE, chart
 from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS
 from experiments.measures.trajectories import WHOLE, Trajectories, part
@@ -70,9 +71,7 @@ def tests(results: Results) -> list[str | None]:
 
 def figure(results: Results) -> Chart:
     """Each cluster's share of the weight over t, a map for each form of router."""
-    import matplotlib.pyplot as plt
-
-    drawn, panels = plt.subplots(1, 2, figsize=(8.4, 3.6), layout="constrained")
+    drawn, panels = panels_of(len(ROUTERS), width=PAGE[0] / len(ROUTERS), height=3.6)
     maps = [_usage(results, form) for form in ROUTERS]
     most = max(float(np.nanmax(each)) for each in maps)
     for axes, form, shares in zip(panels, ROUTERS, maps, strict=True):

@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from experiments.pipeline.stage import Measurement
 from experiments.pipeline.store import Context
 from experiments.stages.samples import Loaded, Sample
 from metrics.information import entropy, in_use
-from modules.ensemble import Posterior
-from modules.text import Text
+from modules.recorded import Recorded
 
 WHOLE = "all"
 """The time of what is averaged over all steps."""
@@ -30,20 +28,6 @@ def switched(p: Steps) -> NDArray[np.bool_]:
     """Whether the most probable expert is another than a step before [S - 1, N], of p [S, N, K]."""
     first = p.argmax(-1)
     return first[1:] != first[:-1]
-
-
-class Recorded:
-    """A posterior that keeps what it answers of a batch's first rows, which see their captions."""
-
-    def __init__(self, router: Posterior, rows: int) -> None:
-        self.router, self.rows = router, rows
-        self.answers = list[Tensor]()
-
-    def __call__(self, x: Tensor, t: Tensor, c: Text | None) -> Tensor:
-        """p [B, K] at x [B, ...], t [B]."""
-        p = self.router(x, t, c)
-        self.answers.append(p[: self.rows].float().cpu())
-        return p
 
 
 @dataclass(frozen=True)
@@ -91,18 +75,16 @@ class Trajectories(Measurement):
     def _walk(self, loaded: Loaded, rows: range) -> tuple[Steps, Steps]:
         """p and w [S, len(rows), K] at every step of a batch."""
         ensemble, setting = self.sample.ensemble(loaded, rows), self.sample.setting
-        recorded = Recorded(ensemble.router, len(rows))
+        kept = Recorded(ensemble.selection, len(rows))
         c = loaded.condition(rows)
         noise = self.sample.noise(rows).to(c.pooled.device)
         with torch.inference_mode():
             setting.solver.draw(
-                replace(ensemble, router=recorded), c, setting.guidance, noise, setting.steps,
+                replace(ensemble, selection=kept), c, setting.guidance, noise, setting.steps,
                 fresh=lambda step: self.sample.noise(rows, 1 + step).to(noise),
             )  # fmt: skip
-            times = [(setting.steps - i) / setting.steps for i in range(len(recorded.answers))]
-            pairs = zip(recorded.answers, times, strict=True)
-            w = [ensemble.selection.weights(p, p.new_full((len(p),), t)) for p, t in pairs]
-        return torch.stack(recorded.answers).numpy(), torch.stack(w).numpy()
+        _, p, w = zip(*kept.answers, strict=True)
+        return torch.stack(p).numpy(), torch.stack(w).numpy()
 
 
 def _at(t: str, p: Steps, w: Steps, own: NDArray[np.int64], step: int) -> dict[str, Any]:

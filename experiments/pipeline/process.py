@@ -13,7 +13,7 @@ def one_thread() -> None:
     """Compute in one thread, so that sums have one order, and keep the memory that is freed.
 
     glibc hands freed memory back to the system above 128 KiB or what it has learnt since, and each
-    call of a network then faults in its activations anew: at `small` 1,600 pages a call.
+    call of a network then faults in its activations anew: at `small` 3,000 pages a call.
     """
     torch.set_num_threads(1)
     keep_freed_memory()

@@ -85,6 +85,13 @@ def mixed(
     return [expert(scale, others.get(k, default), k, seed) for k in every]
 
 
+def shortened(optim: Optim, steps: int) -> Optim:
+    """The recipe over fewer steps: warm-up and average keep their share."""
+    share = steps / optim.steps
+    warmup, start = int(share * optim.warmup), int(share * optim.ema_start)
+    return replace(optim, steps=steps, warmup=warmup, ema_start=start)
+
+
 def train(
     scale: Scale[Any],
     module: type[DenoisingExpert],

@@ -34,7 +34,7 @@ from modules.expert import Expert
 from modules.guard import Guard
 from modules.guidance import Guide
 from modules.objectives import Velocity
-from modules.sampling import uniform
+from modules.sampling import euler, uniform
 from modules.selection import Top
 from modules.solvers import Fresh, guided_field
 from modules.text import Text
@@ -66,15 +66,17 @@ class Watched:
     def draw(
         self, ensemble: Ensemble, c: Text | None, scale: Guide, x: Tensor, steps: int, fresh: Fresh
     ) -> Tensor:
-        velocity, grid = guided_field(ensemble, c, scale), uniform(steps)
+        velocity, grid, step = guided_field(ensemble, c, scale), uniform(steps), itertools.count()
         kept = {round(i * steps / (self.moments - 1)) for i in range(self.moments)}
-        for i, (t, s) in enumerate(itertools.pairwise(grid)):
-            at = t.to(x).expand(len(x))
-            u = velocity(x, at)
-            if i in kept:
-                x0, _ = Velocity().recover(ensemble.path, u, x, at)
-                self.seen.append((float(t), i, x, x0))
-            x = x + (s - t).to(x) * u
+
+        def watched(x: Tensor, t: Tensor) -> Tensor:
+            u = velocity(x, t)
+            if (i := next(step)) in kept:
+                x0, _ = Velocity().recover(ensemble.path, u, x, t)
+                self.seen.append((float(grid[i]), i, x, x0))
+            return u
+
+        x = euler(watched, x, grid)
         self.seen.append((float(grid[-1]), steps, x, x))
         return x
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from experiments.bench import lightning_run
-from experiments.bench.lightning_run import BRIEF, expert, shortened
+from experiments.bench.lightning_run import BRIEF, expert
 from experiments.bench.pairing import OtherWorkError, Room, measure
+from experiments.recipes.experts import shortened
 from experiments.recipes.images import SCALES
 from experiments.recipes.video import VIDEO_SCALES
 from modules.training import Optim

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.measures.trajectories import WHOLE, Recorded, Trajectories, _at, _over, switched
+from experiments.measures.trajectories import WHOLE, Trajectories, _at, _over, switched
 from experiments.pipeline.store import Store
 from experiments.recipes import experts, scores
 from experiments.recipes.scale import turned
 from modules.denoising import FlowMatchingExpert
-from modules.selection import Top
+from modules.recorded import Recorded
+from modules.selection import Full, Top
 from tests.helpers.stages import SMOKE, make
 
 P = np.array(
@@ -56,9 +57,9 @@ def test_a_step_has_its_own_numbers():
 def test_only_the_half_that_sees_its_caption_is_kept():
     """kills: the null half recorded too, an answer that recording changes."""
     p = torch.rand(6, 3).softmax(1)
-    recorded = Recorded(lambda x, t, c: p, 3)
-    assert torch.equal(recorded(torch.zeros(6, 1), torch.ones(6), None), p)
-    assert torch.equal(recorded.answers[0], p[:3])
+    recorded = Recorded(Full(), 3)
+    assert torch.equal(recorded.weights(p, torch.ones(6)), p)
+    assert all(torch.equal(kept, p[:3]) for kept in recorded.answers[0][1:])
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
