@@ -59,13 +59,13 @@ def test_a_command_that_fails_refuses_the_row(tmp_path):
 TABLE = """
 import argparse, pathlib
 parser = argparse.ArgumentParser()
-for name in ("--scale", "--seeds", "--store", "--results"):
+for name in ("--scale", "--seeds", "--store", "--results", "--third"):
     parser.add_argument(name, required=True)
 asked = parser.parse_args()
 pathlib.Path(asked.store).mkdir(parents=True)
 folder = pathlib.Path(asked.results) / asked.scale
 folder.mkdir(parents=True)
-lines = ["Row,\\"Prompt accuracy, %\\"", f"one,{10 * int(asked.seeds)}", "two,50", "three,"]
+lines = ["Row,\\"Prompt accuracy, %\\"", f"one,{10 * int(asked.seeds)}", "two,50", f"three,{asked.third}"]
 (folder / "table.csv").write_text("\\n".join(lines))
 """
 
@@ -74,12 +74,23 @@ def test_each_making_begins_with_an_empty_store(tmp_path):
     """kills: a second call that finds everything made, dials that are not handed on, an empty cell
     read as 0."""
     repository(tmp_path / "suite", TABLE)
-    making = Making(tmp_path / "suite", "experiments.say", tmp_path / "home", "tiny", 3)
+    making = Making(tmp_path / "suite", "experiments.say", tmp_path / "home", "tiny", 3, ("--third", ""))
     for _ in range(2):
         making.clear()
         assert making() == Written(rows=3, scored=2, accuracy=40.0)
     with pytest.raises(RefusedError, match="ended with 1"):
         making()  # whose store is there
+
+
+def test_ours_trains_as_long_as_the_commit_did(tmp_path, monkeypatch):
+    """kills: a recipe of fewer steps taken for speed; the commit given an option it does not know;
+    a brief run that trains at length."""
+    monkeypatch.setattr(baseline, "clone", lambda commit, folder: folder)
+    monkeypatch.setattr(baseline, "compileall", SimpleNamespace(compile_dir=lambda *_, **__: True))
+    (row,) = baseline.TABLE1.rows
+    for brief, more in ((False, ("--scale.train.steps", "1500")), (True, ())):
+        sides = row.prepare(Room(tmp_path, brief))
+        assert (sides.ours.work.more, sides.peer.work.more) == (more, ())
 
 
 def test_other_tables_are_other_work(tmp_path, monkeypatch):
