@@ -65,7 +65,8 @@ asked = parser.parse_args()
 pathlib.Path(asked.store).mkdir(parents=True)
 folder = pathlib.Path(asked.results) / asked.scale
 folder.mkdir(parents=True)
-lines = ["Row,\\"Prompt accuracy, %\\"", f"one,{10 * int(asked.seeds)}", "two,50", f"three,{asked.third}"]
+lines = ["Row,\\"Prompt accuracy, %\\"", f"one,{10 * int(asked.seeds)}", "two,50"]
+lines.append(f"three,{asked.third}")
 (folder / "table.csv").write_text("\\n".join(lines))
 """
 
@@ -74,7 +75,9 @@ def test_each_making_begins_with_an_empty_store(tmp_path):
     """kills: a second call that finds everything made, dials that are not handed on, an empty cell
     read as 0."""
     repository(tmp_path / "suite", TABLE)
-    making = Making(tmp_path / "suite", "experiments.say", tmp_path / "home", "tiny", 3, ("--third", ""))
+    making = Making(
+        tmp_path / "suite", "experiments.say", tmp_path / "home", "tiny", 3, ("--third", "")
+    )
     for _ in range(2):
         making.clear()
         assert making() == Written(rows=3, scored=2, accuracy=40.0)
