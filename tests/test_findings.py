@@ -37,7 +37,7 @@ FOUND = re.compile(
 DEFINED = re.compile(r'"\w+"|\*[\w% ]+\*')
 """A verdict's name in quotes or italics is spoken of, not given."""
 NUMBER = re.compile(
-    r"number: (?P<table>[\w-]+) \[(?P<rows>[^]]+)\] (?P<key>\w+) "
+    r"number: (?P<table>[\w-]+) \[(?P<rows>[^]]+)\] (?P<key>\w+(?: [\d.]+)?) "
     r"(?P<low>-?[\d.]+) to (?P<high>-?[\d.]+)"
 )
 EXACT = re.compile(r"exact: (?P<subject>.+) \[(?P<holds>yes|no|implied)\]")
