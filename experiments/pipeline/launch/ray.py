@@ -7,6 +7,7 @@ its node is lost. All nodes have the checkout at one path (`remote.py`) and see 
 import contextlib
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from experiments.pipeline.launch.task import Demand, Item, Task, WorkerLostError
 
 OBJECTS = 100 * 2**20
 """Bytes that a cluster begun here keeps for objects: tasks exchange files, not objects."""
+ANSWER = 10.0
+"""Seconds within which the head of a running cluster has to take a connection."""
 ADDRESS = "RAY_ADDRESS"
 TOKEN = Path.home() / ".ray" / "auth_token"
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -81,6 +84,8 @@ class Ray:
         if self.joined and (TOKEN.exists() or any(name in os.environ for name in TOKENS)):
             # `ray start` asks for the token where there is one; ray.init would not show it.
             os.environ.setdefault("RAY_AUTH_MODE", "token")
+        if self.joined:
+            check_answers(self.joined)
         import ray
 
         begun: dict[str, Any] = {
@@ -103,6 +108,18 @@ class Ray:
             yield ray
         finally:
             ray.shutdown()
+
+
+def check_answers(address: str) -> None:
+    """OSError if nobody listens at host:port, which Ray itself says after ten minutes. Other forms
+    of an address are left to Ray."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise OSError(f"no Ray cluster answers at {address}: {error}") from error
 
 
 class _Places:

@@ -1,7 +1,7 @@
-"""A Ray cluster of two nodes on one machine: the bytes of local workers, one of whose
-processes is killed or none."""
+"""A Ray cluster of two nodes on one machine: the bytes of local workers, whoever is killed."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,6 +14,7 @@ import psutil
 import pytest
 from ray.util import get_node_ip_address
 
+from experiments.pipeline.launch.ray import Ray
 from tests.experiments.pipeline.launch import training
 
 pytestmark = [pytest.mark.slow, pytest.mark.longest]
@@ -114,17 +115,41 @@ def test_two_nodes_make_what_local_workers_make(cluster, tmp_path, bytes_of_loca
     assert training.weights(tmp_path, 2) == bytes_of_local
 
 
-def test_a_training_goes_on_where_its_worker_was_killed(cluster, tmp_path, bytes_of_local):
-    """kills: a lost worker taken for a failed stage, a training begun anew, one that goes on from
-    other bytes, or a node that does it all."""
+@pytest.mark.parametrize("lost", ["worker", "node"])
+def test_a_training_goes_on_where_another_was_killed(cluster, tmp_path, bytes_of_local, lost):
+    """kills: a lost worker taken for a failed stage, a node whose tasks nobody takes over, a
+    training begun anew, or one that goes on from other bytes."""
     address, nodes = cluster
     process = training.driver(tmp_path, f"Ray({address!r})", 2, training.HALTS[:1], **TOKEN)
     training.until(lambda: training.halted(tmp_path, 2) == 2, TIMEOUT, process)
-    (worker,) = nodes[1].workers()
-    worker.kill()
+    if lost == "node":
+        nodes[1].kill()
+    else:
+        (worker,) = nodes[1].workers()
+        worker.kill()
     (tmp_path / "go").touch()  # for the other
     _, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, err
     assert training.weights(tmp_path, 2) == bytes_of_local
     again = sorted(training.lost(tmp_path, k) for k in (0, 1))
     assert again == [[], [training.HALTS[0] % training.INTERVAL]]
+
+
+def test_a_worker_that_is_killed_each_time_fails_its_stage_alone(cluster, tmp_path):
+    """kills: retries without end, or a traceback of Ray's for what a person can read in a line."""
+    address, nodes = cluster
+    engine = f"Ray({address!r}, retries=0)"
+    process = training.driver(tmp_path, engine, 1, training.HALTS[:1], **TOKEN)
+    training.until(lambda: training.halted(tmp_path) == 1, TIMEOUT, process)
+    (worker,) = [worker for node in nodes for worker in node.workers()]
+    worker.kill()
+    _, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 1
+    last = err.strip().splitlines()[-1]
+    assert re.search("StagesFailed: .*expert 0.*: the worker or node that made it was lost", last)
+
+
+def test_no_cluster_at_the_address_is_said_in_a_line(tmp_path):
+    """kills: a cluster begun here where another was meant, or an hour of waiting for it."""
+    with pytest.raises(OSError, match=r"no Ray cluster answers at 127\.0\.0\.1:1\b"):
+        training.run(tmp_path, Ray("127.0.0.1:1"))
