@@ -34,19 +34,14 @@ def in_turn(ensemble: "Dispatched", questions: Mapping[int, Question]) -> dict[i
     return {k: ensemble.velocity(ensemble.experts[k], q) for k, q in questions.items()}
 
 
-def unwatched(t: Tensor, w: Tensor) -> None:
-    """Nobody looks at the weights w [B, K] at t [B]."""
-
-
 @dataclass(frozen=True)
 class Dispatched(Ensemble):
     """An ensemble that asks all the experts of a step by one call.
 
-    ask: of whom.  watch: called with t [B] and w [B, K] before they are asked.
+    ask: of whom.
     """
 
     ask: Ask = in_turn
-    watch: Callable[[Tensor, Tensor], None] = unwatched
 
     def velocity(self, expert: Expert, question: Question) -> Tensor:
         """u [M, ...] of one expert on the ensemble's path."""
@@ -57,7 +52,6 @@ class Dispatched(Ensemble):
         w = self.weights(x, t, c)
         if w.shape[1] != len(self.experts):
             raise ValueError(f"weights for {w.shape[1]} experts, but there are {len(self.experts)}")
-        self.watch(t, w)
         expert_of, rows = w.T.nonzero().unbind(1)
         rows_of = {k: rows[expert_of == k] for k in expert_of.unique().tolist()}
         questions = {

@@ -19,12 +19,13 @@ from experiments.cli.plan import plan
 from experiments.measures.costs import cost
 from experiments.pipeline import build, edits
 from experiments.pipeline.address import open_store
-from experiments.pipeline.files import StoreError, read_json, write_whole
+from experiments.pipeline.files import StoreError, write_whole
 from experiments.pipeline.launch.remote import OtherCodeError
 from experiments.pipeline.launch.task import WorkerLostError
 from experiments.pipeline.process import one_thread
 from experiments.pipeline.stage import Stage
-from experiments.pipeline.store import Context
+from experiments.pipeline.store import Context, Store
+from experiments.stages.encode import Encode, record_counts
 from experiments.tables import report
 from experiments.tables.results import Results, Table
 from experiments.tables.rows import measurements
@@ -166,7 +167,7 @@ def reason(error: Exception, store: str | Path) -> str:
     """What went wrong, and, where an artifact is at fault, which folder to delete."""
     if isinstance(error, build.StagesFailed):
         lines = [
-            f"{stage.label}: {reason(each, store)}{unused(stage, store)}"
+            f"{stage.label}: {reason(each, store)}{unused(stage, error.store)}"
             for stage, each in error.errors.items()
         ]
         return "; ".join(lines) + error.consequence
@@ -179,18 +180,16 @@ def reason(error: Exception, store: str | Path) -> str:
     return f"{message}; delete {about.group()} and run again"
 
 
-def unused(stage: Stage, store: str | Path) -> str:
+def unused(stage: Stage, store: Store | None) -> str:
     """What became of records that a failed stage was to be made from, where many were left out:
     too few pictures is a riddle to whoever has given enough."""
-    opened = open_store(str(store))
     for made in build.behind([stage]):
-        if made.kind != "encode" or not opened.has(made):
+        if not isinstance(made, Encode) or store is None or not store.has(made):
             continue
-        told = read_json(opened.file(made, "refused.json"))
-        filtered = dict(told["left_out"])
-        if sum(filtered.values()) > told["kept"]:
-            filters = ", ".join(f"{n} for {why}" for why, n in filtered.items())
-            return f" ({made.label}: {told['kept']} are kept, left out are {filters})"
+        told = record_counts(made, store)
+        if told.left_out.total() > told.kept:
+            filters = ", ".join(f"{n} for {why}" for why, n in told.left_out.items())
+            return f" ({made.label}: {told.kept} are kept, left out are {filters})"
     return ""
 
 

@@ -59,10 +59,13 @@ class StagesFailed(Exception):  # noqa: N818 -- read as the sentence that it is
     """Some stages could not be made; everything that does not need them was.
 
     errors: the failed stages, each with its error.  waiting: how many others need one of them.
+    store: where what they are made from lies.
     """
 
-    def __init__(self, errors: dict[Stage, Exception], waiting: int) -> None:
-        self.errors, self.waiting = errors, waiting
+    def __init__(
+        self, errors: dict[Stage, Exception], waiting: int, store: Store | None = None
+    ) -> None:
+        self.errors, self.waiting, self.store = errors, waiting, store
         lines = [f"{stage.label}: {error}" for stage, error in errors.items()]
         super().__init__("; ".join(lines) + self.consequence)
 
@@ -129,7 +132,8 @@ def ensure(
     if errors:
         failed = {stage: errors[stage.key] for stage in lacking if stage.key in errors}
         undone = [stage for stage in lacking if not context.store.has(stage)]
-        raise StagesFailed(failed, len(undone) - len(failed)) from next(iter(failed.values()))
+        first = next(iter(failed.values()))
+        raise StagesFailed(failed, len(undone) - len(failed), context.store) from first
 
 
 def _cost(group: Stages) -> float:

@@ -48,6 +48,10 @@ class WithinClusters(Judge):
         """The keys of the held-out samples that the judge compares with."""
 
     @abstractmethod
+    def width(self, store: Store) -> int:
+        """How many numbers the judge's features have, at most."""
+
+    @abstractmethod
     def beside(self, features: FeatureRows, context: Context) -> dict[str, float]:
         """The numbers of samples' features beside those of the held-out samples in `rows`."""
 
@@ -88,10 +92,16 @@ class WithinClusters(Judge):
 
     def remarks(self, store: Store) -> tuple[str, ...]:
         which = " and ".join(map(str, self.clusters))
+        n, width = len(self.rows(store)), self.width(store)
+        few = (
+            f". So few give a covariance of {width} features no full rank: what FID adds for it "
+            "depends on their number, and differences are told between samples beside the same "
+            "pictures alone"
+        )
         return (
             *self.judge.remarks(store),
             f"FID, KID and their like of samples of cluster {which} compare with its own "
-            f"{len(self.rows(store))} of those pictures.",
+            f"{n} of those pictures{few if n <= width else ''}.",
         )
 
 
@@ -105,6 +115,9 @@ class TrainedWithin(WithinClusters):
 
     def keys(self, store: Store) -> Sequence[str]:
         return self.judge.source.read(Split.HELDOUT).keys
+
+    def width(self, store: Store) -> int:
+        return self.judge.load(store).head.in_features
 
     def beside(self, features: FeatureRows, context: Context) -> dict[str, float]:
         held, rows = self.judge.source.read(Split.HELDOUT), self.rows(context.store)
@@ -124,6 +137,9 @@ class PublishedWithin(WithinClusters):
     def keys(self, store: Store) -> Sequence[str]:
         return self.judge.keys(store)
 
+    def width(self, store: Store) -> int:
+        return max(x.shape[1] for x in self.judge.reference(store).values())
+
     def beside(self, features: FeatureRows, context: Context) -> dict[str, float]:
         rows = self.rows(context.store)
         real = {name: x[rows] for name, x in self.judge.reference(context.store).items()}
@@ -138,6 +154,9 @@ class SqueezeNetWithin(WithinClusters):
 
     def keys(self, store: Store) -> Sequence[str]:
         return self.judge.keys(store)
+
+    def width(self, store: Store) -> int:
+        return int(self.judge.reference(store).shape[1])
 
     def beside(self, features: FeatureRows, context: Context) -> dict[str, float]:
         real = self.judge.reference(context.store)[self.rows(context.store)]

@@ -5,7 +5,6 @@ the same path as here. What an expert has read of the captions of a drawing it r
 drawing is over, as an expert in this process would, so that its answers have the same bits.
 """
 
-import errno
 import itertools
 import logging
 import os
@@ -33,9 +32,6 @@ from modules.schedules import Schedule
 from modules.text import Text
 from modules.weights.checkpoint import CheckpointError
 from modules.weights.published import WEIGHTS, load_expert, load_router
-
-NO_MEMORY = ("DefaultCPUAllocator", os.strerror(errno.ENOMEM))
-"""In torch's errors where there is none, which have no class of their own."""
 
 
 class ActorsError(RuntimeError):
@@ -94,19 +90,24 @@ class _Server:
         if self.memory is not None and weights.exists() and weights.stat().st_size > self.memory:
             raise MemoryError(f"{self.folder} does not fit into {self.memory >> 20} MB")
         try:
-            if self.router:
-                self.p = load_router(self.folder)[1].to(self.device)
-            else:
-                published = load_expert(self.folder)
-                published.network.to(self.device)
-                self.expert = published.expert()
+            self._load()
         except (RuntimeError, OSError, MemoryError) as error:
-            known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-            if not known and not any(word in str(error) for word in NO_MEMORY):
-                raise
             every = resource.getrlimit(resource.RLIMIT_DATA)[1]
             resource.setrlimit(resource.RLIMIT_DATA, (every, every))  # room to say so
+            if not isinstance(error, MemoryError | torch.OutOfMemoryError):
+                if self.memory is None:
+                    raise
+                # Torch has no class for it: without the limit only what is damaged fails again.
+                self._load()
             raise MemoryError(f"{self.folder} does not fit into this actor") from error
+
+    def _load(self) -> None:
+        if self.router:
+            self.p = load_router(self.folder)[1].to(self.device)
+        else:
+            published = load_expert(self.folder)
+            published.network.to(self.device)
+            self.expert = published.expert()
 
     def _text(self, words: SentWords | None) -> Text | None:
         """The captions as a network here reads them."""

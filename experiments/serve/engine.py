@@ -16,6 +16,7 @@ from experiments.pipeline.process import one_thread
 from experiments.sample.pictures import read
 from experiments.serve.drawers import Drawer
 from metrics.pixels import to_uint8
+from modules.recorded import WatchedSelection
 from modules.sampling import starting_noise
 from modules.solvers import Euler
 from modules.text import Text
@@ -145,12 +146,13 @@ class DrawingEngine:
     def _draw(self, batch: list[Request]) -> list[DrawnPicture]:
         drawer, first, asked = self.drawer, batch[0], list[int]()
 
-        def watch(t: Tensor, w: Tensor) -> None:
+        def watch(t: Tensor, p: Tensor, w: Tensor) -> None:
             asked.append(int((w > 0).any(0).sum()))
             for i, request in enumerate(batch):  # the first half of guidance, which reads captions
                 request.tell(Step(float(t[i]), tuple(w[i].tolist())))
 
-        ensemble = replace(drawer.ensemble, watch=watch)
+        watched = WatchedSelection(drawer.ensemble.selection, watch)
+        ensemble = replace(drawer.ensemble, selection=watched)
         texts = [request.text for request in batch]
         c = Text.of(torch.cat([x.tokens for x in texts]), torch.cat([x.pooled for x in texts]))
         x = starting_noise([request.seed for request in batch], drawer.shape).to(drawer.device)

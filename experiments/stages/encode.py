@@ -210,7 +210,12 @@ class Part:
             yield {"__key__": key, "caption.txt": about["captions"][i], **row}
 
 
+def record_counts(encode: Encode, store: Store) -> RecordCounts:
+    """What became of the records of an encoded split."""
+    return _read_refused(read_json(store.file(encode, "refused.json")))
+
+
 def _read_refused(counts: dict[str, Any]) -> RecordCounts:
-    """What became of a part's records, from JSON."""
+    """What became of records, from JSON."""
     bad = [(key, reason) for key, reason in counts["bad"]]
     return RecordCounts(counts["kept"], bad, Counter(counts["left_out"]))

@@ -10,6 +10,7 @@ from modules.ensemble import Ensemble
 from modules.expert import Expert
 from modules.guard import Guard
 from modules.objectives import Epsilon, Velocity
+from modules.recorded import WatchedSelection
 from modules.sampling import starting_noise
 from modules.schedules import Cosine, Linear
 from modules.selection import Full, Top
@@ -73,9 +74,8 @@ def test_only_the_selected_are_asked_and_all_weights_are_seen(experts, text):
         assert [len(q.x) for q in questions.values()] == (w > 0).sum(0)[[*questions]].tolist()
         return in_turn(ensemble, questions)
 
-    made = experts, router, Top(2)
-    watch = lambda t, w: told.append((t, w))  # noqa: E731
-    drawn(Dispatched(*made, guard=Guard(t_max=0.95), ask=ask, watch=watch), text)
+    watched = WatchedSelection(Top(2), lambda t, p, w: told.append((t, w)))
+    drawn(Dispatched(experts, router, watched, guard=Guard(t_max=0.95), ask=ask), text)
     assert [float(t[0]) for t, _ in told] == pytest.approx([1, 0.8, 0.6, 0.4, 0.2])
     assert all(w.shape == (12, K) and torch.allclose(w.sum(1), torch.ones(12)) for _, w in told)
 

@@ -109,13 +109,10 @@ class AddressPlace:
         self.write(f"{name}{TOUCHED}", b"")
         return True
 
-    def remove(self, name: str) -> None:
-        self._remove(name)
-        self._remove(f"{name}{TOUCHED}")
-
-    def _remove(self, name: str) -> None:
-        with suppress(FileNotFoundError):
-            self._tried(lambda: self._fs.rm_file(self._path(name)), name)
+    def remove(self, name: str, touched: bool = False) -> None:
+        for each in (name, f"{name}{TOUCHED}")[: 1 + touched]:
+            with suppress(FileNotFoundError):
+                self._tried(functools.partial(self._fs.rm_file, self._path(each)), each)
 
     def remove_folder(self, name: str) -> None:
         with suppress(FileNotFoundError):

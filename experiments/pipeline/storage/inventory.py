@@ -145,7 +145,21 @@ def inventory(place: StorePlace, named: Sequence[str] = ()) -> list[Held]:
         if not some:
             raise StoreError(f"{place} has no {name}")
         chosen.update(dict.fromkeys(some))
-    return [Held.of(place, artifact) for artifact in chosen]
+    if named:
+        return [Held.of(place, artifact) for artifact in chosen]
+    return _listed(place, every)
+
+
+def _listed(place: StorePlace, every: Sequence[str]) -> list[Held]:
+    """All of these, which are all that there are: a listing a kind, for at an address each is a
+    request."""
+    sizes: dict[str, dict[str, int]] = {artifact: {} for artifact in every}
+    for kind in dict.fromkeys(artifact.partition("/")[0] for artifact in every):
+        for file, count in place.sizes(kind).items():
+            artifact, name = "/".join(file.split("/")[:2]), "/".join(file.split("/")[2:])
+            if artifact in sizes:
+                sizes[artifact][name] = count
+    return [Held(place, artifact, sizes[artifact]) for artifact in every]
 
 
 def mentioned(results: Path) -> set[str]:

@@ -149,7 +149,7 @@ class Lease:
         self.file = f"{MAKING}/{artifact}.{self.token}{SUFFIX}"
         self.folder, self.state = artifact, State.ASKING
         self.left = list[tuple[SeenLease, bool]]()
-        self._stop, self._asking = threading.Event(), threading.Lock()
+        self._stop, self._asking, self._beaten = threading.Event(), threading.Lock(), False
 
     @property
     def holds(self) -> bool:
@@ -218,6 +218,7 @@ class Lease:
             while not self._stop.wait(BEAT):
                 # A place may be away for a moment.
                 with self._asking, suppress(OSError, StoreError):
+                    self._beaten = True
                     if self._stop.is_set() or not self.place.touch(self.file):
                         return
 
@@ -227,7 +228,7 @@ class Lease:
         self._stop.set()
         # After a beat that is under way. It is stale as soon as this process has ended.
         with self._asking, suppress(OSError, StoreError):
-            self.place.remove(self.file)
+            self.place.remove(self.file, touched=self._beaten)
 
 
 @contextmanager

@@ -44,8 +44,8 @@ class StorePlace(Protocol):
         """Make `modified` now; whether there is such a file still."""
         ...
 
-    def remove(self, name: str) -> None:
-        """Delete a file; nothing where there is none."""
+    def remove(self, name: str, touched: bool = False) -> None:
+        """Delete a file; nothing where there is none. touched: it may have been."""
         ...
 
     def remove_folder(self, name: str) -> None:
@@ -98,7 +98,7 @@ class FolderPlace:
             return False
         return True
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, touched: bool = False) -> None:
         (self.root / name).unlink(missing_ok=True)
 
     def remove_folder(self, name: str) -> None:

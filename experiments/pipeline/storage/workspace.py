@@ -46,7 +46,7 @@ def _taken(making: Path, lease: Lease) -> Path:
     for left, _ in lease.left:
         if left.state is State.APART:  # nobody goes on in it
             shutil.rmtree(making / left.folder, ignore_errors=True)
-            lease.place.remove(left.file)
+            lease.place.remove(left.file, touched=True)
     if not lease.holds:
         return making / lease.folder
     before = [(left, dead) for left, dead in lease.left if left.state is not State.APART]
@@ -62,7 +62,7 @@ def _taken(making: Path, lease: Lease) -> Path:
     elif folder.name != lease.artifact:
         lease.write(State.HOLDING, folder.name)
     for left, _ in before:
-        lease.place.remove(left.file)
+        lease.place.remove(left.file, touched=True)
     return folder
 
 

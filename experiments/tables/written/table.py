@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.pipeline.files import StoreError
-from experiments.tables.columns import MISSING
+from experiments.tables.columns import EXPERT, MISSING
 from experiments.tables.written.directions import Better, better
 
 BASELINE = re.compile(r"Difference to (.*), paired by seed:")
@@ -66,8 +66,9 @@ class WrittenRow:
 
     @property
     def of_data(self) -> bool:
-        """Whether it is of real pictures or clips, and of no model."""
-        return self.name.startswith("Real ")
+        """Whether it is of real pictures or clips: no expert was evaluated for a sample."""
+        asked = [n for n in self.values.get(EXPERT.key, ()) if n is not None]
+        return bool(asked) and not any(asked)
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,21 @@ def test_the_published_metrics_keep_the_rows_of_the_cluster(tmp_path):
         assert found[key] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("pictures", "few"), [(2, True), (3, False)])
+def test_a_covariance_without_full_rank_is_said(tmp_path, pictures, few):
+    """n pictures give a covariance of rank n - 1, and features here are two. kills: a bound of one
+    picture more or less, the pictures of all clusters counted."""
+    store = Store(tmp_path)
+    places = Placed(Split3(tuple("abdefghijkl")), (*pictures * (1,), *(11 - pictures) * (0,)))
+    within = PublishedWithin(Reference(), places, (1,))
+    make(store, within)
+    inside = within.judge.reference(store)[within.judge.networks.inception.name][within.rows(store)]
+    assert (np.linalg.matrix_rank(np.cov(inside, rowvar=False)) < 2) == few
+    line = within.remarks(store)[-1]
+    assert f"its own {pictures} of those" in line
+    assert ("2 features no full rank" in line) is few
+
+
 def test_a_cluster_without_held_out_pictures_is_refused(tmp_path):
     """kills: moments of no picture, or of one."""
     places = Placed(Split3(tuple("abde")), (0, 1, 1, 1))

@@ -1,5 +1,6 @@
 """Experts behind Ray actors: the same pictures, only the selected asked, less memory each."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -110,12 +111,27 @@ def test_what_one_process_cannot_hold_is_drawn_by_actors(drawer, published):
 
 
 @pytest.mark.slow
-def test_an_actor_without_room_says_which(drawer, published):
-    """kills: a hang, or a traceback of another process, for an expert that does not fit."""
+@pytest.mark.parametrize("megabytes", [60, 100])
+def test_an_actor_without_room_says_which(drawer, published, megabytes):
+    """In 60 MB there is no room for 94, in 100 none to read them into a network.
+
+    kills: a hang, or a traceback of another process, for an expert that does not fit.
+    """
     folder = published / "expert_1"
     with pytest.raises(ActorsError, match=r"expert_1 does not fit") as caught:
-        Actors([folder], published / "router", ActorShare(60 << 20))
+        Actors([folder], published / "router", ActorShare(megabytes << 20))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_damage_is_not_taken_for_want_of_memory(drawer, published, tmp_path):
+    """kills: any error under a limit told as one of memory."""
+    shutil.copytree(published / "expert_1", folder := tmp_path / "expert_1")
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match="expert_1"):
+        Actors([folder], published / "router", ActorShare(LIMIT << 20))
 
 
 def test_what_does_not_go_together_starts_no_actor(published, tmp_path):
