@@ -33,7 +33,7 @@ $(error there is no variable $(filter-out $(KNOWN),$(SAID)): $(filter-out SHELL 
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help env readme docs lock lint format test test-all test-faults store all claims report denoising test-report smoke clustering bench gpu paris2 clean $(TABLES) $(VIDEO)
+.PHONY: help env readme docs lock lint format test test-all test-faults store all claims report denoising test-report smoke clustering bench bench-served gpu paris2 clean $(TABLES) $(VIDEO)
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -137,6 +137,9 @@ clustering: env ## k-means of a million features: seconds, memory, and full k-me
 bench: env ## ours against peers, as ratios; on a machine where nothing else runs
 	@$(RUN) experiments.bench --results "$(RESULTS)" $(ARGS)
 
+bench-served: env ## eight experts in eight processes of little memory: requests a second, beside one process
+	@$(RUN) experiments.serve.bench --results "$(RESULTS)" $(ARGS)
+
 gpu: SCALE = medium
 gpu: PLAN = $(shell $(BIN)/python -c "import torch; print('' if torch.cuda.is_available() else 1)")
 gpu: env ## what waits for a GPU: tests, benchmarks, Table 1 at medium; a dry run without one
@@ -159,8 +162,9 @@ test: lint ## lint and every test but those of minutes
 test-all: lint ## lint and every test
 	$(TEST)
 
-test-faults: env ## kills, full disks, damage, two runs at once, a server that fails: counts are printed
-	OMP_NUM_THREADS=1 $(RUN) pytest -s tests/experiments/pipeline/storage/test_faults_*.py
+test-faults: env ## kills, full disks, damage, two runs at once, a server that fails, lost nodes: counts are printed
+	OMP_NUM_THREADS=1 $(RUN) pytest -s tests/experiments/pipeline/storage/test_faults_*.py \
+		tests/experiments/pipeline/launch/test_ray.py tests/experiments/pipeline/launch/test_slurm.py
 
 store: env ## what lies in STORE, by kind; ARGS=ls, verify, gc or 'show KEY' for more
 	@$(RUN) experiments.store $(firstword $(ARGS) du) --store "$(STORE)" $(wordlist 2,99,$(ARGS))
