@@ -5,9 +5,13 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
+COUNTS = ("tried", "survived", "lost", "silent")
+TOLD = []
+"""(what, its counts) of every tally that this process told."""
+
 
 class Tally(Counter):
-    """What became of faults; printed for whoever runs the tests with -s."""
+    """What became of faults; printed for whoever runs the tests with -s, and at their end."""
 
     def tried(self, damages):
         """A fault, and what it damaged: it was survived if that is nothing."""
@@ -15,10 +19,28 @@ class Tally(Counter):
         self["lost"] += len(damages)
         self["survived"] += not damages
 
+    def once(self, same):
+        """A fault that was survived if what it might have spoilt is the same, and silent else."""
+        self["tried"] += 1
+        self["survived" if same else "silent"] += 1
+
     def told(self, what):
-        names = ("tried", "survived", "lost", "silent")
-        print(f"\n{what}: " + ", ".join(f"{name} {self[name]}" for name in names))
-        return tuple(self[name] for name in names)
+        counts = tuple(self[name] for name in COUNTS)
+        TOLD.append((what, counts))
+        print(f"\n{line(what, counts)}")
+        return counts
+
+
+def line(what, counts):
+    return f"{what}: " + ", ".join(f"{n} {name}" for name, n in zip(COUNTS, counts, strict=True))
+
+
+def summary(told):
+    """A line for each kind of fault, and one for all; nothing where none was tried."""
+    if not told:
+        return []
+    together = [sum(numbers) for numbers in zip(*(counts for _, counts in told), strict=True)]
+    return [line(what, counts) for what, counts in [*told, ("all faults", together)]]
 
 
 def _changed(content, rng):

@@ -16,6 +16,7 @@ from ray.util import get_node_ip_address
 
 from experiments.pipeline.launch.ray import Ray
 from tests.experiments.pipeline.launch import training
+from tests.helpers.faults.corruption import Tally
 
 pytestmark = [pytest.mark.slow, pytest.mark.longest]
 TIMEOUT = 900
@@ -130,7 +131,9 @@ def test_a_training_goes_on_where_another_was_killed(cluster, tmp_path, bytes_of
     (tmp_path / "go").touch()  # for the other
     _, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, err
-    assert training.weights(tmp_path, 2) == bytes_of_local
+    tally = Tally()
+    tally.once(training.weights(tmp_path, 2) == bytes_of_local)
+    assert tally.told(f"a {lost} of Ray's killed") == (1, 1, 0, 0)
     again = sorted(training.lost(tmp_path, k) for k in (0, 1))
     assert again == [[], [training.HALTS[0] % training.INTERVAL]]
 

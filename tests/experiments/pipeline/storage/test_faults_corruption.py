@@ -15,10 +15,21 @@ from experiments.pipeline.files import StoreError
 from experiments.pipeline.stage import Measurement
 from experiments.pipeline.storage.inventory import inventory
 from experiments.pipeline.store import Store
-from tests.helpers.faults.corruption import Tally, corrupted
+from tests.helpers.faults.corruption import Tally, corrupted, summary
 from tests.helpers.files import ROOT
 from tests.helpers.parts import Part, Whole
 from tests.helpers.stages import make
+
+
+def test_counts_are_summed_over_all_faults():
+    """kills: the last tally told for all, a count under another's name."""
+    told = [("kills", (3, 2, 1, 0)), ("damage", (4, 3, 0, 1))]
+    assert summary(told) == [
+        "kills: 3 tried, 2 survived, 1 lost, 0 silent",
+        "damage: 4 tried, 3 survived, 0 lost, 1 silent",
+        "all faults: 7 tried, 5 survived, 1 lost, 1 silent",
+    ]
+    assert summary([]) == []
 
 
 @dataclass(frozen=True)
