@@ -38,11 +38,12 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     "purple": (0.65, 0.1, 0.85),
     "white": (1.0, 1.0, 1.0),
 }
-RADII = (3.0, 4.25)
+RADII = (2.75, 3.75)
 """Of a small and of a large shape, in pixels."""
-CENTRES = ((5, 5), (11, 5), (5, 11), (11, 11))
-"""(x, y) of each place, in pixels: upper left, upper right, lower left, lower right."""
-MOVED, GROWN = 0.6, 0.15
+CENTRES = ((4, 4), (12, 4), (4, 12), (12, 12))
+"""(x, y) of each place, in pixels: upper left, upper right, lower left, lower right. In
+the middle of its quarter a shape lies in four patches of 4, which a small network soon learns."""
+MOVED, GROWN = 0.25, 0.1
 """The greatest jitter of a centre along either axis, and of a radius, in pixels."""
 GOLDEN = 0x9E3779B97F4A7C15
 

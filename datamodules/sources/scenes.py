@@ -2,7 +2,7 @@
 
 Five factors, independent, with the probabilities stated here; captions say those that are `named`,
 so that what a caption tells of a cluster is a dial. What is no factor is jitter: the place within
-0.6 pixels, the radius, the texture within half a pixel, slight shades.
+a quarter of a pixel, the radius, the texture within half a pixel, slight shades.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
