@@ -182,7 +182,8 @@ def measure(load: Load, counts: Sequence[int]) -> tuple[list[dict[str, object]],
         f"holds {alone} of them, so {load.experts} do not fit into it; behind actors each has such "
         f"a process, and so has the router: {len(actors)} processes, of which the largest held "
         f"{largest / 1e6:.0f} MB in all, where the one process held {whole / 1e6:.0f}. "
-        f"{load.pictures} of {load.pictures} pictures, each asked for alone, are the same files."
+        f"{load.pictures} of {load.pictures} pictures, each asked for alone, are the same files. "
+        f"Times are of {load.requests} requests for each number of clients."
     )
 
 
