@@ -1,6 +1,7 @@
 """How tasks become jobs of a queue: few arrays, and no job that is over before it has begun."""
 
 import math
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -27,3 +28,15 @@ def batched(tasks: Sequence[Task[Any]], seconds: float) -> list[list[Task[Any]]]
         else:
             batches.append([task])
     return batches
+
+
+def queued_again_unheard(timeouts: int) -> list[str]:
+    """Lines of a job's script, after its process: queue again what the signal of its time's end
+    killed while it imported, before submitit could hear it."""
+    killed = f"[ $status -eq {128 + signal.SIGUSR2} ]"
+    again = f"[ ${{SLURM_RESTART_COUNT:-0}} -lt {timeouts} ]"
+    return [
+        "status=$?",
+        f"if {killed} && {again}; then scontrol requeue $SLURM_JOB_ID; fi",
+        "exit $status",
+    ]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.pipeline.launch import order
-from experiments.pipeline.launch.jobs import GB, batched, rounded
+from experiments.pipeline.launch.jobs import GB, batched, queued_again_unheard, rounded
 from experiments.pipeline.launch.progress import Progress
 from experiments.pipeline.launch.remote import Errand, environment
 from experiments.pipeline.launch.task import Demand, Item, Task, WorkerLostError
@@ -207,6 +207,7 @@ class _Queue:
             array_parallelism=engine.workers or len(work),
             signal_delay_s=min(WARNING, 15 * engine.minutes),
             setup=setup,
+            teardown=queued_again_unheard(engine.timeouts),
             additional_parameters={"requeue": True},
             **{name: value for name, value in chosen.items() if value is not None},
         )

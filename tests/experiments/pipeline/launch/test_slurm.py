@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.experiments.pipeline.launch import training
+from tests.helpers.faults.corruption import Tally
 from tests.helpers.files import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.longest]
@@ -73,9 +74,49 @@ def test_a_training_preempted_twice_goes_on_to_the_same_bytes(slurm, tmp_path):
     finally:
         process.kill()
     assert process.returncode == 0, err
-    assert training.weights(store) == training.plain(tmp_path / "local")
+    tally = Tally()
+    local = training.plain(tmp_path / "local")
+    for _ in training.HALTS:
+        tally.once(training.weights(store) == local)
+    assert tally.told("preemptions by Slurm") == (2, 2, 0, 0)
     assert training.lost(store) == [step % training.INTERVAL for step in training.HALTS]
     assert not list(Path(folder).iterdir())  # nothing failed, so nothing is kept
+
+
+STILL = """
+import os, pathlib, time
+began = pathlib.Path({file!r})
+if "SLURM_JOB_ID" in os.environ and not began.exists():
+    began.touch()
+    time.sleep(600)
+"""
+"""What Python runs before anything else: the first process of the first job stands still there."""
+
+
+def test_a_job_whose_time_ends_while_it_imports_is_queued_again(slurm, tmp_path):
+    """kills: a job lost to the signal that nobody heard yet, or queued again more often than is
+    allowed."""
+    began, store = tmp_path / "began", tmp_path / "slurm"
+    (tmp_path / "sitecustomize.py").write_text(STILL.format(file=str(began)))
+    for timeouts in (1, 0):
+        engine = f"Slurm('low', timeouts={timeouts}, folder=Path({str(tmp_path / 'logs')!r}))"
+        process = training.driver(store, engine, PYTHONPATH=str(tmp_path), **slurm)
+        try:
+            training.until(began.exists, TIMEOUT, process)
+            (job,) = asked(slurm, "squeue", "--noheader", "--states=R", "--format=%A")
+            asked(slurm, "scancel", "--signal=USR2", job)
+            if timeouts:
+                training.until(lambda: asked(slurm, *QUEUED), TIMEOUT, process)
+                hasten(slurm)
+            _, err = process.communicate(timeout=TIMEOUT)
+        finally:
+            process.kill()
+        assert (process.returncode == 0) is bool(timeouts), err
+        if timeouts:
+            assert training.weights(store) == training.plain(tmp_path / "local")
+        began.unlink()
+        store = tmp_path / "other"
+    assert "without a result" in err
 
 
 def test_a_job_out_of_time_is_queued_again_and_keeps_what_it_had_made(slurm, tmp_path):
