@@ -79,8 +79,10 @@ def publish(place: Path, k: int) -> None:
         card = ExpertCard(objective, schedule, (i,), 1, come)
         save_expert(place / f"expert_{i}", SHAPE.build(), card)
     network = RouterNetwork(DiT(Size(16, 1, 2), 8, 1, 4, AdaLN.ZERO, text=None), k, 8)
-    torch.nn.init.normal_(network.head[-1].weight)
-    torch.nn.init.normal_(network.head[-1].bias)
+    last = network.head[-1]
+    assert isinstance(last, torch.nn.Linear)
+    torch.nn.init.normal_(last.weight)
+    torch.nn.init.normal_(last.bias)
     save_router(place / "router", network, RouterCard(Linear(), 8, 1.0, come))
 
 
