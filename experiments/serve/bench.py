@@ -213,8 +213,8 @@ def write(lines: Sequence[dict[str, object]], checked: str, where: Where, folder
     table = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     notes = [
         checked,
-        "A batch of requests asks each expert that any of its rows selects. The router is untrained "
-        "and reads no caption.",
+        "A batch of requests asks each expert that any of its rows selects. The router is "
+        "untrained and reads no caption.",
         f"{where.machine}; load before {where.load}; commit {where.commit}.",
     ]
     page = ["# Experts served apart", "", *table, "", *(f"- {note}" for note in notes), ""]
