@@ -1,4 +1,4 @@
-"""Curves with intervals, and quality against cost, from a table's results.
+"""Curves with intervals, from a table's results.
 
 Every point is a mean over seeds; its whisker is the 95 % interval of that mean (Student's t), which
 one seed alone has not. Lines stand a little aside of one another, so that none hides another.
@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.drawing.intervals import aside, means, name_interval, whiskers
-from experiments.drawing.labels import place
 from experiments.drawing.panels import legend, panels_of
-from experiments.drawing.style import COLOURS, DASHES, FAINT, INK, MARKERS, PAGE, chart, tidy
+from experiments.drawing.style import COLOURS, DASHES, FAINT, INK, MARKERS, chart, tidy
 from experiments.tables.columns import Column
 from experiments.tables.results import Chart, Results
 from experiments.tables.statistics import Estimate
@@ -27,8 +26,6 @@ TITLE = 28
 """Letters of a panel's title in a line."""
 By = str | tuple[str, ...] | None
 Reader = Callable[[int, Column], Estimate]
-Words = tuple[str, float, float, str]
-"""What to write beside which (x, y), in which colour."""
 
 
 @dataclass(frozen=True)
@@ -91,71 +88,6 @@ def _spoken(results: Results, row: int) -> str:
     return ", ".join(filter(None, results.rows[0][row].names.values()))
 
 
-def scatter(
-    results: Results,
-    x: Column,
-    y: Column,
-    by: By,
-    less: Mapping[str, int] | None = None,
-) -> Chart:
-    """Every row as a point, y against x, on a logarithmic axis of what x counts.
-
-    by: the name, or names, whose values have a panel each, with a scale of its own; rows without
-    such a value are in every panel. The other names are written beside each point. A row whose x
-    is 0 has no place on such an axis and is a horizontal line.
-    less: as in `curve`, of y alone, and a row for each panel.
-    """
-    x, y = results.shown(x), results.shown(y)
-    of = [_group(row.names, by) for row in results.rows[0]]
-    groups = list(dict.fromkeys(filter(None, of))) or [""]
-    figure, panels = panels_of(len(groups), width=PAGE[0] / min(len(groups), 2), height=3.9)
-    words = list[list[Words]]()
-    for n, (axes, group) in enumerate(zip(panels, groups, strict=True)):
-        styles = {group: _style(n)} | {"": Style(INK, "o")}
-        rows = [i for i, name in enumerate(of) if name in styles]
-        axes.set_title(group, fontsize=9, color=INK)
-        looks = [styles[of[i]] for i in rows]
-        read = _reader(results, None if less is None else less[group])
-        words.append(_points(axes, results, rows, (x, y), looks, _names(by), read))
-        _counting_axis(axes)
-        axes.set_xlabel(x.title, fontsize=9)
-        axes.set_ylabel(y.title if less is None else f"{y.title}, difference", fontsize=9)
-        if less is not None:
-            axes.axhline(0, color=FAINT, lw=0.8)
-        tidy(axes)
-    legend(figure, panels)
-    bases = {results.rows[0][row].name for row in (less or {}).values()}
-    name_interval(figure, results.seeds, " and ".join(sorted(bases)))
-    for axes, texts in zip(panels, words, strict=True):  # where legend and title leave the axes
-        place(axes, texts)
-    return chart(figure)
-
-
-def _points(
-    axes: "Axes",
-    results: Results,
-    rows: Sequence[int],
-    columns: tuple[Column, Column],
-    styles: Sequence[Style],
-    known: Sequence[str],
-    read: Reader,
-) -> list[Words]:
-    """Draw the rows; what to write beside which point. known: names that need no writing."""
-    (x, y), texts, levels = columns, list[Words](), 0
-    for i, style in zip(rows, styles, strict=True):
-        at, value, names = results.mean(i, x), read(i, y), results.rows[0][i].names
-        if at.mean is None or value.mean is None:
-            continue
-        if at.mean <= 0:
-            _level(axes, value, results.rows[0][i].name, levels)
-            levels += 1
-            continue
-        _point(axes, at, value, style)
-        rest = " ".join(value for name, value in names.items() if value and name not in known)
-        texts.append((rest, at.mean, value.mean, style.colour))
-    return texts
-
-
 def _number(text: str) -> float | None:
     try:
         number = float(text)
@@ -213,29 +145,3 @@ def _level(axes: "Axes", estimate: Estimate, name: str, n: int) -> None:
     axes.axhline(estimate.mean, color=shade, linestyle=LEVELS[n % len(LEVELS)], lw=1.2, label=name)
     if estimate.low is not None and estimate.high is not None:
         axes.axhspan(estimate.low, estimate.high, color=shade, alpha=0.07, linewidth=0)
-
-
-def _point(axes: "Axes", x: Estimate, y: Estimate, style: Style) -> None:
-    """A point with its intervals along x and y."""
-    axes.errorbar(
-        means([x]),
-        means([y]),
-        xerr=whiskers([x]),
-        yerr=whiskers([y]),
-        fmt=style.marker,
-        color=style.colour,
-        ms=4.5,
-        elinewidth=0.9,
-        capsize=1.5,
-        label="_point",
-    )
-
-
-def _counting_axis(axes: "Axes") -> None:
-    """Powers of two along x, written as the numbers they are."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.margins(x=0.12, y=0.1)

@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.drawing.pictures import Album, Cell, PictureRow, album, sheet
+from experiments.drawing.pictures import Album, album
+from experiments.drawing.sheet import Cell, PictureRow, sheet
 from experiments.drawing.style import COLOURS
 from experiments.pipeline.store import Store
 from experiments.scores.score import Score
 from experiments.tables.comparisons import RowAbsentError
 from experiments.tables.results import Results
 
-SHOWN, EVERY, SIDE = 5, 2, 0.44
+SHOWN, EVERY, SIDE = 4, 2, 0.52
 """Samples of a row, one of so many classes, and inches of a side: two groups fill a page's width.
 """
 FULL = 0.99

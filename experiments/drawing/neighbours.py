@@ -8,13 +8,14 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.encoders.encoder import CPU
-from experiments.drawing.pictures import Cell, PictureRow, album, grid, named_scores, sheet
+from experiments.drawing.pictures import album, grid, named_scores
+from experiments.drawing.sheet import Cell, PictureRow, sheet
 from experiments.pipeline.store import Store
 from experiments.scores.score import Score
 from experiments.tables.results import Results
 
-PAIRS, SIDE = 6, 0.86
-"""Samples in a line, and inches of a side: 128 pixels are shown as they are."""
+PAIRS, SIDE = 4, 0.86
+"""Samples in a line, and inches of a side at most: 128 pixels are then shown as they are."""
 
 
 @runtime_checkable

@@ -16,6 +16,7 @@ import numpy as np
 
 from datamodules.sources.source import Split
 from experiments.cli.main import main
+from experiments.drawing.forest import Mark, forest
 from experiments.hddm import readings, settings
 from experiments.hddm.variants import DDPM_CLUSTERS
 from experiments.measures.assignment import Assigned, ByObjective, ErrorOf
@@ -27,7 +28,7 @@ from experiments.stages.routers import Routing
 from experiments.stages.samples import Sample
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
 from experiments.tables.comparisons import compared, index, verdict
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from experiments.tables.statistics import Estimate, estimate
 from modules.denoising import DDPMExpert, DenoisingExpert, FlowMatchingExpert
@@ -35,6 +36,13 @@ from modules.selection import Top
 
 NONE, ALL, PAPER, ONE, DRAWN = "none", "all", "the paper's", "one", "drawn"
 RULES = {f"least error of {judged.value}": judged for judged in ErrorOf}
+CHOICES = {
+    DRAWN: "drawn at random",
+    NONE: "none (all FM)",
+    ALL: "all (no FM)",
+    PAPER: "the paper's",
+}
+"""What its figure calls the sets."""
 DRAWS = 2
 Clusters = tuple[int, ...]
 
@@ -140,6 +148,18 @@ def tests(results: Results) -> list[str | None]:
     return lines
 
 
+def figure(results: Results) -> Chart:
+    """The regret of every way to choose; only a rule's can fall below 0, as its own sets are not
+    among those that the least is found of."""
+    marks, shown = list[Mark](), results.shown(FID)
+    for name, values in _by_choice(results):
+        lost = regret(results, values)
+        fixed = name not in RULES
+        marks.append(Mark(CHOICES.get(name, name), lost.within(0) if fixed else lost, plain=fixed))
+    title = f"regret in {shown.title}: above the least of all fixed sets, seed by seed"
+    return forest({"": marks}, title, results.seeds)
+
+
 def _chosen(results: Results, name: str, seed: int) -> str:
     """The clusters that a rule made DDPM."""
     score = results.rows[seed][index(results, name)].measured
@@ -168,6 +188,7 @@ TABLE = Table(
         "pictures that it is scored on, so that every regret is a little too large, and the same "
         "amount for each.",
     ],
+    figures={"ablation-assignment": figure},
     tests=tests,
 )
 

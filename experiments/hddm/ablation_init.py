@@ -13,7 +13,8 @@ import numpy as np
 
 from experiments.cli.main import main
 from experiments.drawing.intervals import name_interval
-from experiments.drawing.pictures import Cell, PictureRow, album, sheet
+from experiments.drawing.pictures import album
+from experiments.drawing.sheet import Cell, PictureRow, sheet
 from experiments.drawing.style import COLOURS, DASHES, INK, chart, tidy
 from experiments.hddm.beginnings import (
     DRAWS,

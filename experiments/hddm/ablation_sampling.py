@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from experiments.cli.main import main
-from experiments.drawing.curves import scatter
+from experiments.drawing.forest import by_cost
 from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS
 from experiments.recipes import experts, scores
@@ -18,7 +18,7 @@ from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.costed import Costed
 from experiments.stages.setting import Setting
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, ROUTER, Column
-from experiments.tables.comparisons import compared
+from experiments.tables.comparisons import compared, index
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from experiments.tables.sweeps import check
@@ -82,7 +82,9 @@ def tests(results: Results) -> list[str | None]:
 
 
 def figure(results: Results) -> Chart:
-    return scatter(results, MILLISECONDS, FID, "Router")
+    """FID against what is spared, each seed's less that of the row that spares nothing."""
+    plain = {form: index(results, PLAIN, form) for form in ROUTERS}
+    return by_cost(results, MILLISECONDS, FID, "Router", plain)
 
 
 TABLE = Table(

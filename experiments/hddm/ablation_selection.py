@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 
 from experiments.cli.main import main
-from experiments.drawing.curves import scatter
+from experiments.drawing.forest import by_cost
 from experiments.hddm import settings
 from experiments.hddm.variants import ROUTERS
 from experiments.recipes import experts, scores
@@ -86,7 +86,7 @@ def tests(results: Results) -> list[str | None]:
 def figure(results: Results) -> Chart:
     """FID against what it costs, each seed's less that of Top-2 by the same router."""
     top_2 = {form: index(results, "Top-2", form) for form in ROUTERS}
-    return scatter(results, EXPERT, FID, "Router", less=top_2)
+    return by_cost(results, EXPERT, FID, "Router", top_2)
 
 
 TABLE = Table(

@@ -12,15 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from experiments.cli.main import main
-from experiments.drawing.pictures import (
-    Album,
-    CaptionPlace,
-    PictureRow,
-    album,
-    beside,
-    mosaic,
-    sheet,
-)
+from experiments.drawing.pictures import ACROSS, Album, album, beside, mosaic
+from experiments.drawing.sheet import CaptionPlace, PictureRow, sheet
 from experiments.hddm import readings, schematics, settings
 from experiments.hddm.prompts import CAPTIONS, can_show, places
 from experiments.hddm.readings import CORRECTED, LATE, PIPED
@@ -179,7 +172,7 @@ def _strategies(results: Results) -> bytes:
     for form, named in PIPED.items():
         for strategy in STRATEGIES:
             pictures = _album(results, HETEROGENEOUS, strategy, named)
-            own = [pictures[_own(pictures, 15)]]
+            own = [pictures[_own(pictures, 15)[:ACROSS]]]
             lines.append(PictureRow(f"{strategy}; {SPOKEN[form]}", own))
     return sheet(lines)
 
@@ -207,7 +200,7 @@ FIGURES: dict[str, Callable[[Results], bytes]] = {
     "fig08": functools.partial(_gallery, 8, "1DDPM:7FM"),
     "fig09": functools.partial(_gallery, 9, "8FM"),
     "fig10": functools.partial(_gallery, 10, "2DDPM:6FM"),
-    "fig11": functools.partial(_beside, 11, (HETEROGENEOUS, HOMOGENEOUS), 2),
+    "fig11": functools.partial(_beside, 11, (HETEROGENEOUS, HOMOGENEOUS), 4),
     "fig12": functools.partial(_beside, 12, (HETEROGENEOUS, HOMOGENEOUS), 2),
     "fig13": _orderings,
     "fig14": _schedules,

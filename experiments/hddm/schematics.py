@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 VELOCITY, CONVERTED, ROUTER = COLOURS[0], COLOURS[1], COLOURS[2]
 SHOWN = 2000
 """Pictures among which Fig 6 finds those that it shows of each cluster."""
+WIDTH, NETWORK, COLUMN = 7.1, 1.9, 2.4
+"""Inches: of a figure, of a network's box, and of what stands below each other beside the lanes."""
 LOOKED_AT = 40
 """Rows among which Fig 2 looks for the prompt that experts of two kinds share most evenly."""
 
@@ -87,33 +89,32 @@ def inference(sample: Sample, store: Store) -> bytes:
     """Fig 2: x_t -> router and experts -> conversion where needed -> weighted velocity -> step."""
     now, k = half_way(sample, store), len(sample.experts)
     lane, top = 0.36, 1.15
-    height = top + k * lane + 0.55
-    figure, axes = page(10.2, height)
-    middle = top + k * lane / 2
-    start, router = Box(0.1, middle - 0.4, 1.0, 1.0), Box(1.9, 0.2, 2.2, 0.6)
-    fusion, step = Box(6.75, middle - 0.4, 1.4, 0.8), Box(8.5, middle - 0.4, 1.5, 0.8)
+    below = top + max(k * lane, COLUMN) + 0.2  # where the line back to x_t runs
+    figure, axes = page(WIDTH, below + 1.15)
+    middle = (top + below) / 2 - 0.1
+    start, router = Box(0.1, middle - 0.45, 0.9, 0.9), Box(1.5, 0.2, NETWORK, 0.6)
+    fusion, step = Box(5.5, middle - 0.95, 1.5, 0.7), Box(5.5, middle + 0.15, 1.5, 0.85)
     _shown(axes, now.x_t, start, f"$x_t$ at t = {now.t:.2g}")
-    write(axes, textwrap.fill(f"c: {now.caption}", 18), 0.6, start.y - 0.25, 7.5)
+    write(axes, textwrap.fill(f"c: {now.caption}", 16), 0.55, start.y - 0.25, 7.5)
     router.draw(axes, "router\n$p(k\\,|\\,x_t, t, c)$", ROUTER)
     corner = "angle,angleA={},angleB={},rad=6"
-    arrow(axes, (0.6, start.y - 0.45), router.left, ROUTER, bend=corner.format(90, 0))
+    arrow(axes, (0.55, start.y - 0.45), router.left, ROUTER, bend=corner.format(90, 0))
     arrow(axes, router.right, fusion.top, ROUTER, bend=corner.format(0, 90))
-    write(axes, f"weights $w_k$: {sample.selection}", 5.6, 0.37, 7.5, ROUTER)
+    write(axes, f"weights $w_k$: {sample.selection}", 4.6, 0.37, 7.5, ROUTER)
     for i, expert in enumerate(sample.experts):
         _expert_lane(axes, expert, float(now.w[i]), top + i * lane, start, fusion)
     fusion.draw(axes, "one velocity\n$u = \\Sigma_k\\, w_k\\, v^{(k)}$", INK)
     dt = rf"$\Delta t = 1/{sample.setting.steps}$"
     step.draw(axes, f"Euler step\n$x_{{t-\\Delta t}} = x_t - u\\,\\Delta t$\n{dt}", INK)
-    arrow(axes, fusion.right, step.left)
-    below = top + k * lane + 0.2
-    axes.plot([9.25, 9.25, 0.6], [step.bottom[1], below, below], color=INK, linewidth=1)
-    arrow(axes, (0.6, below), (0.6, start.bottom[1] + 0.2))
+    arrow(axes, fusion.bottom, step.top)
+    axes.plot([step.bottom[0], 0.55], [below, below], color=INK, linewidth=1)
+    arrow(axes, (0.55, below), (0.55, start.bottom[1] + 0.22))
     again = f"{sample.setting.steps} steps from noise at t = 1 to data at t = 0"
-    write(axes, f"{again}, guidance {sample.setting.guidance:g}", 5.0, below + 0.14, 7.5)
-    end = Box(8.85, 0.35, 0.8, 0.8)
+    write(axes, f"{again}, guidance {sample.setting.guidance:g}", 2.9, below + 0.14, 7.5)
+    end = Box(step.bottom[0] - 0.35, below + 0.3, 0.7, 0.7)
     _shown(axes, now.end, end, "")
-    write(axes, "the same sample at t = 0", end.top[0], end.y - 0.12, 7.5)
-    arrow(axes, step.top, end.bottom)
+    write(axes, "the same sample at t = 0", end.x - 0.8, end.y + 0.35, 7.5)
+    arrow(axes, step.bottom, end.top)
     return png(figure)
 
 
@@ -123,23 +124,23 @@ def _expert_lane(
     """One expert between x_t and the fusion, pale where its weight is zero: it is not asked."""
     kind, pale = _kind(expert), w == 0
     colour = "#cccccc" if pale else kind.colour
-    network = Box(1.9, y, 2.2, 0.26)
+    network = Box(1.5, y, NETWORK, 0.26)
     (k,) = expert.clusters
     predicts = rf"${kind.symbol}_{{\theta_{k}}}(x_t, t, c)$"
-    network.draw(axes, f"expert {k}   {kind.name}   {predicts}", kind.colour, 7.5, pale)
+    network.draw(axes, f"expert {k}  {kind.name}  {predicts}", kind.colour, 7.5, pale)
     arrow(axes, start.right, network.left, colour)
     out = network.right
     if kind.colour == CONVERTED:
-        conversion = Box(4.4, y, 1.1, 0.26)
+        conversion = Box(3.6, y, 0.8, 0.26)
         conversion.draw(axes, rf"${kind.symbol} \to v^{{({k})}}$", kind.colour, 7.5, pale)
         arrow(axes, network.right, conversion.left, colour)
         out = conversion.right
-    bus = (6.2, y + 0.13)  # past the conversions, where the lanes turn to the fusion
+    bus = (5.1, y + 0.13)  # past the conversions, where the lanes turn to the fusion
     width = 1.0 if pale else 1.0 + 2 * w
     axes.plot([out[0], bus[0]], [out[1], bus[1]], color=colour, linewidth=width)
     arrow(axes, bus, fusion.left, colour, width)
     if not pale:
-        write(axes, f"$w_{k}$ = {w:.2f}", 5.85, y + 0.02, 7, kind.colour)
+        write(axes, f"$w_{k}$ = {w:.2f}", 4.75, y + 0.02, 7, kind.colour)
 
 
 def _shown(axes: "Axes", image: NDArray[np.float32], place: Box, words: str) -> None:
@@ -161,35 +162,32 @@ def training(experts: Sequence[TrainExpert], router: TrainRouter, store: Store) 
     images = shards.latents.decode(np.array(latents))
     assignment = np.load(store.file(clusters, "assignment.npy"))[: len(images)]
     sizes = read_json(store.file(clusters, "balance.json"))["sizes"]
-    lane, top = 0.52, 0.35
-    height = top + clusters.k * lane + 0.95
-    figure, axes = page(10.2, height)
-    middle = top + clusters.k * lane / 2
-    features = Box(1.75, middle - 0.3, 1.25, 0.6)
-    cut = Box(3.35, middle - 0.42, 1.45, 0.84)
-    _crowd(axes, images, 0.1, middle - 0.66, side=0.33, across=4, down=4)
-    write(axes, f"{sum(sizes)} pictures\nwith captions", 0.76, middle + 0.86, 7.5)
+    lane, top, end = 0.52, 0.35, WIDTH - 0.1
+    lanes = max(clusters.k * lane, 1.5 * COLUMN)
+    figure, axes = page(WIDTH, top + lanes + 0.95)
+    begin = top + (lanes - 1.5 * COLUMN) / 2
+    features, cut = Box(0.1, begin + 1.85, 1.45, 0.5), Box(0.1, begin + 2.65, 1.45, 0.84)
+    _crowd(axes, images, 0.18, begin, side=0.33, across=4, down=4)
+    write(axes, f"{sum(sizes)} pictures with captions", 0.83, begin + 1.45, 7.5)
     features.draw(axes, f"features\n{type(clusters.encoded.features).__name__}", INK)
     words = f"k-means in two stages\n{clusters.fine} fine, then\nK = {clusters.k} clusters"
-    cut.draw(axes, words, INK)
-    arrow(axes, (1.45, middle), features.left)
-    arrow(axes, features.right, cut.left)
+    cut.draw(axes, words, INK, 7.5)
+    arrow(axes, (features.top[0], begin + 1.56), features.top)
+    arrow(axes, features.bottom, cut.top)
     for i, expert in enumerate(experts):
         (k,) = expert.clusters
         y = top + i * lane
         own = images[assignment == k]
-        _crowd(axes, own, 5.45, y + 0.05, side=0.33, across=4, down=1)
-        write(axes, f"$S_{k}$: {sizes[k]}", 7.2, y + 0.22, 7.5)
-        arrow(axes, cut.right, (5.4, y + 0.22), FAINT)
-        _trained(axes, expert, Box(8.0, y + 0.04, 2.1, 0.36))
+        _crowd(axes, own, 2.35, y + 0.05, side=0.33, across=4, down=1)
+        write(axes, f"$S_{k}$: {sizes[k]}", 4.05, y + 0.22, 7.5)
+        arrow(axes, cut.right, (2.3, y + 0.22), FAINT)
+        _trained(axes, expert, Box(4.85, y + 0.04, end - 4.85, 0.36))
         if i:
-            axes.plot(
-                [5.3, 10.15], [y - 0.04] * 2, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3))
-            )
-    write(
-        axes, "no gradient, parameter or activation crosses a dashed line", 7.75, 0.14, 7.5, FAINT
-    )
-    last = Box(5.45, top + clusters.k * lane + 0.2, 4.65, 0.5)
+            dashes = (0, (4, 3))
+            axes.plot([2.2, end], [y - 0.04] * 2, color=FAINT, linewidth=0.8, linestyle=dashes)
+    apart = "no gradient, parameter or activation crosses a dashed line"
+    write(axes, apart, (2.2 + end) / 2, 0.14, 7.5, FAINT)
+    last = Box(2.35, top + lanes + 0.2, end - 2.35, 0.5)
     reads = "x_t, t, c" if router.reads_text else "x_t, t"
     words = f"router  $p(k\\,|\\,{reads})$: cross-entropy against k, on all clusters"
     last.draw(axes, f"{words}\n{router.optim.steps:,} steps of {_batch(router)} pictures", ROUTER)

@@ -25,10 +25,15 @@ CAPTIONS = {
     "ablation-ordering": f"FM first and DDPM first, at every switching time, from {APART}.",
     "ablation-schedules": "Experts alone and mixtures, different schedules and the same, from "
     f"{APART}.",
-    "ablation-selection": "FID less that of Top-2 by the same router, against expert evaluations a "
-    "sample: a point for each selection, text-free and text-aware routers apart.",
-    "ablation-sampling": "FID against time a sample, where the router is asked seldom or guidance "
-    "is given in a part of the times only.",
+    "ablation-selection": "FID less that of Top-2 by the same router: a row for each selection, "
+    "the cheapest on top, its expert evaluations a sample at the right end; text-free and "
+    "text-aware routers apart; whiskers for 95 % intervals.",
+    "ablation-sampling": "FID where the router is asked seldom or guidance is given in a part of "
+    "the times only, less that of sampling which spares neither: a row for each, the cheapest on "
+    "top, the time a sample takes at the right end; whiskers for 95 % intervals.",
+    "ablation-assignment": "The regret in FID of each way to choose the clusters that DDPM learns, "
+    "above the best of all fixed sets: two rules, none, all, the paper's two and sets drawn at "
+    "random; whiskers for 95 % intervals.",
     "ablation-init": "Validation loss over training steps, from scratch and begun with another "
     "objective's weights: means over seeds, bands for 95 % intervals.",
     "ablation-router": "The router's accuracy, calibration error and log loss over t, with and "

@@ -11,112 +11,17 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.key import key
 from experiments.pipeline.provenance import packages
 from experiments.tables import illustrations
-from experiments.tables.columns import MISSING, Column, bracketed
-from experiments.tables.comparisons import RowAbsentError
+from experiments.tables.columns import bracketed
+from experiments.tables.markdown import markdown, on_page
 from experiments.tables.results import Results
-from experiments.tables.rows import Row
 from experiments.tables.written.latex import latex
 from experiments.tables.written.table import parse
-
-SMOKE = "**Scale smoke tests the plumbing. Its values mean nothing.**"
-
-
-def _markdown(results: Results, remarks: Sequence[str]) -> str:
-    table, first = results.table, results.rows[0]
-    lines = [f"# {table.title}", "", *_header([*table.paper, *_titles(results.columns)], first)]
-    for i, row in enumerate(first):
-        paper = [_paper(row.paper.get(title)) for title in table.paper]
-        cells = [bracketed(column, results.mean(i, column)) for column in results.columns]
-        lines.append(_line([*row.names.values(), *paper, *cells]))
-    if table.baseline is not None:
-        lines += _differences(results, table.baseline)
-    if compared := [f"- {line}" for line in _tests(results)]:
-        lines += ["", *compared]
-    return "\n".join([*lines, "", *_footer(results), *(f"- {line}" for line in remarks)]) + "\n"
-
-
-def _tests(results: Results) -> list[str]:
-    """The lines of the table's tests; none of a test whose rows are not all there."""
-    if results.table.tests is None:
-        return []
-    try:
-        return [line for line in results.table.tests(results.complete()) if line is not None]
-    except RowAbsentError:
-        return []
-
-
-def _paper(value: float | None) -> str:
-    return MISSING if value is None else f"{value:g}"
-
-
-def _differences(results: Results, baseline: int) -> list[str]:
-    first = results.rows[0]
-    measured = [column for column in results.columns if not column.counted]
-    lines = ["", f"Difference to {first[baseline].name}, paired by seed:", ""]
-    lines += _header(_titles(measured), first)
-    for i, row in enumerate(first):
-        if i != baseline and row.measured is not None:
-            cells = [column.show(results.difference(i, baseline, column)) for column in measured]
-            lines.append(_line([*row.names.values(), *cells]))
-    return lines
-
-
-def _titles(columns: Sequence[Column]) -> list[str]:
-    return [column.title for column in columns]
-
-
-def _header(titles: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    cells = [*rows[0].names, *titles]
-    return [_line(cells), _line(["---"] * len(cells))]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _footer(results: Results) -> list[str]:
-    n = results.seeds
-    interval = (
-        f"mean ± half-width of the 95 % interval (Student's t) over n = {n} seeds, each of "
-        f"which {results.scale.drawn}{_cut(results)}"
-        if n > 1
-        else "n = 1 seed, so no interval can be given"
-    )
-    dials = ", ".join(f"{dial} = {_told(value)}" for dial, value in results.changed.items())
-    return [
-        *([SMOKE, ""] if results.scale_name == "smoke" else []),
-        *(f"- {note}" for note in (*results.table.notes, *results.remarks())),
-        f"- Scale `{results.scale_name}`{f' with {dials}' if dials else ''}; {interval}.",
-        f"- Seeds: {', '.join(map(str, range(n)))}. Code: {', '.join(results.commits)}.",
-        f"- The key of every measurement, and its number for each seed: {results.table.name}.json.",
-    ]
-
-
-def _told(value: object) -> str:
-    """A dial's value in words: of a frozen value what is not as it would be unasked, and nothing of
-    where data lie."""
-    if not is_dataclass(value) or isinstance(value, type):
-        return str(value)
-    said = [
-        f"{field.name} = {_told(held)}"
-        for field in fields(value)
-        if field.metadata.get("key", True) and (held := getattr(value, field.name)) != field.default
-    ]
-    return f"{type(value).__name__}({', '.join(said)})"
-
-
-def _cut(results: Results) -> str:
-    """What brackets mean, where a cell has them."""
-    rows = range(len(results.rows[0]))
-    cut = any(results.mean(i, column).cut for i in rows for column in results.columns)
-    return "; [low, high] where it ends with the number's range" if cut else ""
 
 
 def place(results: Path, scale_name: str, turned: Mapping[str, object]) -> Path:
@@ -148,6 +53,7 @@ def _detail(results: Results) -> dict[str, object]:
             "names": dict(row.names),
             "paper": dict(row.paper),
             "keys": [m.key for rows in results.rows if (m := rows[i].measured) is not None],
+            "shown": _off_page(results, i),
             "values": {
                 column.key: [numbers[i].get(column.key) for numbers in results.numbers]
                 for column in results.columns
@@ -166,6 +72,18 @@ def _detail(results: Results) -> dict[str, object]:
         "commits": results.commits,
         "machines": sorted({f"{entry['machine']}, {entry['device']}" for entry in made}),
         "packages": packages(),
+    }
+
+
+def _off_page(results: Results, row: int) -> dict[str, list[str]]:
+    """How a row's numbers and differences are shown in the columns that the page leaves out."""
+    off, base = results.columns[len(on_page(results)) :], results.table.baseline
+    return {
+        column.key: [
+            bracketed(column, results.mean(row, column)),
+            *([] if base is None else [column.show(results.difference(row, base, column))]),
+        ]
+        for column in off
     }
 
 
@@ -206,5 +124,5 @@ def texts(
     return {
         "json": json.dumps(detail, indent=1, ensure_ascii=False) + "\n",
         "csv": _csv(results.lines()),
-        "md": _markdown(results, remarks),
+        "md": markdown(results, remarks),
     }

@@ -41,7 +41,7 @@ class Estimate:
             return False
         return self.low > self.mean - half or self.high < self.mean + half
 
-    def within(self, least: float, most: float) -> "Estimate":
+    def within(self, least: float, most: float = math.inf) -> "Estimate":
         """The same of a quantity between these two."""
         return replace(self, least=least, most=most)
 

@@ -1,10 +1,8 @@
-"""A written table as LaTeX, for \\input into a paper: booktabs, arrows, the best in bold.
+"""A written table as LaTeX, for \\input into a paper: booktabs, arrows, the best in bold."""
 
-Bold is the best mean, and whatever differs from it by a paired interval that holds 0: no difference
-found, which is no proof of equality. Real pictures are not among the models that are compared.
-"""
+from collections.abc import Sequence
 
-from experiments.tables.statistics import estimate
+from experiments.tables.written.best import best
 from experiments.tables.written.directions import Better
 from experiments.tables.written.table import WrittenColumn, WrittenRow, WrittenTable
 
@@ -41,8 +39,9 @@ def latex(table: WrittenTable) -> str:
     titles = [*names, *table.paper]
     head = [*map(escaped, titles), *map(_title, table.columns)]
     commits = ", ".join(table.detail["commits"])
-    best = [_best(table, i) for i in range(ours)]
-    body = [_line(row, best) for row in table.rows]
+    real = [row.of_data for row in table.rows]
+    bold = [best(x.key, [row.values[x.key] for row in table.rows], real) for x in table.columns]
+    body = [_line(row, [i in which for which in bold]) for i, row in enumerate(table.rows)]
     return "\n".join(
         [
             f"% {escaped(table.title)}. n = {table.seeds} seeds, code {commits}.",
@@ -75,33 +74,8 @@ def _title(column: WrittenColumn) -> str:
     return escaped(column.title) + (f" {arrow}" if arrow else "")
 
 
-def _line(row: WrittenRow, best: list[WrittenRow | None]) -> list[str]:
-    shown = []
-    for i, (cell, winner) in enumerate(zip(row.cells, best, strict=True)):
-        text = escaped(cell.shown)
-        bold = winner is not None and not row.of_data and _as_good(row, winner, i)
-        shown.append(rf"\textbf{{{text}}}" if bold else text)
-    return [*map(escaped, [*row.names.values(), *row.paper]), *shown]
-
-
-def _best(table: WrittenTable, i: int) -> WrittenRow | None:
-    """The row of the best mean in a column that has a good direction, among models."""
-    better = table.columns[i].better
-    if better is None:
-        return None
-    known = [row for row in table.rows if not row.of_data and row.cells[i].mean is not None]
-    sign = 1 if better is Better.LOWER else -1
-    return min(known, key=lambda row: sign * float(row.cells[i].mean or 0), default=None)
-
-
-def _as_good(row: WrittenRow, best: WrittenRow, i: int) -> bool:
-    """Whether the interval of the difference to the best, paired by seed, holds 0; with fewer than
-    two seeds of both, whether the means are equal."""
-    if row is best:
-        return True
-    key = [*row.values][i]
-    pairs = zip(row.values[key], best.values[key], strict=True)
-    apart = estimate([a - b for a, b in pairs if a is not None and b is not None])
-    if apart.mean is None or apart.half_width is None:
-        return row.cells[i].mean == best.cells[i].mean
-    return abs(apart.mean) <= apart.half_width
+def _line(row: WrittenRow, bold: Sequence[bool]) -> list[str]:
+    shown = [escaped(cell.shown) for cell in row.cells]
+    each = zip(shown, bold, strict=True)
+    cells = [rf"\textbf{{{text}}}" if thick else text for text, thick in each]
+    return [*map(escaped, [*row.names.values(), *row.paper]), *cells]

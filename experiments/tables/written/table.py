@@ -15,6 +15,7 @@ from typing import Any
 
 from experiments.pipeline.files import StoreError
 from experiments.tables.columns import EXPERT, MISSING
+from experiments.tables.written.best import of_data
 from experiments.tables.written.directions import Better, better
 
 BASELINE = re.compile(r"Difference to (.*), paired by seed:")
@@ -67,8 +68,7 @@ class WrittenRow:
     @property
     def of_data(self) -> bool:
         """Whether it is of real pictures or clips: no expert was evaluated for a sample."""
-        asked = [n for n in self.values.get(EXPERT.key, ()) if n is not None]
-        return bool(asked) and not any(asked)
+        return of_data(self.values.get(EXPERT.key, ()))
 
 
 @dataclass(frozen=True)
@@ -105,59 +105,64 @@ def parse(name: str, md: str, digits: str, detail: str) -> WrittenTable:
     """The table of the three texts. ValueError or LookupError for texts that do not agree."""
     content, lines = json.loads(detail), md.splitlines()
     titles, *given = csv.reader(io.StringIO(digits))
-    shown = _tables(lines)
     names, keys = [*content["rows"][0]["names"]], [*content["rows"][0]["values"]]
-    header, *body = shown[0]
-    ours = header[len(header) - len(keys) :]
-    paper = header[len(names) : len(header) - len(keys)]
+    ours = [title for title in titles if f"{title} low" in titles]
+    paper = titles[len(names) : titles.index(ours[0])]
     columns = [WrittenColumn(*each) for each in zip(keys, ours, strict=True)]
-    differences = _differences(shown[1:], names)
+    baseline = next((m[1] for line in lines if (m := BASELINE.fullmatch(line))), None)
+    body, *others = _tables(lines)
+    last = [] if baseline is None else others[-1]
+    differences = {tuple(words[name] for name in names): words for words in last}
     rows = []
     for words, line, row in zip(body, given, content["rows"], strict=True):
         numbers = dict(zip(titles, line, strict=True))
-        end = len(words) - len(keys)
-        beside = differences.get(tuple(words[: end - len(paper)]), {})
-        cells = [
-            _cell(title, text, numbers, beside)
-            for title, text in zip(ours, words[end:], strict=True)
-        ]
-        printed = words[end - len(paper) : end]
-        rows.append(WrittenRow(row["names"], printed, cells, row["keys"], row["values"]))
-    baseline = next((m[1] for line in lines if (m := BASELINE.fullmatch(line))), None)
+        beside = differences.get(tuple(row["names"].values()), {})
+        cells = []
+        for key, title in zip(keys, ours, strict=True):
+            on_page = [words.get(title, MISSING), beside.get(title, MISSING)]
+            shown = row["shown"][key] if key in row.get("shown", ()) else on_page
+            cells.append(_cell(title, numbers, *shown))
+        theirs = [printed(row["paper"].get(title)) for title in paper]
+        rows.append(WrittenRow(row["names"], theirs, cells, row["keys"], row["values"]))
     notes = [line.removeprefix("- ") for line in lines if line.startswith(("- ", "**"))]
     title = lines[0].removeprefix("# ")
     return WrittenTable(name, title, paper, columns, rows, baseline, notes, content)
 
 
-def _tables(lines: Sequence[str]) -> list[list[list[str]]]:
-    """The cells of each table of a Markdown text, its titles first."""
-    tables, inside = list[list[list[str]]](), False
+def printed(value: float | None) -> str:
+    """A number of a paper, as it is shown."""
+    return MISSING if value is None else f"{value:g}"
+
+
+def _tables(lines: Sequence[str]) -> list[list[dict[str, str]]]:
+    """The rows of each table of a Markdown text, by the titles of their cells; without the arrows,
+    the bold and the italics, which are for readers of the page."""
+    tables, heads = list[list[dict[str, str]]](), list[str]()
     for line in lines:
-        if line.startswith("|"):
-            if not inside:
+        if not line.startswith("|"):
+            heads = []
+        elif not line.startswith("| ---"):
+            cells = [*map(_plain, line.removeprefix("| ").removesuffix(" |").split(" | "))]
+            if heads:
+                tables[-1].append(dict(zip(heads, cells, strict=True)))
+            else:
+                heads = cells
                 tables.append([])
-            if not line.startswith("| ---"):
-                tables[-1].append(line.removeprefix("| ").removesuffix(" |").split(" | "))
-        inside = line.startswith("|")
     return tables
 
 
-def _differences(
-    tables: Sequence[Sequence[Sequence[str]]], names: Sequence[str]
-) -> dict[tuple[str, ...], dict[str, str]]:
-    """{row: {column: its difference as shown}} of the second table, if there is one."""
-    if not tables:
-        return {}
-    header, *body = tables[0]
-    ours = header[len(names) :]
-    split = [(row[: len(row) - len(ours)], row[len(row) - len(ours) :]) for row in body]
-    return {tuple(named): dict(zip(ours, cells, strict=True)) for named, cells in split}
+def _plain(cell: str) -> str:
+    for way in Better:
+        cell = cell.removesuffix(f" {way.value}")
+    return cell.strip("*")
 
 
-def _cell(title: str, shown: str, numbers: Mapping[str, str], beside: Mapping[str, str]) -> Number:
+def _cell(
+    title: str, numbers: Mapping[str, str], shown: str, difference_shown: str = MISSING
+) -> Number:
     ends = ("", " low", " high", " difference", " difference half-width")
     mean, low, high, difference, half = (_number(numbers.get(f"{title}{end}", "")) for end in ends)
-    return Number(shown, mean, low, high, beside.get(title, MISSING), difference, half)
+    return Number(shown, mean, low, high, difference_shown, difference, half)
 
 
 def _number(text: str) -> float | None:

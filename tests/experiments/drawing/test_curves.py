@@ -1,4 +1,4 @@
-"""Curves and scatters: what is drawn where, against numbers typed by hand."""
+"""Curves, and rows below each other: what is drawn where, against numbers typed by hand."""
 
 import math
 from dataclasses import dataclass, replace
@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from experiments.drawing import curves
-from experiments.drawing.labels import place
+from experiments.drawing import curves, forest
 from experiments.pipeline.stage import Measurement
 from experiments.recipes.images import SCALES
 from experiments.tables.columns import Column
@@ -56,7 +55,8 @@ def results(store, named):
 def figure(monkeypatch):
     """What is drawn, rather than its PNG: a function of a drawing function and its arguments."""
     kept = []
-    monkeypatch.setattr(curves, "chart", lambda figure: kept.append(figure) or b"")
+    for drawing in (curves, forest):
+        monkeypatch.setattr(drawing, "chart", lambda figure: kept.append(figure) or b"")
 
     def draw(function, *arguments):
         function(*arguments)
@@ -152,59 +152,52 @@ def test_rows_without_a_number_are_level_and_those_that_share_one_are_not_joined
     assert level == {"FM alone": [9.0, 9.0], "inf": [10.0, 10.0]}
 
 
-def test_a_scatter_parts_groups_names_points_and_levels_what_cost_nothing(store, figure):
-    """kills: log of zero, a row's name lost, a colour a point, the axes swapped, a row in another
-    group's panel, one of no group missing from any."""
+def test_rows_below_each_other_stand_by_cost_under_their_group(store, figure):
+    """kills: rows in the table's order, a name beside another's number, a row in another group's
+    panel, one of no group missing from any, a spread that seeds share drawn for a difference's."""
     named = [
-        ({"Selection": "Top-1", "Router": "free"}, 5.0, 0.5, 25.0),
         ({"Selection": "Top-2", "Router": "free"}, 4.0, 0.5, 50.0),
+        ({"Selection": "Top-1", "Router": "free"}, 5.0, 0.5, 25.0),
         ({"Selection": "Top-1", "Router": "aware"}, 3.0, 0.5, 25.0),
         ({"Selection": "Real", "Router": ""}, 1.0, 0.5, 0.0),
         ({"Selection": "Alone", "Router": ""}, 6.0, 0.5, 30.0),
         ({"Selection": "none", "Router": "aware"}, None, 0.5, 25.0),
     ]
-    free, aware = figure(curves.scatter, results(store, named), COST, FID, "Router").axes
+    less = {"free": 0, "aware": 2}
+    drawn = figure(forest.by_cost, results(store, named), COST, FID, "Router", less)
+    free, aware, *costs = drawn.axes
+    wanted = {
+        free: {"Real": (-3.0, "0"), "Top-1": (1.0, "25"), "Alone": (2.0, "30"), "Top-2": (0, "50")},
+        aware: {"Real": (-2.0, "0"), "Top-1": (0.0, "25"), "Alone": (3.0, "30")},
+    }
+    for (axes, rows), beside in zip(wanted.items(), costs, strict=True):
+        names_of, costs_of = (
+            [label.get_text() for label in each.get_yticklabels()] for each in (axes, beside)
+        )
+        spots = [(bars[0].get_ydata()[0], bars[0].get_xdata()[0]) for bars in axes.containers]
+        found = zip(names_of, spots, costs_of, strict=True)
+        assert [(name, y, x, cost) for name, (y, x), cost in found] == [
+            (name, y, *each) for y, (name, each) in enumerate(rows.items())
+        ]
+        assert axes.get_ylim() == beside.get_ylim()
+        assert axes.yaxis_inverted()
+        ends = [bar.get_segments()[0][:, 0] for bar in axes.collections]
+        np.testing.assert_allclose(ends, [[x, x] for x, _ in rows.values()])
     assert [free.get_title(), aware.get_title()] == ["free", "aware"]
-    points = [
-        {
-            (bar[0].get_xdata()[0], bar[0].get_ydata()[0]): to_hex(bar[0].get_color())
-            for bar in axes.containers
-        }
-        for axes in (free, aware)
-    ]
-    assert [set(found) for found in points] == [{(25, 5), (50, 4), (30, 6)}, {(25, 3), (30, 6)}]
-    assert points[0][25, 5] == points[0][50, 4] != points[1][25, 3]
-    assert points[0][30, 6] == points[1][30, 6] not in (points[0][25, 5], points[1][25, 3])
-    texts = {(text.get_text(), *text.xy) for text in free.texts}
-    assert texts == {("Top-1", 25.0, 5.0), ("Top-2", 50.0, 4.0), ("Alone", 30.0, 6.0)}
-    for axes in (free, aware):
-        assert [line.get_ydata() for line in axes.get_lines() if line.is_dashed()] == [[1.0, 1.0]]
-
-
-def test_words_beside_crowded_points_cover_neither_words_nor_points():
-    """kills: every label in its first place, whatever stands there."""
-    figure, axes = plt.subplots()
-    spots = [(i * 0.05, 0.5 + 0.001 * i) for i in range(6)]
-    axes.plot(*zip(*spots, strict=True), "o")
-    axes.set_xlim(-0.5, 1)
-    axes.set_ylim(0, 1)
-    place(axes, [(f"Top-{i}", x, y, "black") for i, (x, y) in enumerate(spots)])
-    boxes = [text.get_window_extent() for text in axes.texts]
-    assert len(boxes) == 6
-    for i, a in enumerate(boxes):
-        assert not any(a.overlaps(b) for b in boxes[i + 1 :])
-        assert not any(a.contains(*axes.transData.transform(spot)) for spot in spots)
-    plt.close(figure)
+    hues = [[to_hex(bars[0].get_color()) for bars in axes.containers] for axes in (free, aware)]
+    assert hues[0][0] == hues[0][2] == hues[1][0] == hues[1][2]
+    assert len({hues[0][1], hues[1][1], hues[0][0]}) == 3
+    assert "difference to Top-1 aware and Top-2 free, paired by seed" in drawn.get_supxlabel()
 
 
 def test_a_figure_is_the_same_bytes_every_time(store):
     """kills: a date, a version or a random number in a PNG or an SVG."""
     found = results(store, [(names("1"), 3.0, 0.5, 25.0), (names("2"), 8.0, 0.5, 50.0)])
     curve = [curves.curve(found, "x", [FID], None, "x") for _ in range(2)]
-    scatter = [curves.scatter(found, COST, FID, "Line") for _ in range(2)]
+    rows = [forest.by_cost(found, COST, FID, "Line", {"a": 0}) for _ in range(2)]
     assert curve[0] == curve[1]
-    assert scatter[0] == scatter[1]
-    for drawn in (curve[0], scatter[0]):
+    assert rows[0] == rows[1]
+    for drawn in (curve[0], rows[0]):
         assert drawn.png.startswith(b"\x89PNG")
         assert b"Software" not in drawn.png
         assert b"<svg" in drawn.svg[:1000]

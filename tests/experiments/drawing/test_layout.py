@@ -16,6 +16,7 @@ from experiments.drawing.style import COLOURS, DASHES, MARKERS, PAGE
 from experiments.hddm import (
     ablation_ratio,
     ablation_router,
+    ablation_selection,
     ablation_threshold,
     ablation_weights,
 )
@@ -26,6 +27,7 @@ from tests.helpers.files import ROOT
 CHARTS = {
     "ablation-ratio": ablation_ratio.TABLE,
     "ablation-router": ablation_router.TABLE,
+    "ablation-selection": ablation_selection.TABLE,
     "ablation-threshold": ablation_threshold.TABLE,
     "ablation-weights-errors": ablation_weights.TABLE,
     "paris2-router": router.TABLE,
@@ -69,10 +71,11 @@ def figure(request, monkeypatch):
 
 
 def ticks(axis):
-    """The words at an axis's ticks that are within its view."""
+    """The words at an axis's ticks that are within its view, on either side."""
     low, high = sorted(axis.get_view_interval())
     every = axis.get_major_ticks() + axis.get_minor_ticks()
-    return [tick.label1 for tick in every if low <= tick.get_loc() <= high]
+    there = [tick for tick in every if low <= tick.get_loc() <= high]
+    return [label for tick in there for label in (tick.label1, tick.label2)]
 
 
 def words(figure):

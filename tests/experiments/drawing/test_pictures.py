@@ -7,7 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from experiments.drawing import pictures
+from experiments.drawing import pictures, sheet
+from experiments.drawing.sheet import CaptionPlace, Cell, PictureRow
+from experiments.drawing.style import PAGE
+from experiments.drawing.words import inches, wrapped
 from experiments.scores.score import Score
 from experiments.tables.rows import Row
 from tests.helpers.tables import BrightJudge, Given
@@ -45,7 +48,7 @@ def test_the_picture_shows_one_sample_a_class_and_row(store):
 
 
 def cells(images, wrong=()):
-    return [pictures.Cell(image, f"caption {i}", i in wrong) for i, image in enumerate(images)]
+    return [Cell(image, f"caption {i}", i in wrong) for i, image in enumerate(images)]
 
 
 def shades(n, channels=1):
@@ -58,9 +61,10 @@ def shades(n, channels=1):
 def drawn(monkeypatch):
     """Calls what draws a sheet and gives the axes that it drew on."""
     kept = []
-    monkeypatch.setattr(pictures, "png", lambda figure: kept.append(figure) or b"")
+    monkeypatch.setattr(sheet, "png", lambda figure: kept.append(figure) or b"")
 
     def draw(function, *arguments, **options):
+        plt.close("all")
         function(*arguments, **options)
         return kept[-1].axes[0]
 
@@ -100,8 +104,9 @@ def test_both_sides_show_the_same_rows_of_their_own_albums(drawn):
     assert below["first"] < below["second"]
 
 
-def test_a_mosaic_has_one_album_below_the_other(drawn):
-    """kills: an album left out or named twice, rows of one in another order."""
+def test_a_mosaic_has_the_albums_of_a_prompt_below_each_other(drawn):
+    """kills: an album left out, rows of one in another order, captions between what shares them,
+    a note that names the lower album first."""
     shown = shades(8)
     labels = np.zeros(4, dtype=np.int64)
     albums = {
@@ -109,27 +114,30 @@ def test_a_mosaic_has_one_album_below_the_other(drawn):
         for name, images in (("upper", shown[:4]), ("lower", shown[4:]))
     }
     axes = drawn(pictures.mosaic, albums, [3, 1, 0, 2], across=2)
-    order = [shown[i] for i in (3, 1, 0, 2, 7, 5, 4, 6)]
+    order = [shown[i] for i in (3, 1, 7, 5, 0, 2, 4, 6)]
     wanted = {divmod(i, 2): round(float(image.mean()), 3) for i, image in enumerate(order)}
     assert layout(axes) == wanted
-    words = [text.get_text() for text in axes.texts]
-    assert (words.count("upper"), words.count("lower")) == (1, 1)
+    words = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    tops = sorted({image.get_extent()[3] for image in axes.images})
+    assert tops[1] < words["caption 3"] == words["caption 1"] < tops[2]
+    assert tops[3] < words["caption 0"]
+    assert "from the top: upper; lower" in " ".join(words)
 
 
 def test_red_frames_are_explained_where_there_are_any(drawn):
     """kills: a legend for red where nothing is red, a red frame that nothing explains."""
     for wrong in ((), (1,)):
-        lines = [pictures.PictureRow("", [cells(shades(2), wrong)])]
-        axes = drawn(pictures.sheet, lines, note="a note")
-        below = [text.get_text() for text in axes.texts if "a note" in text.get_text()]
-        assert below == ["\n".join(["a note", pictures.FRAMED][: 1 + len(wrong)])]
+        lines = [PictureRow("", [cells(shades(2), wrong)])]
+        axes = drawn(sheet.sheet, lines, note="a note")
+        (below,) = [text.get_text() for text in axes.texts if "a note" in text.get_text()]
+        assert below.split() == " ".join(["a note", sheet.FRAMED][: 1 + len(wrong)]).split()
 
 
 def test_groups_stand_apart_and_nothing_overlaps(drawn):
     """kills: a picture over another, groups run together, a caption over the next line."""
-    lines = [pictures.PictureRow("name", [cells(shades(2)), cells(shades(3))]) for _ in range(2)]
-    for where in pictures.CaptionPlace:
-        axes = drawn(pictures.sheet, lines, ["one", "two"], where, side=0.5)
+    lines = [PictureRow("name", [cells(shades(2)), cells(shades(3))]) for _ in range(2)]
+    for where in CaptionPlace:
+        axes = drawn(sheet.sheet, lines, ["one", "two"], where, side=0.5)
         boxes = [image.get_window_extent() for image in axes.images]
         texts = [text.get_window_extent() for text in axes.texts if text.get_text()]
         for i, a in enumerate(boxes):
@@ -141,19 +149,59 @@ def test_groups_stand_apart_and_nothing_overlaps(drawn):
         np.testing.assert_allclose(gaps, [0.06, 0.3, 0.06, 0.06])
 
 
+@pytest.mark.parametrize("where", CaptionPlace)
+@pytest.mark.parametrize(("lines", "across"), [(17, (8,)), (6, (5, 5, 5)), (12, (4, 4))])
+def test_a_sheet_fits_a_page_and_breaks_no_word(drawn, where, lines, across):
+    """kills: a sheet that is wider or higher than a page, a caption broken within a word, captions,
+    names, heads or pictures over each other, letters that shrink with the pictures."""
+    group = [Cell(image, f"a handwritten digit of {i}") for i, image in enumerate(shades(8))]
+    rows = [
+        PictureRow("Combined, different schedules, literal §8.3.4", [group[:n] for n in across])
+        for _ in range(lines)
+    ]
+    heads = ["Different schedules: FM linear, DDPM cosine"] * len(across)
+    axes = drawn(sheet.sheet, rows, heads, where, note="a note " * 40)
+    size = axes.figure.get_size_inches()
+    if where is CaptionPlace.NONE or sum(across) <= 8:
+        assert size[0] <= PAGE[0]
+    if where is not CaptionPlace.BELOW:
+        assert size[1] <= PAGE[1]
+    texts = [text for text in axes.texts if text.get_text()]
+    assert min(text.get_fontsize() for text in texts) >= 7
+    words = " ".join(text.get_text() for text in texts).split()
+    assert not any(word.endswith("-") for word in words)
+    axes.figure.canvas.draw()
+    boxes = [each.get_window_extent() for each in (*texts, *axes.images)]
+    frame = axes.figure.bbox.padded(4)  # letters are hinted to whole pixels
+    for i, a in enumerate(boxes):
+        assert not any(a.overlaps(b) for b in boxes[i + 1 :])
+        assert frame.x0 <= a.x0 < a.x1 <= frame.x1
+        assert frame.y0 <= a.y0 < a.y1 <= frame.y1
+
+
+def test_only_a_word_that_is_too_wide_is_broken():
+    """kills: a word broken though it fits a line of its own, a piece that does not fit, a letter
+    lost."""
+    words, width = "a handwritten zero", 0.8
+    assert wrapped(words, width, 7) == ["a handwritten", "zero"]
+    assert wrapped(words, inches("handwritten", 7), 7) == ["a", "handwritten", "zero"]
+    parts = wrapped("a handwritten zero", inches("handwri-", 7), 7)
+    assert parts == ["a", "handwri-", "tten", "zero"]
+
+
 def test_colours_are_shown_as_they_are_and_ink_is_dark(drawn):
     """kills: channels last taken for first, lines for columns, a picture in [0, 1] read as [-1, 1],
     grey inverted."""
     red = np.stack([np.full((8, 8), v, dtype=np.float32) for v in (1.0, -1.0, 0.0)])
     red[1, 3, 5] = 1.0
-    axes = drawn(pictures.sheet, [pictures.PictureRow("", [cells([red])])])
+    axes = drawn(sheet.sheet, [PictureRow("", [cells([red])])])
     assert axes.images[0].get_array()[5, 3].tolist() == [1.0, 0.0, 0.5]
     assert axes.images[0].get_array()[3, 5].tolist() == [1.0, 1.0, 0.5]
     ink = np.ones((1, 8, 8), dtype=np.float32)
-    axes = drawn(pictures.sheet, [pictures.PictureRow("", [cells([ink])])])
+    axes = drawn(sheet.sheet, [PictureRow("", [cells([ink])])])
     assert axes.images[0].to_rgba(axes.images[0].get_array())[0, 0, :3].max() < 0.01
     with pytest.raises(ValueError, match="not 2"):
-        pictures.sheet([pictures.PictureRow("", [cells([ink.repeat(2, 0)])])])
+        sheet.sheet([PictureRow("", [cells([ink.repeat(2, 0)])])])
 
 
 def test_rows_come_class_by_class_and_round_again():

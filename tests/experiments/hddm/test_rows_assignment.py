@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from datamodules.sources.source import Split
+from experiments.drawing import forest
 from experiments.hddm import ablation_assignment, ablation_ratio
 from experiments.hddm.ablation_assignment import _by_choice, fixed, regret
 from experiments.measures.assignment import ErrorOf
@@ -63,9 +64,8 @@ def test_sets_that_ablation_ratio_has_are_its_own(rows):
     assert rows["one", "5"].measured == of_ratio["one by one", "1", "5"].measured
 
 
-def test_regret_is_against_the_best_of_each_seed():
-    """kills: the best of all seeds together, the rule among those it is compared with, a drawn
-    set's own regret for that of all drawn, the sign."""
+def chosen():
+    """FID by two seeds of four rows, as results have it."""
     fid = {
         ("none", ""): (10.0, 12.0),
         ("drawn", "1"): (8.0, 14.0),
@@ -73,12 +73,36 @@ def test_regret_is_against_the_best_of_each_seed():
         ("least error of x0", ""): (7.0, 11.0),
     }
     names = [{"DDPM experts": a, "No.": b} for a, b in fid]
-    results = SimpleNamespace(
+    return SimpleNamespace(
+        seeds=2,
         rows=[[SimpleNamespace(names=each) for each in names]],
         values=lambda row, column: [*fid.values()][row],
+        shown=lambda column: column,
     )
+
+
+def test_regret_is_against_the_best_of_each_seed():
+    """kills: the best of all seeds together, the rule among those it is compared with, a drawn
+    set's own regret for that of all drawn, the sign."""
+    results = chosen()
     found = {name: regret(results, values) for name, values in _by_choice(results)}
     assert found["none"].mean == pytest.approx((10 - 8 + 12 - 9) / 2)
     assert found["drawn"].mean == pytest.approx((10 - 8 + 11.5 - 9) / 2)
     assert found["least error of x0"].mean == pytest.approx((7 - 8 + 11 - 9) / 2)
     assert found["none"].n == 2
+
+
+def test_the_figure_has_the_regret_of_every_choice(monkeypatch):
+    """kills: a set's FID drawn for its regret, a rule's whisker cut at 0 though it may beat every
+    fixed set, a fixed set's below it, a choice left out or under another's name."""
+    kept = []
+    monkeypatch.setattr(forest, "chart", lambda figure: kept.append(figure) or b"")
+    ablation_assignment.figure(chosen())
+    (axes,) = kept[0].axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["least error of x0", "none (all FM)", "drawn at random"]
+    means = [bars[0].get_xdata()[0] for bars in axes.containers]
+    assert means == pytest.approx([0.5, 2.5, 2.25])
+    lows = [bar.get_segments()[0][0, 0] for bar in axes.collections]
+    assert lows[0] < 0 == lows[1] == lows[2]
+    assert "above the least of all fixed sets" in axes.get_xlabel()

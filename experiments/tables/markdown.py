@@ -1,0 +1,167 @@
+"""A table's results as Markdown, on a page: at most MOST columns, the others in the .csv.
+
+An arrow is a column's good direction, bold its best. What a paper prints is in italics: of its own
+metric, on other data, by another judge, it is on no scale with ours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+
+from experiments.tables.columns import EXPERT, MISSING, Column, bracketed
+from experiments.tables.comparisons import RowAbsentError
+from experiments.tables.results import Results
+from experiments.tables.rows import Row
+from experiments.tables.written.best import best, of_data
+from experiments.tables.written.directions import better
+from experiments.tables.written.table import printed
+
+SMOKE = "**Scale smoke tests the plumbing. Its values mean nothing.**"
+MOST = 10
+"""Columns of a table on a page."""
+
+
+def markdown(results: Results, remarks: Sequence[str]) -> str:
+    """The page.  remarks: what a reader should know of this making, one line each."""
+    table, first, columns = results.table, results.rows[0], on_page(results)
+    paper = list(table.paper) if _room(results) >= len(columns) + len(table.paper) else []
+    lines = [f"# {table.title}", "", *_header([*map(_italic, paper), *_titles(columns)], first)]
+    bold = [_best(results, column) for column in columns]
+    for i, row in enumerate(first):
+        cells = [bracketed(column, results.mean(i, column)) for column in columns]
+        shown = [
+            _bold(cell) if i in which else cell for cell, which in zip(cells, bold, strict=True)
+        ]
+        lines.append(_line([*row.names.values(), *_printed(row, paper), *shown]))
+    if table.paper and not paper:
+        lines += ["", "What the paper prints:", "", *_header([*map(_italic, table.paper)], first)]
+        lines += [
+            _line([*row.names.values(), *_printed(row, table.paper)]) for row in first if row.paper
+        ]
+    if table.baseline is not None:
+        lines += _differences(results, table.baseline)
+    if compared := [f"- {line}" for line in _tests(results)]:
+        lines += ["", *compared]
+    told = [*_key(results, any(bold)), *_footer(results), *(f"- {line}" for line in remarks)]
+    return "\n".join([*lines, "", *told]) + "\n"
+
+
+def on_page(results: Results) -> list[Column]:
+    """The first of the columns, as many as a page has room for beside the names."""
+    return list(results.columns[: _room(results)])
+
+
+def _room(results: Results) -> int:
+    return max(1, MOST - len(results.rows[0][0].names))
+
+
+def _best(results: Results, column: Column) -> set[int]:
+    rows = range(len(results.rows[0]))
+    real = [of_data(results.values(i, EXPERT)) for i in rows]
+    return best(column.key, [results.values(i, column) for i in rows], real)
+
+
+def _tests(results: Results) -> list[str]:
+    """The lines of the table's tests; none of a test whose rows are not all there."""
+    if results.table.tests is None:
+        return []
+    try:
+        return [line for line in results.table.tests(results.complete()) if line is not None]
+    except RowAbsentError:
+        return []
+
+
+def _printed(row: Row, titles: Sequence[str]) -> list[str]:
+    """The paper's numbers of a row."""
+    known = [printed(row.paper.get(title)) for title in titles]
+    return [text if text == MISSING else _italic(text) for text in known]
+
+
+def _italic(text: str) -> str:
+    return f"*{text}*"
+
+
+def _bold(text: str) -> str:
+    return f"**{text}**"
+
+
+def _differences(results: Results, baseline: int) -> list[str]:
+    first = results.rows[0]
+    measured = [column for column in on_page(results) if not column.counted]
+    lines = ["", f"Difference to {first[baseline].name}, paired by seed:", ""]
+    lines += _header(_titles(measured), first)
+    for i, row in enumerate(first):
+        if i != baseline and row.measured is not None:
+            cells = [column.show(results.difference(i, baseline, column)) for column in measured]
+            lines.append(_line([*row.names.values(), *cells]))
+    return lines
+
+
+def _titles(columns: Sequence[Column]) -> list[str]:
+    """Titles with the arrows of their good directions."""
+    ways = [better(column.key) for column in columns]
+    return [
+        f"{x.title} {way.value}" if way else x.title for x, way in zip(columns, ways, strict=True)
+    ]
+
+
+def _header(titles: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    cells = [*rows[0].names, *titles]
+    return [_line(cells), _line(["---"] * len(cells))]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _key(results: Results, bold: bool) -> list[str]:
+    """What is bold and in italics, and where the columns are that the page has no room for."""
+    said = list[str]()
+    if bold:
+        said.append("- Bold: the best, and what a paired interval does not tell from it.")
+    if results.table.paper:
+        said.append(
+            "- In italics what the paper prints, of its own metric on other data: its values and "
+            "ours are on no common scale."
+        )
+    if further := results.columns[len(on_page(results)) :]:
+        titles = ", ".join(_titles(further))
+        said.append(f"- Further columns are in {results.table.name}.csv: {titles}.")
+    return said
+
+
+def _footer(results: Results) -> list[str]:
+    n = results.seeds
+    interval = (
+        f"mean ± half-width of the 95 % interval (Student's t) over n = {n} seeds, each of "
+        f"which {results.scale.drawn}{_cut(results)}"
+        if n > 1
+        else "n = 1 seed, so no interval can be given"
+    )
+    dials = ", ".join(f"{dial} = {_told(value)}" for dial, value in results.changed.items())
+    return [
+        *([SMOKE, ""] if results.scale_name == "smoke" else []),
+        *(f"- {note}" for note in (*results.table.notes, *results.remarks())),
+        f"- Scale `{results.scale_name}`{f' with {dials}' if dials else ''}; {interval}.",
+        f"- Seeds: {', '.join(map(str, range(n)))}. Code: {', '.join(results.commits)}.",
+        f"- The key of every measurement, and its number for each seed: {results.table.name}.json.",
+    ]
+
+
+def _told(value: object) -> str:
+    """A dial's value in words: of a frozen value what is not as it would be unasked, and nothing of
+    where data lie."""
+    if not is_dataclass(value) or isinstance(value, type):
+        return str(value)
+    said = [
+        f"{field.name} = {_told(held)}"
+        for field in fields(value)
+        if field.metadata.get("key", True) and (held := getattr(value, field.name)) != field.default
+    ]
+    return f"{type(value).__name__}({', '.join(said)})"
+
+
+def _cut(results: Results) -> str:
+    """What brackets mean, where a cell has them."""
+    rows = range(len(results.rows[0]))
+    cut = any(results.mean(i, column).cut for i in rows for column in results.columns)
+    return "; [low, high] where it ends with the number's range" if cut else ""

@@ -1,0 +1,50 @@
+"""Which rows of a column are the best, in bold wherever a table is shown.
+
+They are the best mean, and whatever differs from it by a paired interval that holds 0: no
+difference found, which is no proof of equality. Real pictures are not among the models that are
+compared.
+"""
+
+from collections.abc import Sequence
+
+from experiments.tables.statistics import estimate
+from experiments.tables.written.directions import Better, better
+
+Values = Sequence[float | None]
+"""A row's numbers by seed, None where one is missing."""
+
+
+def of_data(evaluations: Values) -> bool:
+    """Whether a row is of real pictures or clips: no expert was evaluated for a sample."""
+    asked = [n for n in evaluations if n is not None]
+    return bool(asked) and not any(asked)
+
+
+def best(key: str, rows: Sequence[Values], real: Sequence[bool]) -> set[int]:
+    """The rows that are best in the column `key`; none where it has no good direction.
+
+    real: which rows are of real pictures.
+    """
+    direction = better(key)
+    known = {
+        i: [value for value in values if value is not None]
+        for i, (values, data) in enumerate(zip(rows, real, strict=True))
+        if not data
+    }
+    means = {i: estimate(values).mean or 0.0 for i, values in known.items() if values}
+    if direction is None or not means:
+        return set()
+    sign = 1 if direction is Better.LOWER else -1
+    first = min(means, key=lambda i: sign * means[i])
+    alike = {i for i in means if not _apart(rows[i], rows[first], means[i] == means[first])}
+    return {first} | alike
+
+
+def _apart(values: Values, others: Values, equal: bool) -> bool:
+    """Whether two rows differ, paired by seed; with fewer than two seeds of both, whether their
+    means do."""
+    pairs = zip(values, others, strict=True)
+    gap = estimate([a - b for a, b in pairs if a is not None and b is not None])
+    if gap.mean is None or gap.half_width is None:
+        return not equal
+    return abs(gap.mean) > gap.half_width
