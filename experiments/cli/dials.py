@@ -9,6 +9,7 @@ import importlib
 from typing import Any, cast, get_type_hints
 
 from datamodules.sources.source import Source
+from experiments.cli.described import docstring
 from experiments.recipes.scale import ScaleT
 
 
@@ -107,7 +108,7 @@ def _kind(value: Any, others: dict[str, type], path: str = "") -> type:
                 continue
             held = hint()
         fields.append((field.name, hint, dataclasses.field(default=held)))
-    name, doc = type(value).__name__, {"__doc__": type(value).__doc__}
+    name, doc = type(value).__name__, {"__doc__": docstring(type(value))}
     return dataclasses.make_dataclass(name, fields, namespace=doc, frozen=True, kw_only=True)
 
 

@@ -18,9 +18,9 @@ from experiments.pipeline.key import key
 from experiments.pipeline.provenance import packages
 from experiments.tables import illustrations
 from experiments.tables.columns import bracketed
-from experiments.tables.markdown import markdown, on_page
 from experiments.tables.results import Results
 from experiments.tables.written.latex import latex
+from experiments.tables.written.markdown import markdown, on_page
 from experiments.tables.written.table import parse
 
 

@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 
 from experiments.tables.columns import EXPERT, MISSING, Column, bracketed
-from experiments.tables.comparisons import RowAbsentError
+from experiments.tables.comparisons import RowAbsentError, verdict
 from experiments.tables.results import Results
 from experiments.tables.rows import Row
+from experiments.tables.statistics import Estimate
 from experiments.tables.written.best import best, of_data
 from experiments.tables.written.directions import better
 from experiments.tables.written.table import printed
 
 SMOKE = "**Scale smoke tests the plumbing. Its values mean nothing.**"
+NO_INTERVAL = f": {verdict(Estimate(0.0, None, 1))}."
+"""How the line of a test ends that has none."""
 MOST = 10
 """Columns of a table on a page."""
 
@@ -61,11 +64,13 @@ def _best(results: Results, column: Column) -> set[int]:
 
 
 def _tests(results: Results) -> list[str]:
-    """The lines of the table's tests; none of a test whose rows are not all there."""
+    """The lines of the table's tests; none of a test whose rows are not all there, and none of a
+    difference without an interval where one seed gives none: the last lines say so once."""
     if results.table.tests is None:
         return []
     try:
-        return [line for line in results.table.tests(results.complete()) if line is not None]
+        lines = [line for line in results.table.tests(results.complete()) if line is not None]
+        return [x for x in lines if results.seeds > 1 or not x.endswith(NO_INTERVAL)]
     except RowAbsentError:
         return []
 
