@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Size:
-    """A transformer's size: width d, depth in blocks, attention heads.
+    """A transformer's size.
 
+    width: of its token states, d.  depth: its blocks.  heads: of attention in each block.
     Raises ValueError for sizes below 1, or a width not divisible by the heads and by 4.
     """
 

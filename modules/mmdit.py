@@ -30,8 +30,9 @@ def rotary_axes(head: int) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class MMSize:
-    """A transformer's size: width d, blocks of two kinds, attention heads.
+    """A transformer's size.
 
+    width: of its token states, d.  heads: of attention, among which the width divides.
     double: blocks with separate weights for text and video.  single: blocks with one set for both.
     Raises ValueError for sizes that make no network, or a head that `rotary_axes` cannot divide.
     """

@@ -44,6 +44,7 @@ class LogitNormal:
     """log(t / (1 - t)) normal: the middle times, where velocities are hardest, more often.
 
     (Esser et al. 2024, Eq. 19; FLUX's own. Paris 2.0 does not say.)
+    mean, deviation: of the normal logarithm.
     """
 
     mean: float = 0.0

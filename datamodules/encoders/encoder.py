@@ -116,7 +116,8 @@ class TinyClipText:
     It need only distinguish words; the networks that read it learn their meaning. The byte-pair
     vocabulary is CLIP's.
 
-    length: tokens of a caption, at most.  width: of token states and pooled vectors.
+    length: tokens of a caption, at most.  width: of token states and pooled vectors.  seed: of the
+    random weights.
     """
 
     length: int = 10

@@ -15,6 +15,8 @@ class FirstFrame:
 
     The paper's router reads them if a first frame is given. That its clusters use them too is our
     reading; the paper does not say.
+
+    features: the encoder of a picture.
     """
 
     features: FeatureEncoder

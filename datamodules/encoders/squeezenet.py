@@ -21,7 +21,8 @@ class SqueezeNetClusterFeatures:
     """The last layer's 512 channels, averaged over the picture and less their mean over channels.
 
     All are above zero, so that without that the cosine of any two pictures would be near one.
-    Pictures are resized to side x side, bicubic with antialiasing.
+
+    side: of the square that pictures are resized to, bicubic with antialiasing.
     """
 
     side: int = 224

@@ -30,6 +30,8 @@ class Folder:
     changing `judge` does not change HELDOUT. The data is identified by `name` and the fields here,
     not by `root` or the files: give changed pictures another name.
 
+    name: what the pictures are called, whose identity it is.
+    root: the folder that holds captions.jsonl.
     image: the side of a picture; the shorter side is resized to it, then the centre is cropped.
     resize: the filter.
     min_side: pictures with a shorter side under this, or under `image`, are left out.

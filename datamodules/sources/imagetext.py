@@ -37,6 +37,7 @@ class ImageText:
     The data is identified by `name` and the shards' names, not by where they are. img2dataset
     always names shards 00000.tar and so on, so other contents need another `name`.
 
+    name: what the data are called, whose identity it is.
     shards: the brace pattern of file names, such as {00000..00099}.tar.
     root: a folder, an fsspec address (s3://bucket/laion, hf://datasets/..., https://...), or either
         with `{}` in place of the shard's name, as in a command: `pipe:curl -fsS https://.../{}`.

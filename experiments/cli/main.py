@@ -41,6 +41,9 @@ BAD_INPUT = (
 LIBRARIES = ("experiments.training.fit", "sklearn.cluster", "sklearn.metrics", "scipy.stats")
 """What stages import where they use it, and so workers need beside the modules that are here."""
 
+MANY = 30
+"""Tables times seeds whose stages take seconds to name, before which a line says what goes on."""
+
 
 class RowsMissingError(Exception):
     """Stages failed, and rows of tables are without their numbers; all else is made and written."""
@@ -64,6 +67,9 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
         device=options.device,
         hardware=options.hardware,
     )
+    if len(tables) * options.seeds >= MANY:
+        said = f"[0/?] looking up what {len(tables)} tables have made for {options.seeds} seeds"
+        print(said, file=sys.stderr, flush=True)
     by_seed = [table.by_seed(options.scale, options.seeds) for table in tables]
     wanted = [stage for rows in by_seed for stage in measurements(rows)]
     if options.plan:

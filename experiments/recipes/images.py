@@ -69,7 +69,12 @@ class ImageExpert:
 
 @dataclass(frozen=True)
 class Matched:
-    """The setting of Table 1, where experts and monolith spend the same.  (HDDM, §3.2)"""
+    """The setting of Table 1, where experts and monolith spend the same.  (HDDM, §3.2)
+
+    source: the data.  size: of experts and monolith.  batch: the monolith's.
+    router_steps: of the router's optimiser.
+    pretrained: the checkpoint that all begin with; None from scratch.
+    """
 
     source: Source
     size: Size
@@ -80,7 +85,10 @@ class Matched:
 
 @dataclass(frozen=True)
 class OfScenes:
-    """What a scale without scenes has of them, for the ablations that need them."""
+    """What a scale without scenes has of them, for the ablations that need them.
+
+    source: the scenes.  text: what encodes their captions.  judge: who reads them.
+    """
 
     source: Scenes
     text: Words

@@ -103,6 +103,7 @@ class Published:
     """The metrics that papers print, of pictures.
 
     reference: held-out pictures that they compare with, however few are sampled.
+    networks: those that judge.
     """
 
     reference: int
@@ -171,6 +172,7 @@ class PublishedOfClips:
     """The metrics that papers print, of clips.
 
     reference: held-out clips that they compare with.  flow: what measures motion.
+    networks: those that judge.
     """
 
     reference: int

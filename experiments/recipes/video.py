@@ -57,6 +57,7 @@ class VideoExpert:
 class Later:
     """A later stage of the experts, begun with the one before.  (The card's Stages 2 and 3)
 
+    source: its clips.  steps, batch, lr: of its optimiser.
     given_share: of its clips that are given their first frame, for image-to-video.
     """
 

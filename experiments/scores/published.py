@@ -39,7 +39,11 @@ NEIGHBOURHOOD = 10_000
 
 @dataclass(frozen=True)
 class Networks:
-    """Which networks judge: inception in FID and KID, dinov2 in all else that is of features."""
+    """Which networks judge.
+
+    inception: whose features FID and KID are of.  dinov2: all else that is of features.
+    clip: how well a picture fits its caption.  lpips: the diversity of pictures.
+    """
 
     inception: InceptionFeatures = InceptionFeatures()
     dinov2: FDDinov2Features = FDDinov2Features()

@@ -30,7 +30,11 @@ NETWORK = "I3D"
 
 @dataclass(frozen=True)
 class ClipNetworks:
-    """Which networks judge clips. Where their files lie: --scale.judge.networks.i3d.path, …"""
+    """Which networks judge clips. Where their files lie: --scale.judge.networks.i3d.path, …
+
+    i3d: whose features FVD is of.  clip: how well frames fit their caption.
+    aesthetic: how pleasing frames are, by CLIP's features.
+    """
 
     i3d: I3DFeatures = I3DFeatures(Path("weights/i3d_torchscript.pt"))
     clip: OpenClip = OpenClip("ViT-L-14-quickgelu", "openai")

@@ -34,8 +34,10 @@ FLUX_INDEX = "diffusion_pytorch_model.safetensors.index.json"
 class PretrainedDiT(Stage):
     """file.json: that a file of facebookresearch/DiT's is there, and which it is.
 
-    It lies where torch.hub would keep it, below TORCH_HOME.  sha256: the file's, none for whatever
-    the address gave, which is then recorded.  size: its blocks'.
+    It lies where torch.hub would keep it, below TORCH_HOME.
+
+    url: the address that the file has.  sha256: the file's, none for whatever the address gave,
+    which is then recorded.  size: its blocks'.
     """
 
     url: str = "https://dl.fbaipublicfiles.com/DiT/models/DiT-XL-2-256x256.pt"
@@ -104,6 +106,7 @@ class PretrainedDiT(Stage):
 class PretrainedFlux(Stage):
     """file.json: that the weights of a FLUX are there, and which they are.
 
+    name: what the weights are called, on the hub.
     weights: a folder or name on the hub whose transformer/ they are, in diffusers' names, or a file
     in its authors'.  sha256: of the file, or of the lines that sha256sum prints of several; none
     for whatever is there, which is recorded.  Identity is name and sha256, not weights.

@@ -34,9 +34,10 @@ TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 class Ray:
     """A Ray cluster. ValueError for what makes no sense.
 
-    address: of a running one, as host:6379; else that in RAY_ADDRESS, else one is begun here.
-    workers: tasks at once; else as many as the cluster has processors, or GPUs.
-    retries: how often a task is begun again after its worker or its node was lost.
+    Args:
+        address: of a running one, as host:6379; else that in RAY_ADDRESS, else one is begun here.
+        workers: tasks at once; else as many as the cluster has processors, or GPUs.
+        retries: how often a task is begun again after its worker or its node was lost.
     """
 
     declares: ClassVar[bool] = True

@@ -41,11 +41,16 @@ NODES = 16
 class Slurm:
     """A Slurm queue. ValueError for what makes no sense.
 
-    partition, account, qos, constraint: as sbatch has them; None for the queue's own.
-    workers: jobs at once, at most; None for as many as the queue lets run.
-    minutes: of one job; one that runs out of them is queued again, `timeouts` times at most.
-    batch: tasks go into one job until they are that many rough seconds: a job takes some to begin.
-    folder: of jobs and their logs, which all nodes see.
+    Args:
+        partition: sbatch's; None for the queue's own.
+        account: sbatch's; None for the queue's own.
+        qos: sbatch's; None for the queue's own.
+        constraint: sbatch's; None for the queue's own.
+        workers: jobs at once, at most; None for as many as the queue lets run.
+        minutes: of one job.
+        timeouts: how often a job that runs out of its minutes is queued again, at most.
+        batch: rough seconds of tasks that go into one job, which takes some seconds to begin.
+        folder: of jobs and their logs, which all nodes see.
     """
 
     declares: ClassVar[bool] = True

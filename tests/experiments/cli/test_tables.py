@@ -36,6 +36,15 @@ def pools(monkeypatch):
     return found
 
 
+@pytest.mark.parametrize(("many", "lines"), [(4, 1), (5, 0)])
+def test_many_tables_say_at_once_what_goes_on(pools, capsys, tmp_path, monkeypatch, many, lines):
+    """kills: silence while the stages of all tables and seeds are named; a line for one table."""
+    monkeypatch.setattr(cli, "MANY", many)
+    assert cli.main(TABLE, OTHER, arguments=[*SMOKE, *places(tmp_path)]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("[0/?]")]
+    assert told == ["[0/?] looking up what 2 tables have made for 2 seeds"] * lines
+
+
 def test_tables_share_one_pool_and_each_is_written(pools, capsys, tmp_path):
     """kills: a pool for each table, a shared stage made twice, a table made and not written."""
     assert cli.main(TABLE, OTHER, arguments=[*SMOKE, *places(tmp_path)]) == 0

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from experiments.pipeline.stage import Measurement
 from experiments.tables.columns import Column
+from experiments.tables.comparisons import compared
 from experiments.tables.rows import Row
 from experiments.tables.written.best import best
 from experiments.tables.written.table import read
@@ -76,3 +77,23 @@ def test_the_best_are_the_best_mean_and_what_a_paired_interval_does_not_tell_fro
     assert best("accuracy", each, real) == {1, 2}
     assert best("diversity", each, real) == set()
     assert best("fid", [[None], [2.0], [1.0], [1.0]], [False] * 4) == {2, 3}
+
+
+def test_one_seed_says_once_that_it_gives_no_interval(store, tmp_path):
+    """kills: a line without an interval for each comparison, a test that needs none dropped, lines
+    with intervals dropped."""
+
+    def tests(results):
+        pairs = (("Pair", "Alone"), ("All", "Alone"), ("All", "Pair"))
+        compare = [compared(results, TABLE.columns[0], (a,), (b,)) for a, b in pairs]
+        return [*compare, "Chosen: none."]
+
+    table = replace(TABLE, tests=tests)
+    fill(store, tables.rows, 3)
+    alone, many = (
+        (write(store, tmp_path, table, seeds=seeds) / "table9.md").read_text() for seeds in (1, 3)
+    )
+    assert alone.count("no interval") == 1
+    assert "- Chosen: none." in alone
+    assert many.count(" less ") == 3
+    assert "- Chosen: none." in many
