@@ -198,8 +198,17 @@ def _line(axes: "Axes", plan: Layout, shown: Sheet, line: PictureRow, top: float
         if above or below:
             y, va = (top - 0.04, "bottom") if above else (top + side + 0.04, "top")
             words = "\n".join(wrapped(cell.caption, pitch - APART, CAPTION))
-            style = {"fontsize": CAPTION, "color": INK, "linespacing": 1.05, "clip_on": False}
-            axes.text(centre, y, words, ha="center", va=va, **style)
+            axes.text(
+                centre,
+                y,
+                words,
+                ha="center",
+                va=va,
+                fontsize=CAPTION,
+                color=INK,
+                linespacing=1.05,
+                clip_on=False,
+            )
 
 
 def _head(axes: "Axes", words: str, left: float, right: float, under: float) -> None:
