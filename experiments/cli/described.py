@@ -1,7 +1,7 @@
 """What the docstring of a class says of each of its fields, as --help has it.
 
-A line of a docstring may be about several: `steps, batch: of the optimiser`. Two sentences about
-different fields are told apart by the names before their colons.
+A line of a docstring may be about several: `steps, batch: of the optimiser`. Sentences about fields
+begin a line or follow two spaces, and end where another begins, or a line with a capital.
 """
 
 import dataclasses
@@ -21,11 +21,12 @@ def described(kind: type) -> dict[str, str]:
 
 def _of(doc: str, names: list[str]) -> dict[str, str]:
     name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-    starts = [*re.finditer(rf"(?<![\w.-])((?:{name})(?:, (?:{name}))*):\s", doc)] if names else []
+    begin = rf"(?:^[ ]*|  )((?:{name})(?:, (?:{name}))*):\s"
+    starts = [*re.finditer(begin, doc, re.MULTILINE)] if names else []
     ends = [*(start.start() for start in starts), len(doc)][1:]
     said = dict[str, str]()
     for start, end in zip(starts, ends, strict=True):
-        paragraph, *_ = doc[start.end() : end].split("\n\n")
+        paragraph, *_ = re.split(r"\n\n|\n(?=[A-Z])", doc[start.end() : end])
         said |= dict.fromkeys(start[1].split(", "), " ".join(paragraph.split()))
     return said
 

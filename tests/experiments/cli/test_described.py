@@ -31,8 +31,6 @@ class Told(Base):
     two, three: of both; more of
         them, so.  four: alone.
     ValueError for five: there is none.
-
-    four: another paragraph's.
     """
 
     three: int
@@ -46,7 +44,7 @@ def test_a_docstring_tells_of_each_field_by_itself():
     words = described(Told)
     assert words["one"] == "of the base."
     assert words["two"] == words["three"] == "of both; more of them, so."
-    assert words["four"] == "another paragraph's."
+    assert words["four"] == "alone."
     first, lines = docstring(Told).split("\n\nArgs:\n")
     assert first == "A class, not two: words before a colon are no field."
     assert lines.splitlines() == [f"    {name}: {said}" for name, said in words.items() if said]

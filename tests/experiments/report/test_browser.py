@@ -186,6 +186,9 @@ def test_the_theme_is_chosen_and_kept(browser, url):
         page.locator("[data-theme-choice=dark]").click()
         dark = page.evaluate(ground)
         assert dark != before
+        other = page.context.new_page()  # a reload may read before the browser has heard of a write
+        other.goto(url)
+        other.wait_for_function("localStorage.getItem('theme') === 'dark'")
         page.reload()
         assert page.evaluate(ground) == dark
 
