@@ -14,7 +14,7 @@ def described(kind: type) -> dict[str, str]:
     names = [field.name for field in dataclasses.fields(kind)]
     words = dict.fromkeys(names, "")
     for base in reversed(kind.__mro__):
-        if dataclasses.is_dataclass(base) and base.__doc__:
+        if base is not object and base.__doc__:
             words |= _of(inspect.cleandoc(base.__doc__), names)
     return words
 

@@ -39,7 +39,7 @@ class AestheticHead(Enum):
 class Aesthetic:
     """A score of about 1 to 10; higher is more pleasing.
 
-    folder: of the head's file, which has its published name.
+    folder: of the head's file, which has its published name.  head: which of the two it is.
     clip: the network of the embeddings. Both heads were trained with OpenAI's ViT-L/14.
     """
 
