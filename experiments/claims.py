@@ -20,6 +20,7 @@ from experiments.tables.columns import MISSING
 from experiments.tables.contrasts import PublishedTables
 from experiments.tables.dials import changed
 from experiments.tables.verdicts import Verdict
+from experiments.tables.written.markdown import SMOKE
 
 PAPERS = {"HDDM": STATEMENTS, "Paris 2.0": VIDEO, "DDM": DDM}
 CLAIMS = (*STATEMENTS, *VIDEO, *DDM)
@@ -145,7 +146,7 @@ def markdown(
         [
             f"# What the papers say, at scale {scale}",
             "",
-            *([report.SMOKE, ""] if scale == "smoke" else []),
+            *([SMOKE, ""] if scale == "smoke" else []),
             *_summary(papers),
             f"- {len(exact)} mathematical statements: {holding[True]} hold, {holding[False]} do "
             f"not, and {holding[None]} are implied rather than stated, or hang on what is not "

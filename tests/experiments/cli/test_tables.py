@@ -160,7 +160,7 @@ def test_a_row_that_fails_is_missing_and_named_and_the_others_are_written(pools,
     partial = tmp_path / "results/smoke-incomplete"
     text = (partial / "table9.md").read_text()
     assert "| Worse | — | — | — |" in out
-    assert "| Pair | 22.6 | 11.00" in text
+    assert "| Pair | *22.6* | **11.00" in text  # not shown to be worse than the best
     assert (text.count(" less Alone"), text.count("Worse")) == (1, 2)
     drawn = {path.stem: path.read_text() for path in (partial / "figures").iterdir()}
     assert drawn == {"all": "3"}

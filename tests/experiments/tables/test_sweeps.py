@@ -49,7 +49,7 @@ LEVELS = replace(
 @pytest.fixture
 def run(monkeypatch, tmp_path):
     monkeypatch.setattr(local, "map", serial)
-    arguments = ["--scale", "smoke", "--seeds", "1", *places(tmp_path)]
+    arguments = ["--scale", "smoke", "--seeds", "2", *places(tmp_path)]
     return lambda table, *more: cli.main(table, arguments=[*arguments, *more])
 
 
