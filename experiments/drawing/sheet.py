@@ -94,7 +94,7 @@ class Sheet:
     def laid_out(self, side: float) -> Layout:
         """As it stands with pictures of this side."""
         groups = list(zip(*(line.groups for line in self.lines), strict=True))
-        named = [inches(part, NAME) for line in self.lines for part in self._name(line)]
+        named = [inches(part, NAME) for line in self.lines for part in self.name(line)]
         x = 0.1 + max(named) if named else 0.0
         columns, pitches = list[list[float]](), list[float]()
         for group in groups:
@@ -113,7 +113,7 @@ class Sheet:
         if self.captions is CaptionPlace.ABOVE:
             y += 0.06 + self._captions(self.lines[0], pitches)
         for line in self.lines:
-            high = max(side, LEADING * NAME * len(self._name(line)))
+            high = max(side, LEADING * NAME * len(self.name(line)))
             tops.append(y + (high - side) / 2)
             below = self.captions is CaptionPlace.BELOW and line.captioned
             y += high + NARROW + (0.12 + self._captions(line, pitches) if below else 0.0)
@@ -136,7 +136,8 @@ class Sheet:
         said = [*filter(None, self.note.split("\n")), *framed]
         return [part for line in said for part in wrapped(line, width, CAPTION)]
 
-    def _name(self, line: PictureRow) -> list[str]:
+    def name(self, line: PictureRow) -> list[str]:
+        """The lines of a line's name."""
         return wrapped(line.name, NAMES, NAME)
 
     def _word(self, group: Sequence[Sequence[Cell]]) -> float:
@@ -187,7 +188,7 @@ def sheet(
 def _line(axes: "Axes", plan: Layout, shown: Sheet, line: PictureRow, top: float) -> None:
     """Pictures in the middle of their columns, behind their name, with their captions."""
     middle, side = top + plan.side / 2, plan.side
-    name, left = "\n".join(wrapped(line.name, NAMES, NAME)), plan.columns[0][0] - 0.1
+    name, left = "\n".join(shown.name(line)), plan.columns[0][0] - 0.1
     axes.text(left, middle, name, ha="right", va="center", fontsize=NAME, color=INK)
     above = shown.captions is CaptionPlace.ABOVE and line is shown.lines[0]
     below = shown.captions is CaptionPlace.BELOW and line.captioned
