@@ -14,7 +14,8 @@ from experiments.cli.main import main
 from experiments.measures.clustering import Clustered, Planted
 from experiments.recipes import scores
 from experiments.recipes.images import SCALES, ImageScale
-from experiments.tables.results import Column, Results, Table
+from experiments.tables.columns import NOT_NEGATIVE, Column
+from experiments.tables.results import Results, Table
 from experiments.tables.rows import Row
 
 WIDTH, PARTS = 64, 16
@@ -47,16 +48,16 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
     return table_rows
 
 
-SECONDS = Column("seconds", "Core-seconds", 1)
-HELD = Column("bytes", "Most memory held, MB", 0, factor=1e-6)
+SECONDS = Column("seconds", "Core-seconds", 1, lies=NOT_NEGATIVE)
+HELD = Column("bytes", "Most memory held, MB", 0, factor=1e-6, lies=NOT_NEGATIVE)
 COLUMNS = [
     SECONDS,
     HELD,
-    Column("fine", "Distance to a fine centroid", 4),
-    Column("fine_ratio", "over full k-means", 4),
-    Column("coarse", "Distance to one of K", 4),
-    Column("coarse_ratio", "over full k-means, K", 4),
-    Column("balance", "Largest cluster / smallest", 2),
+    Column("fine", "Distance to a fine centroid", 4, lies=NOT_NEGATIVE),
+    Column("fine_ratio", "over full k-means", 4, lies=NOT_NEGATIVE),
+    Column("coarse", "Distance to one of K", 4, lies=NOT_NEGATIVE),
+    Column("coarse_ratio", "over full k-means, K", 4, lies=NOT_NEGATIVE),
+    Column("balance", "Largest cluster / smallest", 2, lies=NOT_NEGATIVE),
 ]
 
 

@@ -24,7 +24,7 @@ from experiments.pipeline.store import Context
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
 from experiments.stages.experts import TrainExpert
-from experiments.tables.columns import ACCURACY, FID, SPREAD, Column
+from experiments.tables.columns import ACCURACY, FID, NOT_NEGATIVE, SPREAD, Column
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Table
 from experiments.tables.rows import Row
@@ -34,8 +34,8 @@ from modules.dit import DiT
 from modules.selection import Only
 
 SINGLE, WIDE, EQUAL = "Single", "Zero, as wide", "Zero, as many parameters"
-PARAMETERS = Column("parameters", "Parameters, M", 4, factor=1e-6, counted=True)
-ERROR = Column("velocity_error", "Velocity error, held out", 4)
+PARAMETERS = Column("parameters", "Parameters, M", 4, factor=1e-6, counted=True, lies=NOT_NEGATIVE)
+ERROR = Column("velocity_error", "Velocity error, held out", 4, lies=NOT_NEGATIVE)
 DRAWS = 4
 
 

@@ -24,7 +24,7 @@ from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Score
 from experiments.stages.samples import Sample
-from experiments.tables.columns import Column, span
+from experiments.tables.columns import NOT_NEGATIVE, Column
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from experiments.tables.statistics import Estimate, estimate
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 PLACES = HELDOUT, SAMPLING
 COLUMNS = [
-    Column("sensitivity", "Effective sensitivity", 3),
-    Column("refinement", "Step-refinement disagreement, %", 2, factor=100),
-    Column("cluster_distance", "Cluster distance of the selected", 3),
-    Column("selected_error", "Error of the selected", 3),
-    Column("unselected_error", "Error of the others", 3),
-    Column("angle", "Angular disagreement, degrees", 1),
+    Column("sensitivity", "Effective sensitivity", 3, lies=NOT_NEGATIVE),
+    Column("refinement", "Step-refinement disagreement, %", 2, factor=100, lies=NOT_NEGATIVE),
+    Column("cluster_distance", "Cluster distance of the selected", 3, lies=NOT_NEGATIVE),
+    Column("selected_error", "Error of the selected", 3, lies=NOT_NEGATIVE),
+    Column("unselected_error", "Error of the others", 3, lies=NOT_NEGATIVE),
+    Column("angle", "Angular disagreement, degrees", 1, lies=NOT_NEGATIVE),
 ]
 
 
@@ -129,7 +129,7 @@ def _at(results: Results, i: int, part: str, column: Column) -> Estimate:
     measured = [rows[i].measured for rows in results.rows]
     by_seed = [each.read(results.store)[part] for each in measured if each is not None]
     known = [value for seed in by_seed if (value := seed[column.key]) is not None]
-    return estimate([column.factor * value for value in known]).within(*span(column))
+    return estimate([column.factor * value for value in known]).within(*column.shown_range)
 
 
 def _panel(axes: "Axes", lines: Mapping[str, Sequence[Estimate]], times: Sequence[float]) -> None:

@@ -31,7 +31,7 @@ from experiments.measures.losses import Convergence, Sampled
 from experiments.recipes import scores
 from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.score import Drawn, Score
-from experiments.tables.columns import ACCURACY, NEAREST, Column
+from experiments.tables.columns import ACCURACY, NEAREST, NOT_NEGATIVE, Column, percent
 from experiments.tables.comparisons import compared, index, verdict
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
@@ -168,11 +168,14 @@ def pictures(results: Results) -> bytes:
     return sheet(lines, heads, side=0.56)
 
 
-LOSSES = [Column(f"loss_{part:g}", f"Loss at {part:.0%} of steps", 4) for part in FRACTIONS]
-HALF = Column("speedup_half", "Sooner at scratch's half-way loss, times", 2)
-SAMPLED = Column("loss_sampled", "Loss where sampled", 4)
-FINAL = Column("speedup_final", "Sooner at scratch's final loss, times", 2)
-LOWEST = Column("speedup_lowest", "Sooner at scratch's lowest loss, times", 2)
+LOSSES = [
+    Column(f"loss_{part:g}", f"Loss at {part:.0%} of steps", 4, lies=NOT_NEGATIVE)
+    for part in FRACTIONS
+]
+HALF = Column("speedup_half", "Sooner at scratch's half-way loss, times", 2, lies=NOT_NEGATIVE)
+SAMPLED = Column("loss_sampled", "Loss where sampled", 4, lies=NOT_NEGATIVE)
+FINAL = Column("speedup_final", "Sooner at scratch's final loss, times", 2, lies=NOT_NEGATIVE)
+LOWEST = Column("speedup_lowest", "Sooner at scratch's lowest loss, times", 2, lies=NOT_NEGATIVE)
 
 TABLE = Table(
     name="ablation-init",
@@ -180,11 +183,11 @@ TABLE = Table(
     paper=[PAPER_COLUMN],
     columns=[
         *LOSSES,
-        Column("loss_lowest", "Lowest loss", 4),
+        Column("loss_lowest", "Lowest loss", 4, lies=NOT_NEGATIVE),
         HALF,
         FINAL,
         LOWEST,
-        Column("reached_final", "Seeds that reach scratch's final loss, %", 0, 100, counted=True),
+        percent("reached_final", "Seeds that reach scratch's final loss, %", 0, counted=True),
         SAMPLED,
         ACCURACY,
         NEAREST,

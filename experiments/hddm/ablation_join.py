@@ -19,7 +19,16 @@ from experiments.recipes.images import SCALES, ImageScale
 from experiments.stages.corpus import Shards
 from experiments.stages.joining import Added, Card, Removed, Rule, TrainHead
 from experiments.stages.routers import Routing
-from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, ROUTER, Column
+from experiments.tables.columns import (
+    ACCURACY,
+    DIVERSITY,
+    EXPERT,
+    FID,
+    NOT_NEGATIVE,
+    ROUTER,
+    Column,
+    percent,
+)
 from experiments.tables.results import Results, Table
 from experiments.tables.rows import Row
 from experiments.tables.statistics import Estimate
@@ -132,7 +141,7 @@ def pictures(results: Results) -> bytes:
     return grid(scores, results.store)
 
 
-LOSS = Column("log_loss", "Router log loss, nats", 3)
+LOSS = Column("log_loss", "Router log loss, nats", 3, lies=NOT_NEGATIVE)
 
 TABLE = Table(
     name="ablation-join",
@@ -140,10 +149,10 @@ TABLE = Table(
     columns=[
         FID,
         ACCURACY,
-        Column("accuracy_inside", "… of the moved cluster's prompts", 1, factor=100),
-        Column("accuracy_outside", "… of all other prompts", 1, factor=100),
+        percent("accuracy_inside", "… of the moved cluster's prompts"),
+        percent("accuracy_outside", "… of all other prompts"),
         DIVERSITY,
-        Column("router_accuracy", "Router accuracy, %", 1, factor=100),
+        percent("router_accuracy", "Router accuracy, %"),
         LOSS,
         EXPERT,
         ROUTER,

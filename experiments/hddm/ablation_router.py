@@ -20,7 +20,16 @@ from experiments.hddm.variants import HETEROGENEOUS, MIXES, ROUTERS, STRATEGIES
 from experiments.measures.routing import TIMES, Routed
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
-from experiments.tables.columns import ACCURACY, DIVERSITY, FID, KID, ROUTER, Column
+from experiments.tables.columns import (
+    ACCURACY,
+    DIVERSITY,
+    FID,
+    KID,
+    NOT_NEGATIVE,
+    ROUTER,
+    Column,
+    percent,
+)
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
@@ -32,10 +41,10 @@ RAW, CALIBRATED, PER_OBJECTIVE = "as trained", "calibrated", "noised per objecti
 MIXED = f"Top-2, {HETEROGENEOUS}"
 """The mix whose two objectives one router has learned its states on."""
 
-CHOSEN = Column("router_accuracy", "Router accuracy, %", 1, factor=100)
+CHOSEN = percent("router_accuracy", "Router accuracy, %")
 MORE = Column("over_majority", "… less the largest cluster's share", 1, factor=100)
-ERROR = Column("calibration_error", "Calibration error (ECE), %", 1, factor=100)
-LOSS = Column("log_loss", "Log loss, nats", 3)
+ERROR = percent("calibration_error", "Calibration error (ECE), %")
+LOSS = Column("log_loss", "Log loss, nats", 3, lies=NOT_NEGATIVE)
 
 
 def _names(router: str, state: str, t: str = "", strategy: str = "") -> dict[str, str]:

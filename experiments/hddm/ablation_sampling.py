@@ -17,7 +17,15 @@ from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
 from experiments.scores.costed import Costed
 from experiments.stages.setting import Setting
-from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, ROUTER, Column
+from experiments.tables.columns import (
+    ACCURACY,
+    DIVERSITY,
+    EXPERT,
+    FID,
+    NOT_NEGATIVE,
+    ROUTER,
+    Column,
+)
 from experiments.tables.comparisons import compared, index
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
@@ -26,7 +34,7 @@ from modules.denoising import FlowMatchingExpert
 from modules.guidance import Within
 from modules.selection import Top
 
-MILLISECONDS = Column("milliseconds", "Core-milliseconds a sample", 1)
+MILLISECONDS = Column("milliseconds", "Core-milliseconds a sample", 1, lies=NOT_NEGATIVE)
 PLAIN, UNGUIDED = "as elsewhere", "no guidance"
 
 

@@ -16,14 +16,14 @@ from experiments.hddm.variants import HETEROGENEOUS, HOMOGENEOUS, MIXES, ROUTERS
 from experiments.measures.sharpness import Sharpness
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
-from experiments.tables.columns import ACCURACY, FID, Column
+from experiments.tables.columns import ACCURACY, FID, percent
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Selection, Top
 
-DETAIL = Column("detail", "Detail, % of variance", 2, factor=100)
+DETAIL = percent("detail", "Detail, % of variance", 2)
 SETS: dict[str, dict[str, Selection]] = {HOMOGENEOUS: {"Top-2": Top(2)}, HETEROGENEOUS: STRATEGIES}
 REAL = ("real pictures", "", "")
 

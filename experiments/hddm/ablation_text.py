@@ -25,7 +25,16 @@ from experiments.measures.information import CaptionInformation, Informed
 from experiments.recipes import experts, scores
 from experiments.recipes.images import ImageScale
 from experiments.recipes.scale import turned
-from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, Column
+from experiments.tables.columns import (
+    ACCURACY,
+    DIVERSITY,
+    EXPERT,
+    FID,
+    KID,
+    NEAREST,
+    NOT_NEGATIVE,
+    Column,
+)
 from experiments.tables.comparisons import compared, index, verdict
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
@@ -36,7 +45,7 @@ from modules.selection import Top
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-INFORMATION = Column("information", "I(caption; cluster), bits", 2)
+INFORMATION = Column("information", "I(caption; cluster), bits", 2, lies=NOT_NEGATIVE)
 PARTITIONS: dict[str, StatedPartition | None] = {
     "at random": AtRandom(),
     "texture, unsaid": ByFactors((Grouped(Factor.TEXTURE, 8),)),

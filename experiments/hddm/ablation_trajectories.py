@@ -20,7 +20,7 @@ from experiments.measures.trajectories import WHOLE, Trajectories, part
 from experiments.recipes import experts, scores
 from experiments.recipes.images import ImageScale
 from experiments.stages.samples import Sample
-from experiments.tables.columns import Column
+from experiments.tables.columns import NOT_NEGATIVE, Column, percent
 from experiments.tables.comparisons import compared, index
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TIMES = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1)
-ENTROPY = Column("entropy", "Entropy, bits", 2)
-SWITCHED = Column("switched", "Switched since the step before, %", 1, factor=100)
-SWITCHES = Column("switches", "Switches a trajectory", 2)
-OWN = Column("own", "Probability of the prompt's own cluster, %", 1, factor=100)
-IN_USE = Column("in_use", "Experts in use", 2)
-USAGE = Column("usage", "Share of the weight, %", 1, factor=100)
-PROMPTS = Column("prompts", "Share of the prompts, %", 1, factor=100)
+ENTROPY = Column("entropy", "Entropy, bits", 2, lies=NOT_NEGATIVE)
+SWITCHED = percent("switched", "Switched since the step before, %")
+SWITCHES = Column("switches", "Switches a trajectory", 2, lies=NOT_NEGATIVE)
+OWN = percent("own", "Probability of the prompt's own cluster, %")
+IN_USE = Column("in_use", "Experts in use", 2, lies=NOT_NEGATIVE)
+USAGE = percent("usage", "Share of the weight, %")
+PROMPTS = percent("prompts", "Share of the prompts, %")
 EVERY = "every cluster"
 FREE, AWARE = ROUTERS
 

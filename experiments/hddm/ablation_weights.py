@@ -21,7 +21,7 @@ from experiments.hddm import settings
 from experiments.measures.losses import THIRDS, ByNoise
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
-from experiments.tables.columns import Column
+from experiments.tables.columns import NOT_NEGATIVE, Column, percent
 from experiments.tables.comparisons import compared, index
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
@@ -181,18 +181,18 @@ def _band(axes: "Axes", levels: tuple[float, ...], values: np.ndarray, i: int, n
     )
 
 
-ERROR = Column("x0_error", "x0 error, thousandths", 3, factor=1000)
-SHARE = Column("share", "Share of gradient norm, %", 1, factor=100)
+ERROR = Column("x0_error", "x0 error, thousandths", 3, factor=1000, lies=NOT_NEGATIVE)
+SHARE = percent("share", "Share of gradient norm, %")
 
 TABLE = Table(
     name="ablation-weights",
     title="Prop. 1. Weights by noise level: closed form and measured (HDDM §2.4)",
     columns=[
         Column("t", "t", 3, counted=True),
-        Column("weight", "w, closed form", 4, counted=True),
-        Column("weight_by_loss", "w, by losses", 4),
-        Column("weight_by_gradient", "w, by gradients", 4),
-        Column("loss", "Loss", 4),
+        Column("weight", "w, closed form", 4, counted=True, lies=NOT_NEGATIVE),
+        Column("weight_by_loss", "w, by losses", 4, lies=NOT_NEGATIVE),
+        Column("weight_by_gradient", "w, by gradients", 4, lies=NOT_NEGATIVE),
+        Column("loss", "Loss", 4, lies=NOT_NEGATIVE),
         ERROR,
         SHARE,
     ],

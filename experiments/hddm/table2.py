@@ -31,7 +31,7 @@ from experiments.measures.resources import (
 from experiments.pipeline.stage import Measurement
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
-from experiments.tables.columns import Column
+from experiments.tables.columns import NOT_NEGATIVE, Column
 from experiments.tables.comparisons import index
 from experiments.tables.results import Results, Table
 from experiments.tables.rows import Row
@@ -84,21 +84,21 @@ class Significant(Column):
         return f"{estimate.mean:.{self.digits}g}"
 
 
-SPENT = Column("core_seconds", "Core-seconds, all experts", 0)
+SPENT = Column("core_seconds", "Core-seconds, all experts", 0, lies=NOT_NEGATIVE)
 COLUMNS = [
-    Column("fid", "FID (digit features)", 2),
-    Column("pictures", "Training pictures", 0, counted=True),
+    Column("fid", "FID (digit features)", 2, lies=NOT_NEGATIVE),
+    Column("pictures", "Training pictures", 0, counted=True, lies=NOT_NEGATIVE),
     Significant("seen", "Pictures seen, M", 4, factor=1e-6, counted=True),
-    Column("epochs", "Epochs", 1, counted=True),
+    Column("epochs", "Epochs", 1, counted=True, lies=NOT_NEGATIVE),
     Significant("parameters", "Parameters an expert, M", 5, factor=1e-6, counted=True),
     Significant("sample_flops", "GFLOPs a training sample", 4, factor=1e-9, counted=True),
     Significant("flops", "Training FLOPs", 4, counted=True),
     Significant("static", "Static memory, GB", 4, factor=1 / GB, counted=True),
     Significant("activations", "Activations, GB", 4, factor=1 / GB, counted=True),
     Significant("checkpointed", "Activations, checkpointed, GB", 4, factor=1 / GB, counted=True),
-    Column("expert_seconds", "Core-seconds an expert", 1),
+    Column("expert_seconds", "Core-seconds an expert", 1, lies=NOT_NEGATIVE),
     SPENT,
-    Column("router_seconds", "Core-seconds, router", 1),
+    Column("router_seconds", "Core-seconds, router", 1, lies=NOT_NEGATIVE),
 ]
 
 

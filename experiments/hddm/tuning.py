@@ -21,7 +21,7 @@ from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES, ImageScale
 from experiments.recipes.scale import turned
 from experiments.stages.experts import TrainExpert
-from experiments.tables.columns import ACCURACY, FID, NEAREST, Column
+from experiments.tables.columns import ACCURACY, FID, NEAREST, NOT_NEGATIVE, Column
 from experiments.tables.comparisons import verdict
 from experiments.tables.results import Results, Table
 from experiments.tables.rows import Row
@@ -31,7 +31,7 @@ from modules.denoising import FlowMatchingExpert
 from modules.guard import LAST, Guard
 from modules.selection import Top
 
-ERROR = Column("velocity_error", "Velocity error", 4)
+ERROR = Column("velocity_error", "Velocity error", 4, lies=NOT_NEGATIVE)
 DRAWS = 16
 STEPS, LR, LATEST = "steps, share of the scale's", "lr, share of the scale's", "LAST"
 BY = {STEPS: ERROR, LR: ERROR, LATEST: FID}

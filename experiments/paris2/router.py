@@ -12,14 +12,14 @@ from experiments.drawing.profiles import profiles
 from experiments.measures.evidence import TIMES, Evidence, Shown
 from experiments.recipes import experts, scores
 from experiments.recipes.video import VIDEO_SCALES, VideoScale
-from experiments.tables.columns import Column
+from experiments.tables.columns import NOT_NEGATIVE, Column, percent
 from experiments.tables.comparisons import compared
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 
-ACCURACY = Column("accuracy", "Accuracy, %, mean over t", 1, factor=100)
-ENTROPY = Column("entropy", "Cross-entropy, nats", 3)
-AT = tuple(Column(f"accuracy {t:g}", f"at t = {t:g}", 1, factor=100) for t in TIMES)
+ACCURACY = percent("accuracy", "Accuracy, %, mean over t")
+ENTROPY = Column("entropy", "Cross-entropy, nats", 3, lies=NOT_NEGATIVE)
+AT = tuple(percent(f"accuracy {t:g}", f"at t = {t:g}") for t in TIMES)
 
 
 def rows(scale: VideoScale, seed: int) -> list[Row]:

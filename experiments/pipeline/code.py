@@ -2,8 +2,8 @@
 
 To a class belong its project's bases and, on and on, the functions, constants and classes that it
 refers to by name. Comments, docstrings, annotations and layout count for nothing, nor does the
-file in which a definition stands. A dataclass's fields count by their values. Another stage counts
-where a config names it.
+file in which a definition stands, nor how a table shows a number. A dataclass's fields count by
+their values. Another stage counts where a config names it.
 """
 
 import ast
@@ -20,6 +20,8 @@ from experiments.pipeline.definitions import Definition, resolve
 
 SHARED = "experiments.pipeline.stage"
 """The module of what all stages share, which their versions cover."""
+SHOWN = "experiments.tables.columns"
+"""The module of how a number is shown, which makes none."""
 IDLE = ("annotation", "returns", "type_comment", "type_params", "kind", "ctx", "simple")
 """Fields of syntax that change nothing of what runs."""
 
@@ -73,7 +75,10 @@ def _closure(classes: list[Definition]) -> set[str]:
 
 
 def _elsewhere(definition: Definition, default: bool) -> bool:
-    """Whether other digests cover a definition: a stage's, or that of a default value."""
+    """Whether other digests cover a definition: a stage's, or that of a default value. What only
+    shows needs none."""
+    if definition.module == SHOWN:
+        return True
     if not isinstance(definition.node, ast.ClassDef):
         return False
     frozen = any("frozen=True" in ast.unparse(x) for x in definition.node.decorator_list)

@@ -19,7 +19,7 @@ from experiments.scores.clips import video_distance
 from experiments.scores.judge import FeatureRows, Judge, Reading, SetReading
 from experiments.stages.run import load_trained
 from experiments.stages.samples import Images, Pictures
-from experiments.tables.columns import Column
+from experiments.tables.columns import NOT_NEGATIVE, Column, percent
 from metrics.clip_judge import MovingJudge, train_judge
 from metrics.networks.flow import Flow
 from metrics.pixels import to_uint8
@@ -30,13 +30,13 @@ BATCH = 64
 NETWORK = "moving digits"
 SCENES = len({motion.scene for motion in MOTIONS})
 
-PROMPT = Column("prompt", "Prompt accuracy, %", 1, factor=100)
-DIGIT = Column("digit", "Digit accuracy, %", 1, factor=100)
-MOVES = Column("moves", "Motion accuracy, %", 1, factor=100)
-SPEED = Column("motion", "Motion of edges, px/frame", 3)
-LEGIBLE = Column("legible", "Legibility, %", 1, factor=100)
+PROMPT = percent("prompt", "Prompt accuracy, %")
+DIGIT = percent("digit", "Digit accuracy, %")
+MOVES = percent("moves", "Motion accuracy, %")
+SPEED = Column("motion", "Motion of edges, px/frame", 3, lies=NOT_NEGATIVE)
+LEGIBLE = percent("legible", "Legibility, %")
 """The judge's confidence in whatever digit it sees: how clear a clip is, whatever was asked."""
-CONFIDENCE = Column("confidence", "Prompt confidence, %", 1, factor=100)
+CONFIDENCE = percent("confidence", "Prompt confidence, %")
 """The judge's probability of the digit that was asked for times that of the motion."""
 
 

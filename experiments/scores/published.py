@@ -19,7 +19,7 @@ from experiments.pipeline.store import Context, Store
 from experiments.scores.judge import FeatureRows, Judge, Reading, SetReading
 from experiments.stages.encode import BATCH
 from experiments.stages.samples import Images, Pictures
-from experiments.tables.columns import Column
+from experiments.tables.columns import NOT_NEGATIVE, Column
 from metrics.frechet import Moments, moments_distance, subset_kernel_distance
 from metrics.manifold import coverage, density, precision, recall
 from metrics.networks.clip import OpenClip
@@ -117,15 +117,15 @@ class PublishedMetrics(Judge):
         pixels say nothing at this size."""
         lpips = self.networks.lpips.title
         return {
-            "fid": (Column("fid", self._fid, 2),),
+            "fid": (Column("fid", self._fid, 2, lies=NOT_NEGATIVE),),
             "kid": (
                 Column("kid", "KID x 1000", 2, factor=1000),
-                Column("fd_dinov2", "FD-DINOv2", 1),
+                Column("fd_dinov2", "FD-DINOv2", 1, lies=NOT_NEGATIVE),
                 *(Column(name, f"{name.capitalize()} (DINOv2)", 3) for name in OVERLAP),
             ),
             "accuracy": (Column("clip", "CLIP similarity", 3),),
-            "diversity": (Column("diversity", f"{lpips}, within a prompt", 3),),
-            "spread": (Column("spread", f"{lpips}, of all pairs", 3),),
+            "diversity": (Column("diversity", f"{lpips}, within a prompt", 3, lies=NOT_NEGATIVE),),
+            "spread": (Column("spread", f"{lpips}, of all pairs", 3, lies=NOT_NEGATIVE),),
             "nearest": (),
         }.get(column.key, (column,))
 

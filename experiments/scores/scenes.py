@@ -25,7 +25,7 @@ from experiments.pipeline.store import Context, Store
 from experiments.scores.judge import FeatureRows, Judge, Reading, SetReading, Wrong
 from experiments.stages.run import load_trained
 from experiments.stages.samples import Images, Pictures
-from experiments.tables.columns import Column
+from experiments.tables.columns import Column, percent
 from metrics.diversity import spread, within_groups
 from metrics.factor_judge import FactorJudge, train_judge
 from metrics.frechet import frechet_distance, kernel_distance
@@ -49,19 +49,19 @@ FEWEST = 20
 NETWORK = "scenes"
 FACTORS = tuple(Factor)
 SIZES = tuple(len(WORDS[factor]) for factor in Factor)
-VARIATION = Column("variation", "Unsaid factors, distance from the truth, %", 1, factor=100)
-COPIES = Column("copies", "Near-copies, %", 1, factor=100)
+VARIATION = percent("variation", "Unsaid factors, distance from the truth, %")
+COPIES = percent("copies", "Near-copies, %")
 
 
 def obeyed_column(factor: Factor) -> Column:
     """The share of prompts whose factor is what was said."""
-    return Column(factor.value, f"{factor.value.capitalize()} obeyed, %", 1, factor=100)
+    return percent(factor.value, f"{factor.value.capitalize()} obeyed, %")
 
 
 def variation_column(factor: Factor) -> Column:
     """How far an unsaid factor's shares are from its probabilities."""
     title = f"{factor.value.capitalize()} (unsaid), distance from the truth, %"
-    return Column(f"variation_{factor.value}", title, 1, factor=100)
+    return percent(f"variation_{factor.value}", title)
 
 
 @dataclass(frozen=True)

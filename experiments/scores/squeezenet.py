@@ -20,7 +20,7 @@ from experiments.pipeline.store import Context, Store
 from experiments.scores.judge import FeatureRows, Judge, Reading, SetReading
 from experiments.stages.encode import BATCH
 from experiments.stages.samples import Images, Pictures
-from experiments.tables.columns import Column
+from experiments.tables.columns import Column, percent
 from metrics.frechet import frechet_distance, kernel_distance
 from metrics.networks.perceptual import Backbone, Lpips
 from metrics.networks.squeezenet import SqueezeNetFeatures
@@ -31,9 +31,9 @@ NETWORK = "SqueezeNet"
 COPIED = 0.01
 """A sample is a near-copy where it is nearer to a training picture than this share of held-out ones
 are."""
-RETRIEVED = Column("retrieved", "Nearer to its prompt's picture than another's, %", 1, factor=100)
+RETRIEVED = percent("retrieved", "Nearer to its prompt's picture than another's, %")
 """50 by chance: over all held-out pictures of other captions."""
-NEAR_COPIES = Column("copies", "Near-copies (SqueezeNet features), %", 1, factor=100)
+NEAR_COPIES = percent("copies", "Near-copies (SqueezeNet features), %")
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,10 @@ from dataclasses import dataclass
 from experiments.tables.statistics import Estimate
 
 MISSING = "—"
-SHARES = (
-    *("accuracy", "accuracy_inside", "accuracy_outside", "router_accuracy", "calibration_error"),
-    *("share", "reached_final", "retrieved", "copies", "prompt", "digit", "moves", "legible"),
-    *("confidence", "visible", "detail"),
-)
-"""Keys of numbers between 0 and 1."""
-NEVER_NEGATIVE = (
-    *("fid", "fd_dinov2", "fvd", "diversity", "spread", "nearest", "log_loss", "entropy", "angle"),
-    *("velocity_error", "x0_error", "selected_error", "unselected_error", "warping", "motion"),
-    *("sensitivity", "refinement", "cluster_distance", "begins", "variation", "milliseconds"),
-)
-"""Keys of distances, errors and costs. KID is none of them: its estimate is unbiased, and may fall
+Range = tuple[float, float]
+ANY: Range = (-math.inf, math.inf)
+NOT_NEGATIVE: Range = (0.0, math.inf)
+"""Distances, errors, losses and costs. KID is none of them: its estimate is unbiased, and may fall
 below 0."""
 
 
@@ -26,7 +18,8 @@ class Column:
     """key: of the measurement.  factor: what it is shown times.  digits: after the point.
 
     counted: a number that is counted or computed rather than estimated, with no interval where all
-    seeds agree to the digits that are shown.
+    seeds agree to the digits that are shown.  lies: between what the number lies as it is measured,
+    before the factor.
     """
 
     key: str
@@ -34,6 +27,13 @@ class Column:
     digits: int
     factor: float = 1.0
     counted: bool = False
+    lies: Range = ANY
+
+    @property
+    def shown_range(self) -> Range:
+        """Between what the number lies as it is shown, where its interval ends."""
+        least, most = self.lies
+        return self.factor * least, self.factor * most
 
     def show(self, estimate: Estimate) -> str:
         """mean ± half-width of the 95 % interval, where there is one."""
@@ -47,11 +47,9 @@ class Column:
         return f"{mean} ± {estimate.half_width:.{self.digits}f}"
 
 
-def span(column: Column) -> tuple[float, float]:
-    """Between what a number lies, as it is shown; of `accuracy 0.5`, what accuracy does."""
-    stem = column.key.split(" ")[0]
-    least = 0.0 if stem in (*SHARES, *NEVER_NEGATIVE) else -math.inf
-    return least, column.factor if stem in SHARES else math.inf
+def percent(key: str, title: str, digits: int = 1, counted: bool = False) -> Column:
+    """A share, shown in percent."""
+    return Column(key, title, digits, factor=100, counted=counted, lies=(0.0, 1.0))
 
 
 def bracketed(column: Column, estimate: Estimate) -> str:
@@ -64,11 +62,15 @@ def bracketed(column: Column, estimate: Estimate) -> str:
     return f"{mean} [{low}, {high}]"
 
 
-FID = Column("fid", "FID (digit features)", 2)
+FID = Column("fid", "FID (digit features)", 2, lies=NOT_NEGATIVE)
 KID = Column("kid", "KID (digit features)", 2)
-ACCURACY = Column("accuracy", "Prompt accuracy, %", 1, factor=100)
-DIVERSITY = Column("diversity", "Diversity (digit features)", 2)
-SPREAD = Column("spread", "All-pairs diversity (digit features)", 2)
-NEAREST = Column("nearest", "Nearest training picture (held-out = 1)", 2)
-EXPERT = Column("expert_evaluations", "Expert evaluations a sample", 0, counted=True)
-ROUTER = Column("router_evaluations", "Router evaluations a sample", 0, counted=True)
+ACCURACY = percent("accuracy", "Prompt accuracy, %")
+DIVERSITY = Column("diversity", "Diversity (digit features)", 2, lies=NOT_NEGATIVE)
+SPREAD = Column("spread", "All-pairs diversity (digit features)", 2, lies=NOT_NEGATIVE)
+NEAREST = Column("nearest", "Nearest training picture (held-out = 1)", 2, lies=NOT_NEGATIVE)
+EXPERT = Column(
+    "expert_evaluations", "Expert evaluations a sample", 0, counted=True, lies=NOT_NEGATIVE
+)
+ROUTER = Column(
+    "router_evaluations", "Router evaluations a sample", 0, counted=True, lies=NOT_NEGATIVE
+)

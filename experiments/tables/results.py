@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from experiments.pipeline.stage import Measurement, Stage
 from experiments.pipeline.store import Store
-from experiments.tables.columns import Column, span
+from experiments.tables.columns import Column
 from experiments.tables.dials import changed
 from experiments.tables.rows import Row, measurements
 from experiments.tables.statistics import Estimate, estimate
@@ -168,7 +168,7 @@ class Results(Generic[ScaleT]):
 
     def mean(self, row: int, column: Column) -> Estimate:
         known = [value for value in self.values(row, column) if value is not None]
-        return estimate(known).within(*span(column))
+        return estimate(known).within(*column.shown_range)
 
     def difference(self, row: int, base: int, column: Column) -> Estimate:
         """One row's number less another's, seed by seed, where both are there."""

@@ -1,6 +1,7 @@
 """The code that a class consists of: what counts, and what does not."""
 
 import functools
+import importlib.util
 import inspect
 import itertools
 from dataclasses import dataclass
@@ -153,6 +154,22 @@ def test_code_is_followed_into_other_files(tmp_path, way):
     forget()
     assert code.digest(row) in seen
     assert len(seen) == 4
+
+
+def test_how_a_number_is_shown_does_not_count(tmp_path, monkeypatch):
+    """kills: a judge that learns anew, and with it every score, where a column's digits change."""
+    name = f"code{next(COUNT)}"
+    head = f"from {name}.columns import FID\n"
+    body = f"{head}class Judge:\n    def columns(self):\n        return FID"
+    judge = package(tmp_path, name, {"columns": "FID = 2", "judges": body})["judges"].Judge
+    seen = list[str]()
+    for shown, digits in ((f"{name}.columns", 2), (f"{name}.columns", 3), (code.SHOWN, 3)):
+        (tmp_path / name / "columns.py").write_text(f"FID = {digits}")
+        forget()
+        monkeypatch.setattr(code, "SHOWN", shown)
+        seen.append(code.digest(judge))
+    assert seen[0] == seen[1] != seen[2]
+    assert importlib.util.find_spec(code.SHOWN)
 
 
 MOVED = """

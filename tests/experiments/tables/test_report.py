@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
 
+from datamodules.sources.scenes import Factor
 from experiments.pipeline.files import read_sealed, sealed
 from experiments.pipeline.store import Store
 from experiments.recipes.images import SCALES
-from experiments.tables.columns import Column, bracketed, span
+from experiments.scores.scenes import obeyed_column
+from experiments.tables.columns import KID, NEAREST, NOT_NEGATIVE, Column, bracketed, percent
 from experiments.tables.results import Results
 from experiments.tables.rows import Row
 from experiments.tables.statistics import Estimate, estimate
@@ -107,21 +109,22 @@ def test_a_column_shows_mean_and_half_width(found, digits, shown):
 @pytest.mark.parametrize(
     ("column", "found", "shown"),
     [
-        (Column("accuracy", "A, %", 1, 100), Estimate(99.0, 2.0, 3), "99.0 [97.0, 100.0]"),
-        (Column("accuracy 0.5", "A, %", 1, 100), Estimate(99.0, 2.0, 3), "99.0 [97.0, 100.0]"),
-        (Column("calibration_error", "E", 1), Estimate(0.1, 0.2, 3), "0.1 [0.0, 0.3]"),
-        (Column("fid", "FID", 1), Estimate(1.0, 2.0, 3), "1.0 [0.0, 3.0]"),
-        (Column("fid", "FID", 1), Estimate(101.0, 2.0, 3), "101.0 ± 2.0"),
-        (Column("kid", "KID", 1), Estimate(1.0, 2.0, 3), "1.0 ± 2.0"),
-        (Column("accuracy", "A, %", 1, 100), Estimate(100.0, 0.0, 3), "100.0 ± 0.0"),
+        (percent("x", "A, %"), Estimate(99.0, 2.0, 3), "99.0 [97.0, 100.0]"),
+        (percent("x", "A, %"), Estimate(1.0, 2.0, 3), "1.0 [0.0, 3.0]"),
+        (percent("x", "A, %"), Estimate(100.0, 0.0, 3), "100.0 ± 0.0"),
+        (obeyed_column(Factor.SHAPE), Estimate(96.4, 5.2, 3), "96.4 [91.2, 100.0]"),
+        (replace(NEAREST, digits=1), Estimate(1.0, 2.0, 3), "1.0 [0.0, 3.0]"),
+        (replace(NEAREST, digits=1), Estimate(101.0, 2.0, 3), "101.0 ± 2.0"),
+        (Column("x", "M", 1, 1e-6, lies=NOT_NEGATIVE), Estimate(1.0, 2.0, 3), "1.0 [0.0, 3.0]"),
+        (replace(KID, digits=1), Estimate(1.0, 2.0, 3), "1.0 ± 2.0"),
     ],
 )
 def test_an_interval_ends_with_its_numbers_range(column, found, shown):
     """kills: shares above 100 %, negative distances; a KID, which may be negative, cut at 0."""
-    within = found.within(*span(column))
+    within = found.within(*column.shown_range)
     assert bracketed(column, within) == shown
-    assert within.low >= span(column)[0]
-    assert within.high <= span(column)[1]
+    assert within.low >= column.shown_range[0]
+    assert within.high <= column.shown_range[1]
 
 
 def test_a_counted_number_is_shown_with_an_interval_only_where_counts_differ():
