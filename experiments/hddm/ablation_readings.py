@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from experiments.cli.main import main
-from experiments.drawing.style import COLOURS, chart, tidy
+from experiments.drawing.heat import heat_map
+from experiments.drawing.panels import panels_of
+from experiments.drawing.style import INK, PAGE, chart
 from experiments.hddm import readings, settings
 from experiments.hddm.mathematics.captioned import (
     DATA,
@@ -49,6 +52,9 @@ POINTS, SAMPLES, FINE = 4096, 512, 400
 """Of x_t at each t; of noise; steps of the flow that samples are held against."""
 GUIDANCE = 6.0
 """CFG of §3.3.1."""
+ERRORS = [Column(f"t {t:g}", f"t = {t:g}, %", 1, factor=100, counted=True) for t in TIMES]
+LEAST = 0.1
+"""The error, in percent, up to which a cell of the figure is white."""
 FM, NATIVE, CONVERTED = "FM", "Native DDPM", "DDPM→FM"
 GUIDED, MIXED = "DDPM→FM, guided", "DDPM + FM, guided"
 
@@ -144,30 +150,28 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
     ]
 
 
-def curves(results: Results) -> Chart:
-    """The velocity error of a converted expert over t, by reading."""
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
+def figure(results: Results) -> Chart:
+    """The velocity error of a converted expert over t, by reading, shaded by its logarithm."""
     shown = results.where("Experts", CONVERTED)
-    for i, (row, numbers) in enumerate(zip(shown.rows[0], shown.numbers[0], strict=True)):
-        errors = [100 * numbers[f"t {t:g}"] for t in TIMES]
-        style = ("-", "--", ":")[i // len(COLOURS)]
-        colour = COLOURS[i % len(COLOURS)]
-        axes.plot(TIMES, errors, style, marker=".", color=colour, label=row.names["Reading"])
-    axes.set_yscale("symlog", linthresh=0.1)
+    drawn, (axes,) = panels_of(1, width=PAGE[0], height=4.0)
+    errors = np.array(
+        [[shown.mean(i, column).mean for column in ERRORS] for i in range(len(shown.rows[0]))],
+        dtype=np.float64,
+    )
+    logs = np.log10(np.maximum(errors, LEAST) / LEAST)
+    names = [row.names["Reading"] for row in shown.rows[0]]
+    times = [f"{t:g}" for t in TIMES]
+    heat_map(axes, errors, logs / logs.max(), "{:.1f}".format, names, times)
     axes.set_xlabel("t (1: noise)", fontsize=9)
-    axes.set_ylabel("velocity error of an exact DDPM expert, %", fontsize=9)
-    tidy(axes)
-    figure.legend(frameon=False, fontsize=7, loc="outside right center")
-    return chart(figure)
+    axes.set_title("velocity error of an exact DDPM expert, %", fontsize=9, color=INK)
+    return chart(drawn)
 
 
 TABLE = Table(
     name="ablation-readings",
     title="Ablation. Readings of the conversion on exact networks (HDDM §2.3, §8)",
     columns=[
-        *(Column(f"t {t:g}", f"t = {t:g}, %", 1, factor=100, counted=True) for t in TIMES),
+        *ERRORS,
         *(Column(f"steps {n}", f"{n} steps, %", 1, 100, counted=True) for n in readings.COUNTS),
     ],
     rows=rows,
@@ -191,7 +195,7 @@ TABLE = Table(
         "An exact network errs nowhere, so that what a guard does for a trained one near t = 1 is "
         "not seen here: Table 3 has that.",
     ],
-    figures={"ablation-readings": curves},
+    figures={"ablation-readings": figure},
 )
 
 if __name__ == "__main__":

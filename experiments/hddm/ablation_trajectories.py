@@ -7,11 +7,11 @@ scenes: not timed yet; nothing is trained beyond Table 1's.
 """
 
 import sys
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experiments.cli.main import main
+from experiments.drawing.heat import heat_map
 from experiments.drawing.panels import panels_of
 from experiments.drawing.style import INK, PAGE, chart
 from experiments.hddm import settings
@@ -26,9 +26,6 @@ from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Top
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TIMES = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1)
 ENTROPY = Column("entropy", "Entropy, bits", 2, lies=NOT_NEGATIVE)
@@ -75,7 +72,10 @@ def figure(results: Results) -> Chart:
     maps = [_usage(results, form) for form in ROUTERS]
     most = max(float(np.nanmax(each)) for each in maps)
     for axes, form, shares in zip(panels, ROUTERS, maps, strict=True):
-        _heat(axes, shares, most)
+        clusters = [f"{k}" for k in range(len(shares))]
+        heat_map(axes, shares, shares / most, "{:.0f}".format, clusters, [f"{t:g}" for t in TIMES])
+        axes.set_xlabel("t", fontsize=9)
+        axes.set_ylabel("cluster, the largest first", fontsize=9)
         axes.set_title(f"{USAGE.title}: {form}", fontsize=9, color=INK)
     return chart(drawn)
 
@@ -89,20 +89,6 @@ def _usage(results: Results, form: str) -> np.ndarray:
         if name != EVERY
     ]
     return np.array(means, dtype=np.float64)
-
-
-def _heat(axes: "Axes", shares: np.ndarray, most: float) -> None:
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=most, aspect="auto")
-    for (k, i), share in np.ndenumerate(shares):
-        dark = share > most / 2
-        axes.text(
-            i, k, f"{share:.0f}", ha="center", va="center", fontsize=7.5,
-            color="white" if dark else INK,
-        )  # fmt: skip
-    axes.set_xticks(range(len(TIMES)), [f"{t:g}" for t in TIMES], fontsize=8)
-    axes.set_yticks(range(len(shares)), [f"{k}" for k in range(len(shares))], fontsize=8)
-    axes.set_xlabel("t", fontsize=9)
-    axes.set_ylabel("cluster, the largest first", fontsize=9)
 
 
 TABLE = Table(

@@ -50,7 +50,7 @@ CAPTIONS = {
     "measurements by losses and by gradients as points.",
     "ablation-weights-errors": "Error in x0 over the noise level, by objective, and as a multiple "
     "of the DDPM expert's.",
-    "ablation-readings": "Velocity error of a converted expert over t, a line for each reading of "
+    "ablation-readings": "Velocity error of a converted expert over t, a row for each reading of "
     "the conversion, on networks whose truth is known.",
     "ablation-sharpness": f"Who is sharp: Full, Top-k and mixed objectives. {GRID}.",
     "ablation-adaln": f"AdaLN-Single and AdaLN-Zero. {GRID}.",
