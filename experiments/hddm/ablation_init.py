@@ -14,7 +14,7 @@ import numpy as np
 from experiments.cli.main import main
 from experiments.drawing.intervals import name_interval
 from experiments.drawing.pictures import album
-from experiments.drawing.sheet import Cell, PictureRow, sheet
+from experiments.drawing.sheet import CaptionPlace, PictureRow, sheet
 from experiments.drawing.style import COLOURS, DASHES, INK, chart, tidy
 from experiments.hddm.beginnings import (
     DRAWS,
@@ -150,22 +150,19 @@ def _shown(results: Results, target: int, name: str, when: str) -> Score | Drawn
 
 
 def pictures(results: Results) -> bytes:
-    """Fig 3: a line for each start, the same prompts and noise down each column."""
+    """Fig 3: a line for each cluster and start; a cluster's share prompts and noise."""
     steps = {AT_15: early_steps(results.scale), AT_END: results.scale.study.init_steps}
     if steps[AT_15] == steps[AT_END]:
         del steps[AT_END]
-    places = [(target, when) for target in TARGETS for when in steps]
     lines = []
-    for name in STARTS:
-        groups = list[list[Cell]]()
-        for target, when in places:
-            groups.append([])
-            if name in TARGETS[target]:
-                drawn = album(_shown(results, target, name, when), results.store)
-                groups[-1] = drawn[drawn.by_class()[:ACROSS]]
-        lines.append(PictureRow(name, groups))
-    heads = [f"cluster {target}, {steps[when]:,} steps" for target, when in places]
-    return sheet(lines, heads, side=0.56)
+    for target, starts in TARGETS.items():
+        shown = [name for name in STARTS if name in starts]
+        for name in shown:
+            drawn = [album(_shown(results, target, name, when), results.store) for when in steps]
+            groups = [pictures[pictures.by_class()[:ACROSS]] for pictures in drawn]
+            lines.append(PictureRow(f"cluster {target}: {name}", groups, name == shown[-1]))
+    heads = [f"{count:,} steps" for count in steps.values()]
+    return sheet(lines, heads, CaptionPlace.BELOW, side=0.56)
 
 
 LOSSES = [

@@ -99,7 +99,7 @@ class Marked:
         return [(self.run, i) for i in rows]
 
 
-def test_fig_3_has_one_start_a_line_and_one_prompt_a_column(monkeypatch):
+def test_fig_3_has_one_start_a_line_and_captions_below_the_last_of_a_cluster(monkeypatch):
     """kills: a start under another's name, steps or clusters exchanged, a prompt that moves."""
     scale = SCALES["small"]
     rows = ablation_init.rows(scale, SEED)
@@ -107,19 +107,23 @@ def test_fig_3_has_one_start_a_line_and_one_prompt_a_column(monkeypatch):
     results = SimpleNamespace(rows=[rows], scale=scale, store=None, partial=partial, table=None)
     monkeypatch.setattr(ablation_init, "album", lambda score, store: Marked(score.pictures))
     monkeypatch.setattr(
-        ablation_init, "sheet", lambda lines, heads, **_: shown.update(lines=lines, heads=heads)
+        ablation_init,
+        "sheet",
+        lambda lines, heads, *_, **__: shown.update(lines=lines, heads=heads),
     )
     ablation_init.pictures(results)
-    places = [(0, 90), (0, 600), (3, 90), (3, 600)]
-    assert shown["heads"] == [f"cluster {k}, {steps} steps" for k, steps in places]
+    assert shown["heads"] == ["90 steps", "600 steps"]
+    targets = ablation_init.TARGETS.items()
+    names = [f"cluster {k}: {name}" for k, starts in targets for name in starts]
+    assert [line.name for line in shown["lines"]] == names
+    captioned = [line.name for line in shown["lines"] if line.captioned]
+    assert captioned == ["cluster 0: everything", "cluster 3: Eq. 20"]
     for line in shown["lines"]:
-        for (cluster, steps), group in zip(places, line.groups, strict=True):
-            if cluster == 3 and line.name not in ("scratch", "Eq. 20"):
-                assert group == []
-                continue
+        where, start = line.name.split(": ")
+        for steps, group in zip((90, 600), line.groups, strict=True):
             assert [i for _, i in group] == [0, 1, 2, 3]
             ((expert,),) = {sample.experts for sample, _ in group}
-            assert (expert.clusters, expert.optim.steps) == ((cluster,), steps)
-            assert (expert.start is None) == (line.name == "scratch")
+            assert (expert.clusters, expert.optim.steps) == ((int(where[-1]),), steps)
+            assert (expert.start is None) == (start == "scratch")
             whole = expert.start is not None and expert.start.what.head
-            assert whole == (line.name == "everything")
+            assert whole == (start == "everything")
