@@ -15,6 +15,7 @@ from experiments.drawing.panels import legend, panels_of
 from experiments.drawing.style import COLOURS, DASHES, FAINT, INK, MARKERS, chart, tidy
 from experiments.tables.columns import Column
 from experiments.tables.results import Chart, Results
+from experiments.tables.rows import joined
 from experiments.tables.statistics import Estimate
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def curve(
             axes.axhline(0, color=FAINT, lw=0.8)
         tidy(axes)
     legend(figure, panels)
-    name_interval(figure, results.seeds, "" if less is None else _spoken(results, less))
+    name_interval(figure, results.seeds, "" if less is None else results.rows[0][less].name)
     return chart(figure)
 
 
@@ -82,10 +83,6 @@ def _reader(results: Results, less: int | None) -> Reader:
     if less is None:
         return results.mean
     return lambda row, column: results.difference(row, less, column)
-
-
-def _spoken(results: Results, row: int) -> str:
-    return ", ".join(filter(None, results.rows[0][row].names.values()))
 
 
 def _number(text: str) -> float | None:
@@ -101,7 +98,7 @@ def _names(by: By) -> tuple[str, ...]:
 
 
 def _group(names: Mapping[str, str], by: By) -> str:
-    return ", ".join(filter(None, (names[name] for name in _names(by))))
+    return joined(names[name] for name in _names(by))
 
 
 def _lines(results: Results, x: str, by: By) -> dict[str, list[tuple[float, int]]]:

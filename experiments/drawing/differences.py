@@ -31,7 +31,7 @@ def differences(results: Results, shows: Callable[..., bool]) -> bytes:
     RowAbsentError where there is none.
     """
     shown = {
-        ", ".join(filter(None, row.names.values())): row.measured
+        row.name: row.measured
         for row in results.rows[0]
         if isinstance(row.measured, Score) and shows(*row.names.values())
     }

@@ -12,6 +12,7 @@ from experiments.drawing.panels import panels_of
 from experiments.drawing.style import COLOURS, FAINT, INK, MARKERS, PAGE, chart, tidy
 from experiments.tables.columns import Column
 from experiments.tables.results import Chart, Results
+from experiments.tables.rows import joined
 from experiments.tables.statistics import Estimate
 
 if TYPE_CHECKING:
@@ -94,10 +95,10 @@ def by_cost(
         for i, row in enumerate(results.rows[0]):
             price, gap = results.mean(i, cost).mean, results.difference(i, base, quality)
             if row.names[by] in (group, "") and price is not None and gap.mean is not None:
-                name = " ".join(each for key, each in row.names.items() if each and key != by)
+                name = joined(each for key, each in row.names.items() if key != by)
                 shown = f"{price:.{cost.digits}f}"
                 marks.append((price, Mark(name, gap, shown, plain=not row.names[by])))
         panels[group] = [mark for _, mark in sorted(marks, key=lambda pair: pair[0])]
     bases = sorted({results.rows[0][row].name for row in less.values()})
     title = f"{quality.title}, difference"
-    return forest(panels, title, results.seeds, cost.title, " and ".join(bases))
+    return forest(panels, title, results.seeds, cost.title, " or to ".join(bases))

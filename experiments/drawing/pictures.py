@@ -62,11 +62,7 @@ def sample_grid(results: Results) -> bytes:
 
 def named_scores(results: Results) -> dict[str, Score]:
     """The scores of seed 0, by the names of their rows."""
-    return {
-        ", ".join(value for value in row.names.values() if value): row.measured
-        for row in results.rows[0]
-        if isinstance(row.measured, Score)
-    }
+    return {row.name: row.measured for row in results.rows[0] if isinstance(row.measured, Score)}
 
 
 def grid(scores: Mapping[str, Score], store: Store) -> bytes:

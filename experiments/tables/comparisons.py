@@ -2,6 +2,7 @@
 
 from experiments.tables.columns import Column
 from experiments.tables.results import Results
+from experiments.tables.rows import joined
 from experiments.tables.statistics import Estimate
 
 
@@ -43,7 +44,7 @@ def compared(
         return None
     column = results.shown(column)
     difference = results.difference(*rows, column)
-    named = [", ".join(filter(None, names)) for names in (a, b)]
+    named = [joined(names) for names in (a, b)]
     return (
         f"{column.title}, {named[0]} less {named[1]}: {column.show(difference)} "
         f"(n = {difference.n}): {verdict(difference)}."

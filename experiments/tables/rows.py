@@ -1,6 +1,6 @@
 """A row of a table: its names, its measurement, the paper's numbers beside it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from experiments.pipeline.stage import Measurement
@@ -22,7 +22,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        return " ".join(filter(None, self.names.values()))
+        return joined(self.names.values())
 
     def lacks(self, store: Store) -> bool:
         """Whether the store has not the measurement that the row asks for."""
@@ -34,6 +34,11 @@ class Row:
             return {}
         numbers = self.measured.read(store)
         return numbers if self.at is None else numbers[self.at]
+
+
+def joined(names: Iterable[str]) -> str:
+    """What names a row, in one string; names that are empty are not said."""
+    return ", ".join(filter(None, names))
 
 
 def measurements(rows: Sequence[Sequence[Row]]) -> list[Measurement]:

@@ -7,7 +7,7 @@ from experiments.pipeline.stage import Measurement
 from experiments.recipes.images import SCALES
 from experiments.scores.judge import Judge
 from experiments.tables import report
-from experiments.tables.columns import Column
+from experiments.tables.columns import NOT_NEGATIVE, Column
 from experiments.tables.results import Results, Table
 from experiments.tables.rows import Row
 from tests.helpers.stages import make
@@ -54,7 +54,7 @@ def rows(scale, seed):
     return [Row({"Strategy": n}, m, p) for n, m, p in zip(NAMES, given, PAPER, strict=True)]
 
 
-COLUMNS = [Column("fid", "FID", 2), Column("hits", "Hits, %", 1, factor=100)]
+COLUMNS = [Column("fid", "FID", 2, lies=NOT_NEGATIVE), Column("hits", "Hits, %", 1, factor=100)]
 TABLE = Table(
     "table9", "Table 9. By hand", COLUMNS, rows, SCALES, lambda scale: BrightJudge(),
     paper=["Paper"], notes=["A note."],

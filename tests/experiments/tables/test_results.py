@@ -181,8 +181,8 @@ def test_a_difference_is_of_the_seeds_that_have_both(store):
 
 
 def test_a_row_is_named_by_what_it_has():
-    """kills: a double space for an empty name, or the names' titles in its place."""
-    assert Row({"Strategy": "Top-2", "Router": "", "Guard": "off"}, None).name == "Top-2 off"
+    """kills: two commas for an empty name, or the names' titles in its place."""
+    assert Row({"Strategy": "Top-2", "Router": "", "Guard": "off"}, None).name == "Top-2, off"
 
 
 def test_a_table_of_the_papers_alone_needs_no_store(store, tmp_path):
