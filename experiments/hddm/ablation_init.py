@@ -210,9 +210,10 @@ TABLE = Table(
         "the final layer and the text projection from N(0, 0.02). The recipe's own new layers: "
         "deviations as from scratch. Everything: the final layer too, and the stand-in's text "
         "layers.",
-        "New layers zero is §2.5 and §6.2 taken at their word for both layers. Cross-attention, "
-        "whose output begins at zero, then multiplies zero by zero: no gradient ever reaches the "
-        "text projection, and the expert never reads its caption.",
+        "Text projection zero is §6.2 to the letter, where Eq. 20 draws that layer from "
+        "N(0, 0.02). Cross-attention, whose output begins at zero (§2.5), then multiplies zero by "
+        "zero: no gradient ever reaches the text projection, and the expert never reads its "
+        "caption.",
         "Rows at 15 % and at the end are of samples (Fig 3, `figures/fig03.png`): for held-out "
         "captions of the expert's cluster, or, where pictures can show it, for the paper's prompt; "
         "down a column with the same prompt and noise. 15 % of a whole training is the paper's 75K "

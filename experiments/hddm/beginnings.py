@@ -46,7 +46,7 @@ STARTS = {
     SCRATCH: Begin(None),
     EQ20: Begin(Transfer(), 0.02, 0.02),
     "Eq. 20, the recipe's new layers": Begin(Transfer()),
-    "Eq. 20, new layers zero": Begin(Transfer(), 0.0, 0.0),
+    "Eq. 20, text projection zero": Begin(Transfer(), 0.0, 0.02),
     "everything": Begin(Transfer(captions=True, head=True)),
 }
 """An ImageNet DiT has no captions, so that there everything is without them."""

@@ -25,8 +25,8 @@ def _ensemble(key: str, *, lower: bool) -> tuple[Test, ...]:
 
 def _alternating(key: str, expected: Expected) -> Test:
     """Against either expert alone: the weaker of two findings."""
-    pairs = [(("Alternate",), (one,)) for one in SINGLE]
-    return every(f"against either; {key}", "paris2-switching", key, pairs, expected)
+    each = [Less(("Alternate",), (one,)) for one in SINGLE]
+    return every(f"against either; {key}", "paris2-switching", key, each, expected)
 
 
 def _orders(key: str) -> Test:

@@ -5,12 +5,20 @@ that was not run leaves its claims unjudged. No verdict is typed: `verdicts.verd
 """
 
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from experiments.tables.contrasts import Contrast, Less, Names, Paired, PublishedTables, Weakest
+from experiments.tables.contrasts import (
+    Contrast,
+    Less,
+    Names,
+    OfRows,
+    Paired,
+    PublishedTables,
+    Weakest,
+)  # fmt: skip
 from experiments.tables.inference import detectable, difference, equivalence
 from experiments.tables.multiplicity import Adjusted, adjusted, deciding, identity
 from experiments.tables.statistics import Estimate, estimate
@@ -54,11 +62,10 @@ def no_less(reading: str, table: str, key: str, a: Names, b: Names) -> Test:
 
 
 def every(
-    reading: str, table: str, key: str, pairs: Sequence[tuple[Names, Names]], expected: Expected
+    reading: str, table: str, key: str, contrasts: Iterable[OfRows], expected: Expected
 ) -> Test:
-    """Each row is claimed to lie on the same side of the other one of its pair."""
-    contrast = Weakest(tuple(Less(a, b) for a, b in pairs), expected)
-    return Test(reading, table, key, contrast, expected)
+    """All of these are claimed to lie on one side of 0."""
+    return Test(reading, table, key, Weakest(tuple(contrasts), expected), expected)
 
 
 @dataclass(frozen=True)

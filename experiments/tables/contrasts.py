@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.pipeline.files import StoreError, read_json
 from experiments.tables.inference import student
@@ -96,12 +97,12 @@ class OfRows(ABC):
         return tuple(field for field in vars(self).values() if isinstance(field, tuple))
 
     @abstractmethod
-    def difference(self, *numbers: float) -> float:
-        """The contrast of the rows' numbers at one seed."""
+    def differences(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The contrast [n] of the rows' numbers [rows, n], by seed."""
 
-    @abstractmethod
-    def base(self, *numbers: float) -> float:
-        """What a margin is a share of."""
+    def bases(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What a margin is a share of, [n]: the last row's numbers."""
+        return numbers[-1]
 
     def paired(self, published: Numbers, table: str, key: str) -> Paired | None:
         columns = [published.values(table, row, key) for row in self.rows]
@@ -110,8 +111,11 @@ class OfRows(ABC):
             return None
         together = zip(*complete, strict=True)
         seeds = [tuple(x for x in seed if x is not None) for seed in together if None not in seed]
-        differences = tuple(self.difference(*seed) for seed in seeds)
-        return Paired(differences, tuple(abs(self.base(*seed)) for seed in seeds))
+        if not seeds:
+            return Paired((), ())
+        numbers = np.array(seeds).T
+        differences, bases = self.differences(numbers), np.abs(self.bases(numbers))
+        return Paired(tuple(differences.tolist()), tuple(bases.tolist()))
 
 
 @dataclass(frozen=True)
@@ -121,11 +125,11 @@ class Value(OfRows):
     row: Names
     less: float = 0.0
 
-    def difference(self, *numbers: float) -> float:
+    def differences(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         return numbers[0] - self.less
 
-    def base(self, *numbers: float) -> float:
-        return 1.0
+    def bases(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.ones_like(numbers[0])
 
 
 @dataclass(frozen=True)
@@ -135,28 +139,32 @@ class Less(OfRows):
     a: Names
     b: Names
 
-    def difference(self, *numbers: float) -> float:
-        return numbers[0] - numbers[1]
-
-    def base(self, *numbers: float) -> float:
-        return numbers[1]
+    def differences(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        a, b = numbers
+        return a - b
 
 
 @dataclass(frozen=True)
 class Swing(OfRows):
-    """|a - b| less |c - d|: whether one thing matters less than another; shares are of row d."""
+    """|a - b| less |c - d|: whether one thing matters less than another; shares are of row d.
+
+    Each size is that of the mean over seeds. Where the true difference is small, its size at each
+    seed measures how much seeds differ, and no number of them would mend that.
+    """
 
     a: Names
     b: Names
     c: Names
     d: Names
 
-    def difference(self, *numbers: float) -> float:
+    def differences(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         a, b, c, d = numbers
-        return abs(a - b) - abs(c - d)
+        return _sized(a - b) - _sized(c - d)
 
-    def base(self, *numbers: float) -> float:
-        return numbers[3]
+
+def _sized(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Differences [n] with the sign at which their mean is a size."""
+    return differences if differences.mean() >= 0 else -differences
 
 
 @dataclass(frozen=True)
@@ -168,12 +176,9 @@ class Gap(OfRows):
     c: Names
     d: Names
 
-    def difference(self, *numbers: float) -> float:
+    def differences(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         a, b, c, d = numbers
         return (a - b) - (c - d)
-
-    def base(self, *numbers: float) -> float:
-        return numbers[3]
 
 
 @dataclass(frozen=True)
@@ -184,7 +189,7 @@ class Weakest:
     test: Berger, 1982); against the claim it counts as the best of several.
     """
 
-    contrasts: tuple[Less, ...]
+    contrasts: tuple[OfRows, ...]
     expected: Expected
 
     @property

@@ -2,12 +2,20 @@
 
 from dataclasses import replace
 
-from experiments.hddm.readings import CORRECTED, EARLY, LATE, PIPED, SLOPES
+from experiments.hddm.readings import (
+    BY_CAPTION,
+    CORRECTED,
+    EARLY,
+    LATE,
+    NULL_HALF,
+    PIPED,
+    SLOPES,
+)
 from experiments.hddm.statements import margins
 from experiments.hddm.variants import DDPM_CLUSTERS, MIXES
 from experiments.measures.losses import THIRDS
 from experiments.tables.claim import Claim, Test, above, below, every, no_less
-from experiments.tables.contrasts import Value
+from experiments.tables.contrasts import Less, Value
 from experiments.tables.verdicts import Expected, half
 
 ROUTED = (
@@ -22,15 +30,16 @@ TWO, ONE, NONE = reversed(MIXES)
 def _mixed(key: str, setting: str, *, lower: bool) -> tuple[Test, ...]:
     """2DDPM:6FM against 8FM under every reading."""
     compare = below if lower else above
+    readings = [*((form, how, "") for form, how in ROUTED), ("text-aware", BY_CAPTION, NULL_HALF)]
     return tuple(
         compare(
             f"{setting}; {form}; {how}",
             "table4",
             key,
             (form, TWO, setting, how),
-            (form, NONE, setting, ""),
+            (form, NONE, setting, plain),
         )
-        for form, how in ROUTED
+        for form, how, plain in readings
     )
 
 
@@ -67,7 +76,7 @@ def _excels(cluster: int) -> tuple[Test, ...]:
         return "nested" if k == DDPM_CLUSTERS[0] else "one by one", "1", f"{k}"
 
     own, none = single(cluster), ("nested", "0", "")
-    pairs = [(own, single(k)) for k in range(8) if k not in DDPM_CLUSTERS]
+    each = [Less(own, single(k)) for k in range(8) if k not in DDPM_CLUSTERS]
     where = f"a DDPM expert of cluster {cluster}"
     return (
         below(f"{where}, against none", "ablation-ratio", "fid", own, none),
@@ -75,7 +84,7 @@ def _excels(cluster: int) -> tuple[Test, ...]:
             f"{where}, against every cluster that was not chosen",
             "ablation-ratio",
             "fid",
-            pairs,
+            each,
             Expected.BELOW,
         ),
     )
@@ -87,8 +96,11 @@ EQUAL_COST = replace(
     ),
     construction="one network, batch and number of steps, whatever it predicts",
 )
-BEGUN = (("0", "Eq. 20"), ("3", "Eq. 20"), ("0", "Eq. 20, the recipe's new layers"))
-"""The last changes nothing but the weights that are taken over."""
+BEGUN = (
+    *(("0", "Eq. 20"), ("3", "Eq. 20"), ("0", "Eq. 20, text projection zero")),
+    ("0", "Eq. 20, the recipe's new layers"),
+)
+"""The third is §6.2's letter, and the last changes nothing but the weights that are taken over."""
 
 MIXTURES = (
     Claim(

@@ -6,7 +6,7 @@ from experiments.hddm.readings import PIPED
 from experiments.hddm.statements import margins
 from experiments.hddm.variants import HETEROGENEOUS
 from experiments.tables.claim import Claim, Test, above, below, every
-from experiments.tables.contrasts import Value
+from experiments.tables.contrasts import Less, Value
 from experiments.tables.verdicts import Expected, half
 
 FORMS = ("text-free", "text-aware")
@@ -36,8 +36,8 @@ def _cheaper(form: str) -> Test:
 def _blurred(piped: str) -> Test:
     """Whether Full of a mixed ensemble has less fine detail than either of those with fewer."""
     row = (piped, HETEROGENEOUS)
-    pairs = [((*row, "Full"), (*row, few)) for few in ("Top-1", "Top-2")]
-    return every(row[0], "ablation-sharpness", "detail", pairs, Expected.BELOW)
+    each = [Less((*row, "Full"), (*row, few)) for few in ("Top-1", "Top-2")]
+    return every(row[0], "ablation-sharpness", "detail", each, Expected.BELOW)
 
 
 def _routed(form: str, t: str) -> Test:
@@ -136,7 +136,7 @@ ROUTING = (
                 f"{case}: every rule",
                 "ablation-join",
                 "fid",
-                [((case, rule), (case, "trained")) for rule in rules],
+                [Less((case, rule), (case, "trained")) for rule in rules],
                 Expected.ABOVE,
             )
             for case, rules in JOINING.items()

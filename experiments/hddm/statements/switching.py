@@ -3,7 +3,7 @@
 from experiments.hddm.readings import READINGS
 from experiments.hddm.statements import margins
 from experiments.tables.claim import Claim, Test, above, below, every
-from experiments.tables.contrasts import Swing
+from experiments.tables.contrasts import Less, Swing
 from experiments.tables.verdicts import Expected
 
 
@@ -77,7 +77,7 @@ SWITCHING = (
                 f"{name}; every time",
                 "ablation-ordering",
                 "fid",
-                [((name, "FM→DDPM", t), (name, "DDPM→FM", t)) for t in ("0.3", "0.5", "0.7")],
+                [Less((name, "FM→DDPM", t), (name, "DDPM→FM", t)) for t in ("0.3", "0.5", "0.7")],
                 Expected.BELOW,
             )
             for name in ORDERINGS

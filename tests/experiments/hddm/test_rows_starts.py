@@ -27,7 +27,7 @@ def test_starts_are_compared_with_scratch(case):
     usual, eq20 = (case.scale.expert.text_std, 0.0), Transfer(captions=False, head=False)
     starts = {"scratch": None, "Eq. 20": (eq20, 0.02, 0.02)}
     starts |= {"Eq. 20, the recipe's new layers": (eq20, *usual)}
-    starts |= {"Eq. 20, new layers zero": (eq20, 0.0, 0.0)}
+    starts |= {"Eq. 20, text projection zero": (eq20, 0.0, 0.02)}
     given = case.scale.expert.pretrained
     starts |= {"everything": (Transfer(captions=given is None, head=True), *usual)}
     every = rows_of(ablation_init, case)

@@ -118,7 +118,7 @@ def test_the_weakest_of_two_and_of_four_keep_their_own_p(tmp_path):
     straws = {(f"{i}",): {"fid": [90.0 + i, 91.0, 92.0]} for i in range(3)}
     rows = {("base",): {"fid": [1.0] * 3}, ("low",): {"fid": [0.5, 0.7, 0.6]}, **straws}
     publish(tmp_path, "table9", rows)
-    pairs = [((name,), ("base",)) for name in ("low", "0", "1", "2")]
+    pairs = [Less((name,), ("base",)) for name in ("low", "0", "1", "2")]
     tests = [every(f"{n}", "table9", "fid", pairs[:n], Expected.ABOVE) for n in (2, 4)]
     alone = above("alone", "table9", "fid", ("low",), ("base",))
     claim = Claim("", "", tests=(*tests, alone), margin=SMALL)
@@ -144,7 +144,7 @@ def test_every_rule_is_judged_by_the_best(tmp_path):
     publish(tmp_path, "table9", rows)
 
     def all_on(side, *names):
-        pairs = [((name,), ("trained",)) for name in names]
+        pairs = [Less((name,), ("trained",)) for name in names]
         test = every("", "table9", "fid", pairs, side)
         return judged([Claim("", "", tests=(test,), margin=SMALL)], PublishedTables(tmp_path))[0]
 

@@ -25,7 +25,7 @@ def test_contrasts_are_paired_by_seed(tmp_path):
 
     assert made(Less(good, bad)) == ((-1, -1.1, -0.9), (2.0, 3.1, 3.9))
     assert made(Value(bad, less=1.0)) == ((1, 2.1, 2.9), (1, 1, 1))
-    wanted = (0.0, 1.1 - 7.0, 0.9 - 0.5), (0.0, 9.0, 2.5)
+    wanted = (1 + 1, 1.1 - 7, 0.9 + 0.5), (0.0, 9.0, 2.5)  # good less wild: 1, -7, 0.5, below 0
     assert made(Swing(good, bad, good, wild)) == wanted
     assert made(Gap(good, bad, wild, bad)) == ((1.0, -7.0, 0.5), (2.0, 3.1, 3.9))
     assert made(Less(("gap",), good)) == ((0.0, -1.0), (1.0, 3.0))

@@ -96,7 +96,7 @@ def test_a_source_that_lacks_a_tensor_is_refused_before_any_is_copied(shape, wha
 
 @pytest.mark.parametrize(("text_std", "alive"), [(0.02, True), (0.0, False)])
 def test_a_zero_text_projection_never_learns(text_std, alive):
-    """kills: the table's statement that both new layers at zero leave the captions unread."""
+    """kills: the table's statement that a projection at zero leaves the captions unread."""
     torch.manual_seed(0)
     target = DiTNetwork(replace(SHAPE, text_std=text_std))
     transfer(network(0), target)
