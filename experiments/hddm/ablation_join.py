@@ -40,7 +40,7 @@ MOVED = 0
 SELECTION = Top(2)
 LEVELS = 2
 TRAINED = "trained"
-CASES = ALL, LEFT, CAME = "all eight", "one removed", "one added later"
+ALL, LEFT, CAME = "all eight", "one removed", "one added later"
 RULES = "heads", "denoising error", "card text", "card text, denoising error"
 
 

@@ -24,11 +24,16 @@ SLOPES = tuple(f"{how}, expert's derivatives" for how in (EARLY, LATE))
 """Names of readings; the last two differentiate the expert's schedule, not the sampling path."""
 LATEST, STANDARD = 0.98, 0.999
 """Later LASTs, for Table 3; from the second a sampler of 1000 times begins, as most do."""
+BEGUN = ("", f", from t = {STANDARD:g}", f", from t = {STANDARD:g}, x0 in [-1, 1]")
+"""Where a native sampler begins, and to what x0 is clipped; the first is at LAST."""
+SAMPLERS = tuple(f"{sampler}{begun}" for begun in BEGUN for sampler in ("DDIM", "ancestral"))
 COUNTS = (25, 75, 300)
 """Steps at which native and converted sampling are compared. 75 is the paper's count."""
 WHOLE = tuple(f"{how}, path's inverse" for how in (EARLY, LATE))
 GUIDED = tuple(f"{how}, clipped after guidance" for how in (EARLY, LATE))
 INDEXED = tuple(f"{how}, whole indices" for how in (LATE, CORRECTED))
+OWN = (*SAMPLERS, EARLY, LATE, *SLOPES, *WHOLE, *GUIDED, INDEXED[0])
+"""Readings that the paper's text allows, so that its numbers may be theirs."""
 NULL_HALF = "null half routed by the caption"
 BY_CAPTION = f"{CORRECTED}, {NULL_HALF}"
 
@@ -132,12 +137,12 @@ def native(scale: ImageScale, setting: Setting) -> dict[str, Setting]:
     """DDPM's own samplers: begun where a corrected expert is asked last, and where a standard one
     begins, there with x0 kept within the range of pixels as well, as Ho et al. (2020) keep it."""
     samplers: dict[str, Solver] = {"DDIM": DDIM(), "ancestral": Ancestral()}
-    guards = {"": Guard(t_max=LAST), f", from t = {STANDARD:g}": Guard(t_max=STANDARD)}
+    guards = [Guard(t_max=LAST), Guard(t_max=STANDARD)]
     if experts.shards(scale).latents.pixels:
-        guards[f", from t = {STANDARD:g}, x0 in [-1, 1]"] = Guard(1.0, t_max=STANDARD)
+        guards.append(Guard(1.0, t_max=STANDARD))
     return {
         f"{name}{begun}": replace(setting, solver=solver, guard=guard)
-        for begun, guard in guards.items()
+        for begun, guard in zip(BEGUN, guards, strict=False)
         for name, solver in samplers.items()
     }
 

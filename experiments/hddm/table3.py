@@ -99,7 +99,7 @@ def _alone(
 
 
 def _row(name: str, how: str, score: Score) -> Row:
-    paper = dict(zip(COLUMNS, PAPER[name], strict=True))
+    paper = dict(zip(COLUMNS, PAPER[name], strict=True)) if how in ("", *readings.OWN) else {}
     return Row({"Sampling": name, "Reading": how}, score, paper)
 
 

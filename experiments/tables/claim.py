@@ -4,9 +4,8 @@ Everything is read from the tables' .json files, so a claim is judged on what is
 that was not run leaves its claims unjudged. No verdict is typed: `verdicts.verdict` gives them.
 """
 
-import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from experiments.tables.contrasts import (
     Paired,
     PublishedTables,
     Weakest,
-)  # fmt: skip
+)
 from experiments.tables.inference import detectable, difference, equivalence
 from experiments.tables.multiplicity import Adjusted, adjusted, deciding, identity
 from experiments.tables.statistics import Estimate, estimate
@@ -130,12 +129,19 @@ class Judged:
     found: Found | None = None
 
 
-def judged(claims: Sequence[Claim], published: PublishedTables) -> list[Judged]:
+def judged(
+    claims: Sequence[Claim], published: PublishedTables, overlap: float = 0.0
+) -> list[Judged]:
     """Every claim of one paper under every reading, p adjusted over its distinct questions: a
-    contrast and a margin. StoreError if a claim names several rows as one."""
+    contrast and a margin. StoreError if a claim names several rows as one.
+
+    overlap: of the splits of seeds, as `inference.difference` has it.
+    """
     lines = [_read(claim, test, published) for claim in claims for test in claim.tests or (None,)]
     asked = {
-        id(line): _hypotheses(line, line.test) for line in lines if line.test and not line.settled
+        id(line): _hypotheses(line, line.test, overlap)
+        for line in lines
+        if line.test and not line.settled
     }
     differences = {a.contrast: a.difference for a in asked.values()}
     equivalences = {a.within: a.equivalence for a in asked.values() if a.within}
@@ -187,7 +193,7 @@ class Hypotheses:
         return float(np.mean(self.tested))
 
 
-def _hypotheses(line: Line, test: Test) -> Hypotheses:
+def _hypotheses(line: Line, test: Test, overlap: float) -> Hypotheses:
     """The p of both, times the choices but where a weakest of several speaks for its claim."""
     values, margins, choices = line.paired.differences, line.margins, line.paired.choices
     one_sided = test.expected is Expected.NO_LESS
@@ -198,7 +204,7 @@ def _hypotheses(line: Line, test: Test) -> Hypotheses:
         tested,
         times,
         (identity(metric, tested), times),
-        min(1.0, times * float(difference(tested))),
+        min(1.0, times * float(difference(tested, overlap))),
         None if one_sided else (identity(metric, values), identity(metric, margins), choices),
         min(1.0, choices * float(equivalence(values, margins))),
     )
@@ -218,39 +224,3 @@ def _decided(line: Line, asked: Hypotheses, p: Mapping[Hashable, Adjusted], leve
     found = Found(asked.contrast, different, within, seen, level)
     added = ", the margin added" if test.expected is Expected.NO_LESS else ""
     return Judged(line, given, finding(tested).value + added, found)
-
-
-def detail(papers: Mapping[str, Sequence[Judged]]) -> str:
-    """Every reading of every paper, as JSON; claims are numbered through all papers."""
-    claims = list(dict.fromkeys(id(r.line.claim) for readings in papers.values() for r in readings))
-    records = [
-        {"paper": paper, "number": claims.index(id(reading.line.claim)) + 1, **_record(reading)}
-        for paper, readings in papers.items()
-        for reading in readings
-    ]
-    return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
-
-
-def _record(reading: Judged) -> dict[str, object]:
-    line, found = reading.line, reading.found
-    test, margin = line.test, line.claim.margin
-    within = found.equivalence if found else None
-    return {
-        "section": line.claim.section,
-        "claim": line.claim.statement,
-        "reading": test.reading if test else "",
-        "table": test.table if test else "",
-        "rows": [list(names) for names in test.contrast.rows] if test else [],
-        "metric": line.metric,
-        "printed": line.claim.effect,
-        "mean": line.estimate.mean,
-        "half_width": line.estimate.half_width,
-        "n": line.estimate.n,
-        "margin": sum(line.margins) / line.estimate.n if line.margins else None,
-        "margin_from": margin.source if margin else "",
-        "difference": asdict(found.difference) if found else None,
-        "equivalence": asdict(within) if within else None,
-        "detectable": found.detectable if found else None,
-        "verdict": reading.verdict.value,
-        "why": reading.why,
-    }

@@ -28,12 +28,15 @@ def _below(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(stdtr(values.shape[-1] - 1, student(values)))
 
 
-def difference(values: ArrayLike) -> NDArray[np.float64]:
+def difference(values: ArrayLike, overlap: float = 0.0) -> NDArray[np.float64]:
     """p of the two-sided t test that a mean is not 0, [...]; 1 where the seeds agree.
 
-    values: [..., n] with n >= 2, each a difference paired by seed (Student, 1908).
+    values: [..., n] with n >= 2, each a difference paired by seed (Student, 1908).  overlap: of
+    seeds that divide one set anew, the held-out pictures over the training ones; the mean's
+    variance is then taken for (1 / n + overlap) s^2 (Nadeau and Bengio, 2003, Eq. 12).
     """
-    t = np.abs(student(np.asarray(values, float)))
+    n = np.shape(values)[-1]
+    t = np.abs(student(np.asarray(values, float))) / math.sqrt(1 + n * overlap)
     return np.nan_to_num(2 * stdtr(np.shape(values)[-1] - 1, -t), nan=1.0)
 
 

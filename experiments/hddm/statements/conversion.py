@@ -1,18 +1,11 @@
 """What HDDM says of conversion, of combining two experts, of thresholds, order and schedules."""
 
-from experiments.hddm.readings import READINGS, SLOPES, STANDARD, WHOLE
+from experiments.hddm.readings import READINGS, SAMPLERS, SLOPES, WHOLE
 from experiments.hddm.statements import margins
 from experiments.tables.claim import Claim, Test, above, below, every, no_less
 from experiments.tables.contrasts import Less, Names, Swing
 from experiments.tables.verdicts import Expected, half
 
-SAMPLERS = tuple(
-    f"{sampler}{begun}"
-    for begun in ("", f", from t = {STANDARD:g}", f", from t = {STANDARD:g}, x0 in [-1, 1]")
-    for sampler in ("DDIM", "ancestral")
-)
-"""The paper states neither its sampler nor where it begins: at LAST as here, or where samplers of
-1000 times do, with x0 clipped to what data can be or not."""
 FM = ("FM", "")
 SAME, DIFFERENT = "Combined, same schedule", "Combined, different schedules"
 
@@ -42,6 +35,7 @@ def _combined(key: str, *, lower: bool) -> tuple[Test, ...]:
 
 
 NATIVE = tuple(("Native DDPM", sampler) for sampler in SAMPLERS)
+"""The paper states neither its sampler nor where it begins."""
 
 CONVERSION = (
     Claim(

@@ -31,16 +31,11 @@ def _mixed(key: str, setting: str, *, lower: bool) -> tuple[Test, ...]:
     """2DDPM:6FM against 8FM under every reading."""
     compare = below if lower else above
     readings = [*((form, how, "") for form, how in ROUTED), ("text-aware", BY_CAPTION, NULL_HALF)]
-    return tuple(
-        compare(
-            f"{setting}; {form}; {how}",
-            "table4",
-            key,
-            (form, TWO, setting, how),
-            (form, NONE, setting, plain),
-        )
+    pairs = {
+        f"{form}; {how}": ((form, TWO, setting, how), (form, NONE, setting, plain))
         for form, how, plain in readings
-    )
+    }
+    return tuple(compare(f"{setting}; {n}", "table4", key, *rows) for n, rows in pairs.items())
 
 
 def _settings(a: tuple[str, str], b: tuple[str, str]) -> tuple[Test, ...]:
@@ -219,13 +214,7 @@ MIXTURES = (
         "Homogeneous samples are softer in texture, heterogeneous ones sharper in detail.",
         "pictures",
         tuple(
-            above(
-                row,
-                "ablation-sharpness",
-                "detail",
-                (row, TWO, "Top-2"),
-                (row, NONE, "Top-2"),
-            )
+            above(row, "ablation-sharpness", "detail", (row, TWO, "Top-2"), (row, NONE, "Top-2"))
             for row in PIPED.values()
         ),
         margins.DETAIL,

@@ -1,11 +1,13 @@
 """Which rows of a column are the best, in bold wherever a table is shown.
 
-They are the best mean, and whatever differs from it by a paired interval that holds 0: no
-difference found, which is no proof of equality. Real pictures are not among the models that are
-compared.
+They are the best mean, and the rows next to it whose paired difference from it has an interval that
+holds 0: no difference found, which is no proof of equality. The first row that is told from the
+best ends them, lest those whose seeds differ most be bold wherever they stand. Real pictures are
+not among the models that are compared.
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from experiments.tables.statistics import estimate
 from experiments.tables.written.directions import Better, better
@@ -35,9 +37,9 @@ def best(key: str, rows: Sequence[Values], real: Sequence[bool]) -> set[int]:
     if direction is None or not means:
         return set()
     sign = 1 if direction is Better.LOWER else -1
-    first = min(means, key=lambda i: sign * means[i])
-    alike = {i for i in means if not _apart(rows[i], rows[first], means[i] == means[first])}
-    return {first} | alike
+    first, *others = sorted(means, key=lambda i: sign * means[i])
+    alike = takewhile(lambda i: not _apart(rows[i], rows[first], means[i] == means[first]), others)
+    return {first, *alike}
 
 
 def _apart(values: Values, others: Values, equal: bool) -> bool:

@@ -63,7 +63,9 @@ def test_table_3_has_the_papers_five_samplings(case):
         assert [asked(sample, t) for t in (0.9, 0.51)] == [[early]] * 2
         assert [asked(sample, t) for t in (0.5, 0.1)] == [[late]] * 2
         columns = ("LPIPS (paper)", "FID-5K (paper)", "CLIP (paper)")
-        assert row.paper == dict(zip(columns, numbers, strict=True))
+        ours = ("corrected", "equal ", " alone", " without ", "300 steps", "75 steps", "25 steps")
+        printed = {} if any(x in how for x in ours) else dict(zip(columns, numbers, strict=True))
+        assert row.paper == ({} if "trained on" in how else printed)
     counts = [f", {n} steps" for n in (25, 75, 300) if n != case.settings["conversion"][0]]
     begun = list(BEGUN)[: 3 if case.scale.data.latents.pixels else 2]
     native = {s + end for s in solvers for end in (*begun, *counts)} | {"DDIM" + IMPROVED}

@@ -24,6 +24,13 @@ def test_a_difference_is_scipys_t_test(n):
     assert difference(values) == pytest.approx(difference(-values))
 
 
+def test_seeds_that_divide_one_set_anew_are_worth_fewer():
+    """kills: the overlap as a share of the mean's variance, or of one value's."""
+    values = drawn(1.0, 10)[:50]
+    t = stats.ttest_1samp(values, 0, axis=-1).statistic * (0.1 / (0.1 + 0.5)) ** 0.5
+    assert difference(values, overlap=0.5) == pytest.approx(2 * stats.t.sf(abs(t), 9))
+
+
 def test_equivalence_is_the_larger_of_two_one_sided_tests():
     """kills: the smaller of the two, margins on one side alone, sides exchanged."""
     values, margin = drawn(0.2, 8)[:50], 0.9

@@ -69,7 +69,8 @@ def test_what_a_page_has_no_room_for_is_in_the_csv(store, tmp_path):
 
 def test_the_best_are_the_best_mean_and_what_a_paired_interval_does_not_tell_from_it():
     """kills: the greatest in bold where less is better, an unpaired interval, whose width seeds
-    share, a row of real pictures, a row without numbers, a direction where there is none."""
+    share, a row of real pictures, a row without numbers, a direction where there is none, a row in
+    bold for its noise."""
     seeds = [10.0, 20.0, 30.0]
     each = [seeds, [x + 1 for x in seeds], [11.0, 19.0, 30.5], [0.0] * 3, [None] * 3]
     real = [False, False, False, True, False]
@@ -77,6 +78,8 @@ def test_the_best_are_the_best_mean_and_what_a_paired_interval_does_not_tell_fro
     assert best("accuracy", each, real) == {1, 2}
     assert best("diversity", each, real) == set()
     assert best("fid", [[None], [2.0], [1.0], [1.0]], [False] * 4) == {2, 3}
+    noisy = [[10.0, 10.1, 9.9], [12.0, 12.1, 11.9], [0.0, 40.0, 5.0]]  # worse than one told apart
+    assert best("fid", noisy, [False] * 3) == {0}
 
 
 def test_one_seed_says_once_that_it_gives_no_interval(store, tmp_path):
