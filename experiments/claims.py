@@ -74,11 +74,12 @@ def _summary(made: Mapping[str, Sequence[Judged]]) -> list[str]:
         tested = [(r.found.contrast, r.verdict) for r in readings if r.found is not None]
         distinct = {contrast for contrast, _ in tested}
         decided = {contrast for contrast, given in tested if given is not Verdict.UNDECIDED}
+        held = {contrast for contrast, given in tested if given is Verdict.HOLDS}
         levels = [f"; p up to {r.found.level:.2g} is a difference" for r in readings if r.found]
         lines.append(
             f"- {paper}: {len(PAPERS[paper])} empirical statements, {len(readings)} readings: "
-            f"{_counted(readings)}. Of {len(distinct)} distinct contrasts "
-            f"{len(distinct) - len(decided)} are undecided{''.join(levels[:1])}."
+            f"{_counted(readings)}. Of {len(distinct)} distinct contrasts {len(held)} bear out a "
+            f"claim and {len(distinct) - len(decided)} are undecided{''.join(levels[:1])}."
         )
     return lines
 

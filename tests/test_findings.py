@@ -6,6 +6,7 @@ A sentence carries, in a comment behind it, what it rests on:
 - a number of a table, in the rows that fit a pattern, and the range in which the sentence is true:
   <!-- number: table1 [Top-2; text-free] fid 18 to 31 -->, where `seeds` is how many there are, and
   <!-- number: claims [14-26] undecided 51 to 100 --> the percentage of readings that were tested;
+- how many of a claim's readings have a verdict: <!-- count: 41 [*] holds 1 of 18 -->;
 - a computation of claims.md and whether it holds: <!-- exact: s(t) of §6.2 [no] -->;
 - or that it is argued and not measured: <!-- reason -->.
 """
@@ -39,6 +40,9 @@ DEFINED = re.compile(r'"\w+"|\*[\w% ]+\*')
 NUMBER = re.compile(
     r"number: (?P<table>[\w-]+) \[(?P<rows>[^]]+)\] (?P<key>\w+(?: [\d.]+)?) "
     r"(?P<low>-?[\d.]+) to (?P<high>-?[\d.]+)"
+)
+COUNT = re.compile(
+    rf"count: (?P<claim>\d+) \[(?P<rows>[^]]+)\] (?P<verdict>{VERDICTS}) (?P<k>\d+) of (?P<n>\d+)"
 )
 EXACT = re.compile(r"exact: (?P<subject>.+) \[(?P<holds>yes|no|implied)\]")
 SENTENCE = re.compile(r"(?<=[.:;,)])\s*((?:<!-- (?:(?! -->).)+ -->\s*)+)", re.DOTALL)
@@ -100,7 +104,8 @@ def test_a_paragraph_that_tells_a_finding_names_its_verdict(page):
 def bindings(text):
     """What stands in comments on numbers, computations and reasons."""
     return [
-        c.strip() for c in re.findall(r"<!-- ((?:number|exact|reason).*?) ?-->", text, re.DOTALL)
+        c.strip()
+        for c in re.findall(r"<!-- ((?:number|count|exact|reason).*?) ?-->", text, re.DOTALL)
     ]
 
 
@@ -128,11 +133,16 @@ def broken(text):
             low, high, seen = float(at["low"]), float(at["high"]), numbers(at)
             if not seen or not all(low <= x <= high for x in seen):
                 yield f"{bound}: it is {', '.join(f'{x:.4g}' for x in seen) or 'in no row'}"
+        elif at := COUNT.fullmatch(bound):
+            given = readings(int(at["claim"]), at["rows"])
+            seen = given.count(at["verdict"]), len(given)
+            if seen != (int(at["k"]), int(at["n"])):
+                yield f"{bound}: it is {seen[0]} of {seen[1]}"
         elif at := EXACT.fullmatch(bound):
             if (holds := COMPUTED.get(at["subject"])) != at["holds"]:
                 yield f"{bound}: it is {holds}"
         elif bound != "reason":
-            yield f"{bound}: neither a number, nor a computation, nor a reason"
+            yield f"{bound}: neither a number, nor a count, a computation or a reason"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -149,6 +159,8 @@ def test_a_sentence_follows_the_number_that_it_names(page):
         ("number: table1 [Top-9] fid 1 to 2", "in no row"),
         ("number: claims [1-55] undecided 0 to 1", "it is "),
         ("exact: s(t) of §6.2 [yes]", "it is no"),
+        ("count: 45 [*] holds 8 of 8", "it is 0 of 8"),
+        ("count: 45 [*] does not hold 8 of 9", "it is 8 of 8"),
         ("exact: s(t) of §9 [yes]", "it is None"),
         ("number: table1 fid", "neither"),
     ],
