@@ -7,6 +7,7 @@ A sentence carries, in a comment behind it, what it rests on:
   <!-- number: table1 [Top-2; text-free] fid 18 to 31 -->, where `seeds` is how many there are, and
   <!-- number: claims [14-26] undecided 51 to 100 --> the percentage of readings that were tested;
 - how many of a claim's readings have a verdict: <!-- count: 41 [*] holds 1 of 18 -->;
+- what a line of a table's page says: <!-- line: paris2-switching Alternate against A alone: 28 -->;
 - a computation of claims.md and whether it holds: <!-- exact: s(t) of §6.2 [no] -->;
 - or that it is argued and not measured: <!-- reason -->.
 """
@@ -44,6 +45,7 @@ NUMBER = re.compile(
 COUNT = re.compile(
     rf"count: (?P<claim>\d+) \[(?P<rows>[^]]+)\] (?P<verdict>{VERDICTS}) (?P<k>\d+) of (?P<n>\d+)"
 )
+LINE = re.compile(r"line: (?P<table>[\w-]+) (?P<says>.+)")
 EXACT = re.compile(r"exact: (?P<subject>.+) \[(?P<holds>yes|no|implied)\]")
 SENTENCE = re.compile(r"(?<=[.:;,)])\s*((?:<!-- (?:(?! -->).)+ -->\s*)+)", re.DOTALL)
 SMALL = ROOT / "results" / "small"
@@ -102,10 +104,10 @@ def test_a_paragraph_that_tells_a_finding_names_its_verdict(page):
 
 
 def bindings(text):
-    """What stands in comments on numbers, computations and reasons."""
+    """What stands in comments on numbers, counts, lines, computations and reasons."""
     return [
         c.strip()
-        for c in re.findall(r"<!-- ((?:number|count|exact|reason).*?) ?-->", text, re.DOTALL)
+        for c in re.findall(r"<!-- ((?:number|count|line|exact|reason).*?) ?-->", text, re.DOTALL)
     ]
 
 
@@ -138,6 +140,10 @@ def broken(text):
             seen = given.count(at["verdict"]), len(given)
             if seen != (int(at["k"]), int(at["n"])):
                 yield f"{bound}: it is {seen[0]} of {seen[1]}"
+        elif at := LINE.fullmatch(bound):
+            page = (SMALL / f"{at['table']}.md").read_text().splitlines()
+            if not any(at["says"] in line for line in page):
+                yield f"{bound}: no line of {at['table']}.md says so"
         elif at := EXACT.fullmatch(bound):
             if (holds := COMPUTED.get(at["subject"])) != at["holds"]:
                 yield f"{bound}: it is {holds}"
@@ -160,6 +166,7 @@ def test_a_sentence_follows_the_number_that_it_names(page):
         ("number: claims [1-55] undecided 0 to 1", "it is "),
         ("exact: s(t) of §6.2 [yes]", "it is no"),
         ("count: 45 [*] holds 8 of 8", "it is 0 of 8"),
+        ("line: table1 Top-9 beats", "no line of table1.md says so"),
         ("count: 45 [*] does not hold 8 of 9", "it is 8 of 8"),
         ("exact: s(t) of §9 [yes]", "it is None"),
         ("number: table1 fid", "neither"),

@@ -1,13 +1,11 @@
 """Which rows of a column are the best, in bold wherever a table is shown.
 
-They are the best mean, and the rows next to it whose paired difference from it has an interval that
-holds 0: no difference found, which is no proof of equality. The first row that is told from the
-best ends them, lest those whose seeds differ most be bold wherever they stand. Real pictures are
-not among the models that are compared.
+They are the best mean, and whatever lies in its interval and differs from it by a paired interval
+that holds 0: no difference found, which is no proof of equality. The first of these keeps rows from
+being bold for their noise. Real pictures are not among the models that are compared.
 """
 
 from collections.abc import Sequence
-from itertools import takewhile
 
 from experiments.tables.statistics import estimate
 from experiments.tables.written.directions import Better, better
@@ -33,13 +31,15 @@ def best(key: str, rows: Sequence[Values], real: Sequence[bool]) -> set[int]:
         for i, (values, data) in enumerate(zip(rows, real, strict=True))
         if not data
     }
-    means = {i: estimate(values).mean or 0.0 for i, values in known.items() if values}
+    found = {i: estimate(values) for i, values in known.items() if values}
+    means = {i: each.mean or 0.0 for i, each in found.items()}
     if direction is None or not means:
         return set()
     sign = 1 if direction is Better.LOWER else -1
-    first, *others = sorted(means, key=lambda i: sign * means[i])
-    alike = takewhile(lambda i: not _apart(rows[i], rows[first], means[i] == means[first]), others)
-    return {first, *alike}
+    first = min(means, key=lambda i: sign * means[i])
+    reach = found[first].half_width or 0.0
+    near = [i for i in means if abs(means[i] - means[first]) <= reach]
+    return {i for i in near if not _apart(rows[i], rows[first], means[i] == means[first])}
 
 
 def _apart(values: Values, others: Values, equal: bool) -> bool:

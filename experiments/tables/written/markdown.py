@@ -122,7 +122,9 @@ def _key(results: Results, bold: bool) -> list[str]:
     """What is bold and in italics, and where the columns are that the page has no room for."""
     said = list[str]()
     if bold:
-        said.append("- Bold: the best, and what a paired interval does not tell from it.")
+        said.append(
+            "- Bold: the best, and what lies in its interval and no paired one tells from it."
+        )
     if results.table.paper:
         said.append(
             "- In italics what the paper prints, of its own metric on other data: its values and "

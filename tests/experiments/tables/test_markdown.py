@@ -78,7 +78,11 @@ def test_the_best_are_the_best_mean_and_what_a_paired_interval_does_not_tell_fro
     assert best("accuracy", each, real) == {1, 2}
     assert best("diversity", each, real) == set()
     assert best("fid", [[None], [2.0], [1.0], [1.0]], [False] * 4) == {2, 3}
-    noisy = [[10.0, 10.1, 9.9], [12.0, 12.1, 11.9], [0.0, 40.0, 5.0]]  # worse than one told apart
+    noisy = [
+        [10.0, 10.1, 9.9],
+        [12.0, 12.1, 11.9],
+        [0.0, 40.0, 5.0],
+    ]  # not told from the best, and far from it
     assert best("fid", noisy, [False] * 3) == {0}
 
 

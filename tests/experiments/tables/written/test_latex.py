@@ -34,9 +34,13 @@ def test_a_row_is_bold_where_its_paired_difference_to_the_best_is_not_told_from_
         found = table.read(SMALL, name)
         models = [row for row in found.rows if row.name != "Real pictures"]
         i = [column.key for column in found.columns].index(key)
-        best, *others = sorted(models, key=lambda row: row.cells[i].mean)
-        apart = [ttest_rel(row.values[key], best.values[key]).pvalue <= 0.05 for row in others]
-        alike = {row.name for row in [best, *others[: apart.index(True)]]}
+        best = min(models, key=lambda row: row.cells[i].mean)
+        near = [row for row in models if row.cells[i].mean <= best.cells[i].high]
+        alike = {
+            row.name
+            for row in near
+            if row is best or ttest_rel(row.values[key], best.values[key]).pvalue > 0.05
+        }
         first = len(best.names) + len(found.paper)
         body = latex(found).split("\\midrule\n")[1].split("\\bottomrule")[0].splitlines()
         bold = [line.split(" & ")[first + i].startswith(r"\textbf") for line in body]
