@@ -38,11 +38,12 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     "purple": (0.65, 0.1, 0.85),
     "white": (1.0, 1.0, 1.0),
 }
-RADII = (2.75, 3.75)
+RADII = (4.0, 5.5)
 """Of a small and of a large shape, in pixels."""
-CENTRES = ((4, 4), (12, 4), (4, 12), (12, 12))
-"""(x, y) of each place, in pixels: upper left, upper right, lower left, lower right. In
-the middle of its quarter a shape lies in four patches of 4, which a small network soon learns."""
+CENTRES = ((6, 6), (10, 6), (6, 10), (10, 10))
+"""(x, y) of each place, in pixels: upper left, upper right, lower left, lower right. A shape covers
+the middle wherever it is: one that fits into a quarter is small in the loss, and an expert with an
+eighth of a monolith's pictures tears it, since its patches do not agree on the quarter."""
 MOVED, GROWN = 0.25, 0.1
 """The greatest jitter of a centre along either axis, and of a radius, in pixels."""
 GOLDEN = 0x9E3779B97F4A7C15
