@@ -19,6 +19,9 @@ FEATURES = 96
 NOISE = 0.05
 """Added to what it learns from, so that it does not depend on the noise left in a sample."""
 
+LAST = 32
+"""Batches, the last that it learnt from, over which features have unit variance: how large they are
+is otherwise chance, and distances of two judges could not be compared."""
 LR = 2e-3
 """Of AdamW, at most: it rises and falls once."""
 
@@ -101,4 +104,17 @@ def train_judge(
         torch.stack(losses).sum().backward()
         optimizer.step()
         schedule.step()
-    return judge.eval().requires_grad_(False)
+    judge.eval().requires_grad_(False)
+    _scale(judge, torch.cat([draw(step)[0] for step in range(max(0, steps - LAST), steps)]))
+    return judge
+
+
+def _scale(judge: FactorJudge, pictures: Tensor) -> None:
+    """Divide the features by one number, so that over these pictures [B, C, side, side] their
+    variance is 1 on average; the head undoes it, and reads what it read."""
+    last = judge.body[-1]
+    assert isinstance(last, nn.Linear)
+    unit = judge.body(pictures).var(dim=0).mean().sqrt()
+    last.weight /= unit
+    last.bias /= unit
+    judge.head.weight *= unit
