@@ -76,7 +76,7 @@ def paired(
 ) -> TrainExpert:
     """One of the experts of one cluster whose conversions and mixtures are compared (§3.3.1)."""
     pair, every = scale.study.pair, tuple(range(scale.data.clusters))
-    optim = replace(scale.train, batch=scale.study.pair_batch)
+    optim = experts.of_batch(scale, scale.study.pair_batch)
     return experts.train(scale, module, every if pair is None else pair, optim, seed, schedule)
 
 

@@ -70,7 +70,7 @@ def expert(
     scale: Scale[Any], module: type[DenoisingExpert], cluster: int, seed: int
 ) -> TrainExpert:
     """One network on one cluster: a Kth of the data and of the FLOPs."""
-    optim = replace(scale.train, batch=scale.train.batch // scale.data.clusters)
+    optim = of_batch(scale, scale.train.batch // scale.data.clusters)
     return train(scale, module, (cluster,), optim, seed)
 
 
@@ -83,6 +83,14 @@ def mixed(
     """K experts of one objective, but for the clusters that have another."""
     every = range(scale.data.clusters)
     return [expert(scale, others.get(k, default), k, seed) for k in every]
+
+
+def of_batch(scale: Scale[Any], batch: int) -> Optim:
+    """The recipe at another batch, its learning rates times a power of the ratio of batches: its
+    square root keeps the noise that Adam's steps have of a gradient's.  (Malladi et al., 2022)"""
+    optim, factor = scale.train, (batch / scale.train.batch) ** scale.expert.lr_by_batch
+    final = None if optim.final_lr is None else optim.final_lr * factor
+    return replace(optim, batch=batch, lr=optim.lr * factor, final_lr=final)
 
 
 def shortened(optim: Optim, steps: int) -> Optim:

@@ -77,8 +77,11 @@ class ExpertRecipe(Protocol):
 
     patch: side of a token in the latent.  text_dropout: share of captions replaced by the null one.
     times: density of t in training.  pretrained: the checkpoint that experts begin with; None for
-    weights drawn anew.
+    weights drawn anew.  lr_by_batch: the exponent with which the learning rate follows the batch.
     """
+
+    @property
+    def lr_by_batch(self) -> float: ...
 
     @property
     def patch(self) -> int: ...

@@ -39,6 +39,7 @@ class VideoExpert:
         text_dropout: share of captions replaced by the empty string.
         pretrained: the image weights that experts and monolith begin with; None from scratch.
         times: density of t in training.
+        lr_by_batch: exponent with which the learning rate follows the batch.
     """
 
     size: MMSize
@@ -46,6 +47,7 @@ class VideoExpert:
     text_dropout: float
     pretrained: PretrainedFlux | None
     times: Times
+    lr_by_batch: float = 0.0
 
     def network(self, latent: tuple[int, ...], text: TextShape, given_frame: bool = False) -> MMDiT:
         """The MM-DiT over latents [C, T, H, H]."""

@@ -11,12 +11,13 @@ from datamodules.sources.scenes import Factor, Scenes, values_of
 from datamodules.sources.source import Split
 from experiments.cli import main as cli
 from experiments.cli import options
-from experiments.hddm import table1
+from experiments.hddm import settings, table1
 from experiments.pipeline.store import Store
 from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
 from experiments.scores.scenes import ScenesJudge
+from modules.denoising import FlowMatchingExpert
 from tests.helpers.stages import make, places
 
 SCENES = SCALES["scenes"]
@@ -37,6 +38,18 @@ def test_every_caption_fits():
     tokens, pooled = SCENES.data.text.encode(records.captions)
     assert np.isfinite(pooled).all()
     assert np.abs(tokens[:, -1]).max() > 0  # and none is wasted
+
+
+def test_an_experts_learning_rate_follows_its_batch():
+    """kills: the monolith's rate at an eighth of its batch, by which an expert learns nothing; a
+    final rate that is left; a factor where a scale has one rate for all."""
+    for name, scale in SCALES.items():
+        monolith = experts.monolith(scale, FlowMatchingExpert, 0).optim
+        paired = settings.paired(scale, FlowMatchingExpert, 0).optim
+        for optim in (experts.expert(scale, FlowMatchingExpert, 0, 0).optim, paired):
+            factor = (optim.batch / monolith.batch) ** 0.5 if name == "scenes" else 1
+            rates = monolith.lr, monolith.final_lr
+            assert (optim.lr, optim.final_lr) == tuple(x and x * factor for x in rates)
 
 
 def test_a_seeds_judge_learns_scenes_of_its_own():
