@@ -2,15 +2,18 @@
 
 import numpy as np
 
-from experiments.drawing.style import FAINT, INK, page, picture, png
+from experiments.drawing.style import FAINT, INK, PAGE, page, picture, png
+from experiments.drawing.words import inches
 from experiments.scores.score import Score
 from experiments.stages.samples import Images, Sample
 from experiments.tables.results import Results
 
 PROMPTS, ACROSS = 6, 2
 """Blocks, and blocks side by side."""
-SIDE, GAP, LETTER = 0.36, 0.04, 0.062
-"""Inches: of a frame, between two, and of a letter of the models' names."""
+MOST, GAP, BETWEEN = 0.36, 0.04, 0.2
+"""Inches: of a frame at most, between two, and between blocks."""
+NAME = 7.0
+"""Points of a model's name."""
 FRAMES = 9
 """Of a clip, evenly from the first to the last."""
 GIVEN = "First frame given"
@@ -36,20 +39,21 @@ def sheet(results: Results) -> bytes:
 
 def _draw(captions: list[str], clips: dict[str, Images]) -> bytes:
     """clips: of each line [N, C, T, H, W], one for every caption."""
-    block = (len(clips) * (SIDE + GAP) + 0.38, FRAMES * (SIDE + GAP) + 0.2)
-    margin = 0.15 + LETTER * max(map(len, clips))
+    margin = 0.15 + max(inches(name, NAME) for name in clips)
+    side = min(MOST, ((PAGE[0] - margin) / ACROSS - BETWEEN) / FRAMES - GAP)
+    block = (len(clips) * (side + GAP) + 0.38, FRAMES * (side + GAP) + BETWEEN)
     down = -(-len(captions) // ACROSS)
     figure, axes = page(margin + ACROSS * block[1], down * block[0] + 0.05)
     for n, caption in enumerate(captions):
         top, left = n // ACROSS * block[0], margin + n % ACROSS * block[1]
         axes.text(left, top + 0.22, caption, fontsize=8, color=INK)
         for i, (name, made) in enumerate(clips.items()):
-            y = top + 0.3 + i * (SIDE + GAP)
+            y = top + 0.3 + i * (side + GAP)
             if n % ACROSS == 0:
-                axes.text(0.05, y + SIDE / 2, name, fontsize=7, color=FAINT, va="center")
+                axes.text(0.05, y + side / 2, name, fontsize=NAME, color=FAINT, va="center")
             frames = np.linspace(0, made.shape[2] - 1, min(FRAMES, made.shape[2])).round()
             for j, frame in enumerate(frames.astype(int)):
-                picture(axes, made[n, :, frame], left + j * (SIDE + GAP), y, SIDE)
+                picture(axes, made[n, :, frame], left + j * (side + GAP), y, side)
     return png(figure)
 
 

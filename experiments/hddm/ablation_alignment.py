@@ -26,7 +26,7 @@ from experiments.scores.score import Score
 from experiments.stages.samples import Sample
 from experiments.tables.columns import NOT_NEGATIVE, Column
 from experiments.tables.results import Chart, Results, Table
-from experiments.tables.rows import Row
+from experiments.tables.rows import Row, joined
 from experiments.tables.statistics import Estimate, estimate
 from experiments.tables.sweeps import check
 from modules.denoising import FlowMatchingExpert
@@ -119,7 +119,7 @@ def _lines(results: Results, place: str, column: Column) -> dict[str, list[Estim
         if row.names["States"] == place:
             estimates = [_at(results, i, f"{place} {t}", column) for t in _times(results)]
             if all(each.mean is not None for each in estimates):
-                name = " ".join(filter(None, (row.names["Strategy"], row.names["Router"])))
+                name = joined((row.names["Strategy"], row.names["Router"]))
                 lines[name] = estimates
     return lines
 

@@ -134,9 +134,7 @@ def _mark(difference: Estimate) -> str:
 def pictures(results: Results) -> bytes:
     """A PNG: samples of every row, the same prompts and noise down each column."""
     scores = {
-        "\n".join(row.names.values()): row.measured.score
-        for row in results.rows[0]
-        if isinstance(row.measured, Served)
+        row.name: row.measured.score for row in results.rows[0] if isinstance(row.measured, Served)
     }
     return grid(scores, results.store)
 

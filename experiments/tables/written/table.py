@@ -15,6 +15,7 @@ from typing import Any
 
 from experiments.pipeline.files import StoreError
 from experiments.tables.columns import EXPERT, MISSING
+from experiments.tables.rows import joined
 from experiments.tables.written.best import of_data
 from experiments.tables.written.directions import Better, better
 
@@ -63,7 +64,7 @@ class WrittenRow:
 
     @property
     def name(self) -> str:
-        return " ".join(filter(None, self.names.values()))
+        return joined(self.names.values())
 
     @property
     def of_data(self) -> bool:
