@@ -21,7 +21,7 @@ from experiments.tables.contrasts import (
 from experiments.tables.inference import detectable, difference, equivalence
 from experiments.tables.multiplicity import Adjusted, adjusted, deciding, identity
 from experiments.tables.statistics import Estimate, estimate
-from experiments.tables.verdicts import Expected, Margin, Tested, Verdict, finding, verdict
+from experiments.tables.verdicts import Expected, Finding, Margin, Tested, Verdict, finding, verdict
 
 SEEDS = 3
 """Fewer training seeds decide nothing."""
@@ -222,5 +222,11 @@ def _decided(line: Line, asked: Hypotheses, p: Mapping[Hashable, Adjusted], leve
     given = verdict(tested, test.expected, printed=margin.printed)
     seen = float(detectable(asked.tested, level / asked.times))
     found = Found(asked.contrast, different, within, seen, level)
-    added = ", the margin added" if test.expected is Expected.NO_LESS else ""
-    return Judged(line, given, finding(tested).value + added, found)
+    shown = finding(tested)
+    small = shown in (Finding.BELOW, Finding.ABOVE) and abs(asked.mean) < float(
+        np.mean(line.margins)
+    )
+    end = ", by less than the margin" if small else ""
+    if test.expected is Expected.NO_LESS:
+        end = ", the margin added"
+    return Judged(line, given, shown.value + end, found)
