@@ -89,7 +89,7 @@ def _divided_anew(
 ) -> list[str]:
     """What is left of HDDM's differences if seeds that divide one set anew are no new sets."""
     digits = SCALES[scale].data.source
-    if not isinstance(digits, Digits):
+    if not isinstance(digits, Digits) or not any(reading.found for reading in papers["HDDM"]):
         return []
     overlap, total = digits.heldout / digits.train, digits.train + digits.judge + digits.heldout
     apart, still = (

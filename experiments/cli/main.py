@@ -18,7 +18,7 @@ from experiments.cli.options import Options, UsageError, parse
 from experiments.cli.plan import plan
 from experiments.measures.costs import cost
 from experiments.pipeline import build, edits
-from experiments.pipeline.address import open_store
+from experiments.pipeline.address import check_store, open_store
 from experiments.pipeline.files import StoreError, write_whole
 from experiments.pipeline.launch.remote import OtherCodeError
 from experiments.pipeline.launch.task import WorkerLostError
@@ -77,6 +77,7 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
         return
     for table in tables:
         table.judge(options.scale)  # ValueError, before anything is made, where nobody can judge
+    check_store(store)
     stages = build.behind(wanted)
     missing = build.missing(stages, store, options.launch, LIBRARIES)
     downloads.require(missing)

@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
+from experiments.pipeline.files import StoreError
 from experiments.pipeline.storage.addresses import AddressPlace
 from experiments.pipeline.storage.cache import GB, Cache
 from experiments.pipeline.storage.places import FolderPlace, place_of
@@ -28,3 +30,19 @@ def open_store(store: str, cache: Path | None = None, cache_gb: float = CACHE_GB
         cache = Path(base, "heterogeneous-ddm")
     root = cache.expanduser() / hashlib.sha256(str(place).encode()).hexdigest()[:12]
     return Store(root, Remote(place, Cache(root, round(cache_gb * GB))))
+
+
+def check_store(store: Store) -> None:
+    """StoreError, before anything is made, where nothing could be kept: a file, a folder that may
+    not be written, an address at which nothing answers."""
+    place = store.place
+    try:
+        if isinstance(place, FolderPlace):
+            there = next(each for each in (place.root, *place.root.parents) if each.exists())
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        else:
+            place.names("making")
+    except OSError as error:
+        why = error.strerror or error
+        raise StoreError(f"the store {place} can keep nothing: {why}") from error

@@ -27,14 +27,13 @@ def markdown(results: Results, remarks: Sequence[str]) -> str:
     """The page.  remarks: what a reader should know of this making, one line each."""
     table, first, columns = results.table, results.rows[0], on_page(results)
     paper = list(table.paper) if _room(results) >= len(columns) + len(table.paper) else []
-    lines = [f"# {table.title}", "", *_header([*map(_italic, paper), *_titles(columns)], first)]
-    bold = [_best(results, column) for column in columns]
-    for i, row in enumerate(first):
-        cells = [bracketed(column, results.mean(i, column)) for column in columns]
-        shown = [
-            _bold(cell) if i in which else cell for cell, which in zip(cells, bold, strict=True)
-        ]
-        lines.append(_line([*row.names.values(), *_printed(row, paper), *shown]))
+    apart = _beyond(results, columns)
+    here = [i for i in range(len(first)) if i not in apart]
+    lines = [f"# {table.title}", "", *_body(results, here, columns, paper)]
+    if apart:
+        others = [x for x in results.columns if any(_has(results, i, x) for i in apart)]
+        lines += ["", *_body(results, apart, others[: _room(results)], [])]
+    bold = any(_best(results, column) for column in columns)
     if table.paper and not paper:
         lines += ["", "What the paper prints:", "", *_header([*map(_italic, table.paper)], first)]
         lines += [
@@ -44,8 +43,40 @@ def markdown(results: Results, remarks: Sequence[str]) -> str:
         lines += _differences(results, table.baseline)
     if compared := [f"- {line}" for line in _tests(results)]:
         lines += ["", *compared]
-    told = [*_key(results, any(bold)), *_footer(results), *(f"- {line}" for line in remarks)]
+    smoke = [SMOKE, ""] if results.scale_name == "smoke" else []
+    told = [*smoke, *_key(results, bold), *_footer(results), *(f"- {line}" for line in remarks)]
     return "\n".join([*lines, "", *told]) + "\n"
+
+
+def _body(
+    results: Results, rows: Sequence[int], columns: Sequence[Column], paper: Sequence[str]
+) -> list[str]:
+    """Rows of the table in some of its columns, the best of all rows in bold."""
+    first = results.rows[0]
+    lines = _header([*map(_italic, paper), *_titles(columns)], first)
+    bold = [_best(results, column) for column in columns]
+    for i in rows:
+        cells = [bracketed(column, results.mean(i, column)) for column in columns]
+        shown = [
+            _bold(cell) if i in which else cell for cell, which in zip(cells, bold, strict=True)
+        ]
+        lines.append(_line([*first[i].names.values(), *_printed(first[i], paper), *shown]))
+    return lines
+
+
+def _beyond(results: Results, columns: Sequence[Column]) -> list[int]:
+    """The rows that have numbers, but none in these columns."""
+    others = [x for x in results.columns if x not in columns]
+    return [
+        i
+        for i in range(len(results.rows[0]))
+        if any(_has(results, i, x) for x in others)
+        and not any(_has(results, i, x) for x in columns)
+    ]
+
+
+def _has(results: Results, row: int, column: Column) -> bool:
+    return results.mean(row, column).mean is not None
 
 
 def on_page(results: Results) -> list[Column]:
@@ -146,7 +177,6 @@ def _footer(results: Results) -> list[str]:
     )
     dials = ", ".join(f"{dial} = {_told(value)}" for dial, value in results.changed.items())
     return [
-        *([SMOKE, ""] if results.scale_name == "smoke" else []),
         *(f"- {note}" for note in (*results.table.notes, *results.remarks())),
         f"- Scale `{results.scale_name}`{f' with {dials}' if dials else ''}; {interval}.",
         f"- Seeds: {', '.join(map(str, range(n)))}. Code: {', '.join(results.commits)}.",

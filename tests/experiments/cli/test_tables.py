@@ -160,7 +160,7 @@ def test_a_row_that_fails_is_missing_and_named_and_the_others_are_written(pools,
     partial = tmp_path / "results/smoke-incomplete"
     text = (partial / "table9.md").read_text()
     assert "| Worse | — | — | — |" in out
-    assert "| Pair | *22.6* | **11.00" in text  # not shown to be worse than the best
+    assert "| Pair | *22.6* | 11.00" in text  # beyond the best one's interval
     assert (text.count(" less Alone"), text.count("Worse")) == (1, 2)
     drawn = {path.stem: path.read_text() for path in (partial / "figures").iterdir()}
     assert drawn == {"all": "3"}
@@ -172,3 +172,23 @@ def test_nothing_is_written_where_every_row_fails(pools, capsys, tmp_path):
     assert cli.main(none, arguments=[*SMOKE, *places(tmp_path)]) == 1
     assert "without table9, Worse" in capsys.readouterr().err
     assert not list((tmp_path / "results").rglob("table9.*"))
+
+
+@pytest.mark.parametrize(
+    ("store", "why"),
+    [("file", "Not a directory"), ("/proc/store", "can keep"), ("s4://bucket/x", "known: s4")],
+)
+def test_a_store_that_can_keep_nothing_is_said_once_before_anything_is_made(
+    pools, capsys, tmp_path, store, why
+):
+    """kills: the same cause told by every stage that cannot be kept, advice to delete a folder."""
+    (tmp_path / "file").touch()
+    place = store if "/" in store else str(tmp_path / store)
+    arguments = [*SMOKE, "--store", place, "--results", str(tmp_path / "results")]
+    assert cli.main(TABLE, arguments=arguments) != 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("table9: ")
+    assert why in line
+    assert "delete" not in line
+    assert pools == []
+    assert not (tmp_path / "results").exists()
