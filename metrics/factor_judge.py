@@ -115,6 +115,6 @@ def _scale(judge: FactorJudge, pictures: Tensor) -> None:
     last = judge.body[-1]
     assert isinstance(last, nn.Linear)
     unit = judge.body(pictures).var(dim=0).mean().sqrt()
-    last.weight /= unit
-    last.bias /= unit
-    judge.head.weight *= unit
+    last.weight.div_(unit)
+    last.bias.div_(unit)
+    judge.head.weight.mul_(unit)

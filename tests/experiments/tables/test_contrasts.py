@@ -2,7 +2,9 @@
 
 import pytest
 
+from experiments.tables.claim import Claim, Test, judged
 from experiments.tables.contrasts import Gap, Less, PublishedTables, Swing, Value
+from experiments.tables.verdicts import Expected, Margin
 from tests.helpers.tables import publish
 
 
@@ -29,3 +31,22 @@ def test_contrasts_are_paired_by_seed(tmp_path):
     assert made(Swing(good, bad, good, wild)) == wanted
     assert made(Gap(good, bad, wild, bad)) == ((1.0, -7.0, 0.5), (2.0, 3.1, 3.9))
     assert made(Less(("gap",), good)) == ((0.0, -1.0), (1.0, 3.0))
+
+
+@pytest.mark.parametrize(
+    ("mean", "expected", "shown"),
+    [
+        (0.097, Expected.ABOVE, "above 0, by less than the margin"),
+        (0.5, Expected.ABOVE, "above 0"),
+        (-0.5, Expected.ABOVE, "below 0"),
+        (-0.01, Expected.NO_LESS, "above 0, the margin added"),
+    ],
+)
+def test_a_difference_smaller_than_matters_says_so(tmp_path, mean, expected, shown):
+    """kills: a claim that holds by less than anyone would mind, told like any other."""
+    values = [mean + 0.996, mean + 1, mean + 1.004]
+    publish(tmp_path, "alone", {("a",): {"fid": values}, ("b",): {"fid": [1.0] * 3}})
+    test = Test("", "alone", "fid", Less(("a",), ("b",)), expected)
+    claim = Claim("", "", tests=(test,), margin=Margin(0.1, "a tenth"))
+    (made,) = judged([claim], PublishedTables(tmp_path))
+    assert made.why == shown
