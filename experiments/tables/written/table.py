@@ -111,13 +111,12 @@ def parse(name: str, md: str, digits: str, detail: str) -> WrittenTable:
     paper = titles[len(names) : titles.index(ours[0])]
     columns = [WrittenColumn(*each) for each in zip(keys, ours, strict=True)]
     baseline = next((m[1] for line in lines if (m := BASELINE.fullmatch(line))), None)
-    body, *others = _tables(lines)
-    last = [] if baseline is None else others[-1]
-    differences = {tuple(words[name] for name in names): words for words in last}
-    rows = []
-    for words, line, row in zip(body, given, content["rows"], strict=True):
-        numbers = dict(zip(titles, line, strict=True))
-        beside = differences.get(tuple(row["names"].values()), {})
+    tables = _tables(lines)
+    differences = {} if baseline is None else _by_names([tables.pop()], names)
+    body, rows = _by_names(tables, names), []
+    for line, row in zip(given, content["rows"], strict=True):
+        numbers, named = dict(zip(titles, line, strict=True)), tuple(row["names"].values())
+        words, beside = body[named], differences.get(named, {})
         cells = []
         for key, title in zip(keys, ours, strict=True):
             on_page = [words.get(title, MISSING), beside.get(title, MISSING)]
@@ -128,6 +127,16 @@ def parse(name: str, md: str, digits: str, detail: str) -> WrittenTable:
     notes = [line.removeprefix("- ") for line in lines if line.startswith(("- ", "**"))]
     title = lines[0].removeprefix("# ")
     return WrittenTable(name, title, paper, columns, rows, baseline, notes, content)
+
+
+def _by_names(
+    tables: Sequence[Sequence[Mapping[str, str]]], names: Sequence[str]
+) -> dict[tuple[str, ...], dict[str, str]]:
+    """The cells of each row by its names, over all tables in which it stands."""
+    rows = dict[tuple[str, ...], dict[str, str]]()
+    for words in (line for table in tables for line in table):
+        rows.setdefault(tuple(words[name] for name in names), {}).update(words)
+    return rows
 
 
 def printed(value: float | None) -> str:

@@ -67,6 +67,35 @@ def test_what_a_page_has_no_room_for_is_in_the_csv(store, tmp_path):
     assert [cell.difference_shown for cell in written.rows[1].cells] == ["100.00 ± 0.00"] * 12
 
 
+@dataclass(frozen=True)
+class Last(Measurement):
+    """A number that only the last of twelve columns has."""
+
+    seed: int
+    judge: BrightJudge = BrightJudge()
+
+    def measure(self, folder, context):
+        return {"fid 11": 7.0 + self.seed}
+
+
+def test_a_row_that_the_page_has_no_column_of_stands_in_a_table_of_its_own(store, tmp_path):
+    """kills: a row of dashes, a row or a number on no page, a page that is not read back."""
+    columns = [Column(f"fid {i}", f"fid {i}", 2) for i in range(12)]
+
+    def two(scale, seed):
+        return [Row({"Strategy": "A"}, Many(seed, "A")), Row({"Strategy": "B"}, Last(seed))]
+
+    fill(store, two, 2)
+    folder = write(store, tmp_path, replace(TABLE, columns=columns, rows=two, paper=[]), seeds=2)
+    lines = (folder / "table9.md").read_text().splitlines()
+    at = lines.index("| Strategy | fid 11 ↓ |")
+    assert lines[at + 2] == "| B | **7.50 ± 6.35** |"
+    assert [line.split(" | ")[0] for line in lines[:at] if line.startswith("| ")][2:] == ["| A"]
+    a, b = read(folder, "table9").rows
+    assert [cell.mean for cell in b.cells] == [*[None] * 11, 7.5]
+    assert a.cells[11].mean == 111.5
+
+
 def test_the_best_are_the_best_mean_and_what_a_paired_interval_does_not_tell_from_it():
     """kills: the greatest in bold where less is better, an unpaired interval, whose width seeds
     share, a row of real pictures, a row without numbers, a direction where there is none, a row in
