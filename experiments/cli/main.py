@@ -173,10 +173,13 @@ def is_bug(error: Exception) -> bool:
 def reason(error: Exception, store: str | Path) -> str:
     """What went wrong, and, where an artifact is at fault, which folder to delete."""
     if isinstance(error, build.StagesFailed):
-        lines = [
-            f"{stage.label}: {reason(each, store)}{unused(stage, error.store)}"
-            for stage, each in error.errors.items()
-        ]
+        causes = dict[str, list[str]]()
+        for stage, each in error.errors.items():
+            cause = f"{reason(each, store)}{unused(stage, error.store)}"
+            causes.setdefault(cause, []).append(stage.label)
+        lines = [f"{several(labels)}: {cause}" for cause, labels in causes.items()]
+        if len([cause for cause in causes if "is damaged" in cause]) > 1:
+            lines.append("make store ARGS=verify names all that is damaged")
         return "; ".join(lines) + error.consequence
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
@@ -185,6 +188,12 @@ def reason(error: Exception, store: str | Path) -> str:
     if about is None or "delete " in message:
         return message
     return f"{message}; delete {about.group()} and run again"
+
+
+def several(labels: Sequence[str]) -> str:
+    """The first of some stages, and how many others."""
+    others = len(labels) - 1
+    return labels[0] if not others else f"{labels[0]} and {others} other{'s'[: others > 1]}"
 
 
 def unused(stage: Stage, store: Store | None) -> str:

@@ -60,7 +60,7 @@ def test_all_that_can_be_made_is_made_and_every_failure_named(context):
 
 def test_the_command_line_names_them_in_one_line(tmp_path):
     """kills: failures told by the first one's words, a folder to delete that goes unsaid, a bug
-    among mendable failures without its traceback."""
+    among mendable failures without its traceback, one damaged file told by each stage it fails."""
     damaged = StoreError(f"{tmp_path}/score/ab12/x is damaged")
     failed = build.StagesFailed({LOST: ValueError("no file"), WRONG: damaged}, 1)
     assert cli.reason(failed, tmp_path) == (
@@ -68,5 +68,10 @@ def test_the_command_line_names_them_in_one_line(tmp_path):
         "1 other stage waits for them"
     )
     assert not cli.is_bug(failed)
+    again = build.StagesFailed({LOST: damaged, WRONG: damaged}, 0)
+    assert cli.reason(again, tmp_path).startswith(f"lost and 1 other: {damaged}; delete ")
+    other = StoreError(f"{tmp_path}/score/cd34/x is damaged")
+    both = cli.reason(build.StagesFailed({LOST: damaged, WRONG: other}, 0), tmp_path)
+    assert both.endswith("cd34 and run again; make store ARGS=verify names all that is damaged")
     assert cli.is_bug(build.StagesFailed({LOST: ValueError("no file"), WRONG: KeyError("k")}, 0))
     assert str(build.StagesFailed({LOST: ValueError("no file")}, 0)) == "lost: no file"
