@@ -91,13 +91,14 @@ class _Server:
             raise MemoryError(f"{self.folder} does not fit into {self.memory >> 20} MB")
         try:
             self._load()
-        except (RuntimeError, OSError, MemoryError) as error:
+        except (RuntimeError, OSError, MemoryError, SystemError) as error:
             every = resource.getrlimit(resource.RLIMIT_DATA)[1]
             resource.setrlimit(resource.RLIMIT_DATA, (every, every))  # room to say so
             if not isinstance(error, MemoryError | torch.OutOfMemoryError):
                 if self.memory is None:
                     raise
-                # Torch has no class for it: without the limit only what is damaged fails again.
+                # Torch has no class for it, and an extension that has no room for its error raises
+                # SystemError: without the limit only what is damaged fails again.
                 self._load()
             raise MemoryError(f"{self.folder} does not fit into this actor") from error
 

@@ -222,11 +222,9 @@ def _decided(line: Line, asked: Hypotheses, p: Mapping[Hashable, Adjusted], leve
     given = verdict(tested, test.expected, printed=margin.printed)
     seen = float(detectable(asked.tested, level / asked.times))
     found = Found(asked.contrast, different, within, seen, level)
-    shown = finding(tested)
-    small = shown in (Finding.BELOW, Finding.ABOVE) and abs(asked.mean) < float(
-        np.mean(line.margins)
-    )
-    end = ", by less than the margin" if small else ""
+    shown, end = finding(tested), ""
     if test.expected is Expected.NO_LESS:
         end = ", the margin added"
+    elif shown is not Finding.NEITHER and shown is not Finding.WITHIN:
+        end = ", by less than the margin" if abs(asked.mean) < np.mean(line.margins) else ""
     return Judged(line, given, shown.value + end, found)

@@ -11,7 +11,7 @@ import torch
 
 from experiments.sample import pictures
 from experiments.serve import drawers
-from experiments.serve.actors import Actors, ActorsError, ActorShare
+from experiments.serve.actors import Actors, ActorsError, ActorShare, _Server
 from experiments.serve.engine import DrawingEngine
 from metrics.pixels import to_uint8
 from modules.sampling import starting_noise
@@ -27,7 +27,7 @@ LIMIT = 240
 ALONE = f"""
 from pathlib import Path
 import sys
-from experiments.serve.actors import limit_memory
+from experiments.serve.actors import limit_memory, _Server
 from modules.selection import Full
 from modules.weights.published import load_ensemble, load_expert
 limit_memory({LIMIT} << 20)
@@ -121,6 +121,21 @@ def test_an_actor_without_room_says_which(drawer, published, megabytes):
     with pytest.raises(ActorsError, match=r"expert_1 does not fit") as caught:
         Actors([folder], published / "router", ActorShare(megabytes << 20))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [SystemError("no exception set"), RuntimeError("bad alloc")])
+def test_want_of_memory_is_told_by_whatever_name_it_has(tmp_path, monkeypatch, error):
+    """kills: "error return without exception set" for an expert that does not fit."""
+    server, tries = _Server(str(tmp_path), False, None), iter([error])
+    server.memory = 1 << 50
+
+    def load():
+        if (raised := next(tries, None)) is not None:
+            raise raised
+
+    monkeypatch.setattr(server, "_load", load)
+    with pytest.raises(MemoryError, match=f"{tmp_path} does not fit"):
+        server.load()
 
 
 @pytest.mark.slow
