@@ -97,8 +97,7 @@ class _Server:
             if not isinstance(error, MemoryError | torch.OutOfMemoryError):
                 if self.memory is None:
                     raise
-                # Torch has no class for it, and an extension that has no room for its error raises
-                # SystemError: without the limit only what is damaged fails again.
+                # It goes by many names: without the limit only what is damaged fails again.
                 self._load()
             raise MemoryError(f"{self.folder} does not fit into this actor") from error
 
