@@ -97,8 +97,7 @@ class _Server:
             if not isinstance(error, MemoryError | torch.OutOfMemoryError):
                 if self.memory is None:
                     raise
-                # It goes by many names: without the limit only what is damaged fails again.
-                self._load()
+                self._load()  # without the limit only what is damaged fails again
             raise MemoryError(f"{self.folder} does not fit into this actor") from error
 
     def _load(self) -> None:
@@ -175,13 +174,13 @@ class Actors:
         kind: Any = ray.remote(num_cpus=0, num_gpus=place.gpus, scheduling_strategy="SPREAD")(
             _Server
         )
-        if place.memory is not None:
-            kind = kind.options(memory=place.memory)
+        kind = kind.options(memory=place.memory) if place.memory is not None else kind
         self.servers: list[Any] = [
             kind.remote(str(folder.resolve()), folder is router, place.memory)
             for folder in self.folders
         ]
         self.numbers, self.here = itertools.count(), threading.local()
+        self.limited = place.memory is not None
         for server, folder in zip(self.servers, self.folders, strict=True):
             self._answer(server.load.remote(), folder)
 
@@ -192,7 +191,8 @@ class Actors:
             cause = getattr(error, "cause", None)
             if isinstance(cause, CheckpointError | ValueError | OSError):
                 raise cause from error
-            said = str(cause) if cause is not None else str(error).strip().splitlines()[-1]
+            unsaid = f"{folder} does not fit, or its process died: " if self.limited else ""
+            said = str(cause or unsaid + str(error).strip().splitlines()[-1])
             raise ActorsError(f"the actor of {folder}: {said}") from error
 
     def __call__(
