@@ -49,9 +49,8 @@ class RowsMissingError(Exception):
     """Stages failed, and rows of tables are without their numbers; all else is made and written."""
 
     def __init__(self, rows: Sequence[str], failed: build.StagesFailed) -> None:
-        self.failed, others = failed, len(rows) - 1
-        more = "" if others < 1 else f" and {others} other row{'s'[: others > 1]}"
-        super().__init__(f"without {rows[0]}{more}: " if rows else "")
+        self.failed = failed
+        super().__init__(f"without {several(rows, 'other row')}: " if rows else "")
 
 
 def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
@@ -77,10 +76,12 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
         return
     for table in tables:
         table.judge(options.scale)  # ValueError, before anything is made, where nobody can judge
-    check_store(store)
+    check_store(store, writing=False)
     stages = build.behind(wanted)
     missing = build.missing(stages, store, options.launch, LIBRARIES)
     downloads.require(missing)
+    if missing:
+        check_store(store, writing=True)
     tell(tables, edits.made_anew(missing, store))
     turned = tables[0].changed(options.scale_name, options.scale)
     opened = report.open_folder(options.results, options.scale_name, turned)  # before hours of work
@@ -178,7 +179,7 @@ def reason(error: Exception, store: str | Path) -> str:
             cause = f"{reason(each, store)}{unused(stage, error.store)}"
             causes.setdefault(cause, []).append(stage.label)
         lines = [f"{several(labels)}: {cause}" for cause, labels in causes.items()]
-        if len([cause for cause in causes if "is damaged" in cause]) > 1:
+        if sum("is damaged" in cause for cause in causes) > 1:
             lines.append("make store ARGS=verify names all that is damaged")
         return "; ".join(lines) + error.consequence
     if isinstance(error, OSError) and error.filename and error.strerror:
@@ -190,10 +191,10 @@ def reason(error: Exception, store: str | Path) -> str:
     return f"{message}; delete {about.group()} and run again"
 
 
-def several(labels: Sequence[str]) -> str:
-    """The first of some stages, and how many others."""
-    others = len(labels) - 1
-    return labels[0] if not others else f"{labels[0]} and {others} other{'s'[: others > 1]}"
+def several(names: Sequence[str], noun: str = "other") -> str:
+    """The first of some, and how many others."""
+    others = len(names) - 1
+    return names[0] if not others else f"{names[0]} and {others} {noun}{'s'[: others > 1]}"
 
 
 def unused(stage: Stage, store: Store | None) -> str:

@@ -32,14 +32,14 @@ def open_store(store: str, cache: Path | None = None, cache_gb: float = CACHE_GB
     return Store(root, Remote(place, Cache(root, round(cache_gb * GB))))
 
 
-def check_store(store: Store) -> None:
-    """StoreError, before anything is made, where nothing could be kept: a file, a folder that may
-    not be written, an address at which nothing answers."""
+def check_store(store: Store, writing: bool) -> None:
+    """StoreError, before anything is made, for a store that is a file or an address at which
+    nothing answers, or, if something is to be kept, a folder that may not be written."""
     place = store.place
     try:
         if isinstance(place, FolderPlace):
             there = next(each for each in (place.root, *place.root.parents) if each.exists())
-            with tempfile.TemporaryFile(dir=there):
+            with tempfile.TemporaryFile(dir=there) if writing else os.scandir(there):
                 pass
         else:
             place.names("making")

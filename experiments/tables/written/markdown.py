@@ -4,7 +4,7 @@ An arrow is a column's good direction, bold its best. What a paper prints is in 
 metric, on other data, by another judge, it is on no scale with ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 
 from experiments.tables.columns import EXPERT, MISSING, Column, bracketed
@@ -29,11 +29,11 @@ def markdown(results: Results, remarks: Sequence[str]) -> str:
     paper = list(table.paper) if _room(results) >= len(columns) + len(table.paper) else []
     apart = _beyond(results, columns)
     here = [i for i in range(len(first)) if i not in apart]
-    lines = [f"# {table.title}", "", *_body(results, here, columns, paper)]
+    bold = {column: _best(results, column) for column in results.columns}
+    lines = [f"# {table.title}", "", *_body(results, here, columns, paper, bold)]
     if apart:
         others = [x for x in results.columns if any(_has(results, i, x) for i in apart)]
-        lines += ["", *_body(results, apart, others[: _room(results)], [])]
-    bold = any(_best(results, column) for column in columns)
+        lines += ["", *_body(results, apart, others[: _room(results)], [], bold)]
     if table.paper and not paper:
         lines += ["", "What the paper prints:", "", *_header([*map(_italic, table.paper)], first)]
         lines += [
@@ -44,22 +44,28 @@ def markdown(results: Results, remarks: Sequence[str]) -> str:
     if compared := [f"- {line}" for line in _tests(results)]:
         lines += ["", *compared]
     smoke = [SMOKE, ""] if results.scale_name == "smoke" else []
-    told = [*smoke, *_key(results, bold), *_footer(results), *(f"- {line}" for line in remarks)]
+    told = [
+        *smoke,
+        *_key(results, any(bold[column] for column in columns)),
+        *_footer(results),
+        *(f"- {line}" for line in remarks),
+    ]
     return "\n".join([*lines, "", *told]) + "\n"
 
 
 def _body(
-    results: Results, rows: Sequence[int], columns: Sequence[Column], paper: Sequence[str]
+    results: Results,
+    rows: Sequence[int],
+    columns: Sequence[Column],
+    paper: Sequence[str],
+    bold: Mapping[Column, set[int]],
 ) -> list[str]:
-    """Rows of the table in some of its columns, the best of all rows in bold."""
+    """Rows of the table in some of its columns.  bold: the rows that are best in each."""
     first = results.rows[0]
     lines = _header([*map(_italic, paper), *_titles(columns)], first)
-    bold = [_best(results, column) for column in columns]
     for i in rows:
-        cells = [bracketed(column, results.mean(i, column)) for column in columns]
-        shown = [
-            _bold(cell) if i in which else cell for cell, which in zip(cells, bold, strict=True)
-        ]
+        cells = {column: bracketed(column, results.mean(i, column)) for column in columns}
+        shown = [_bold(cell) if i in bold[column] else cell for column, cell in cells.items()]
         lines.append(_line([*first[i].names.values(), *_printed(first[i], paper), *shown]))
     return lines
 

@@ -192,3 +192,18 @@ def test_a_store_that_can_keep_nothing_is_said_once_before_anything_is_made(
     assert "delete" not in line
     assert pools == []
     assert not (tmp_path / "results").exists()
+
+
+def test_a_store_that_may_not_be_written_is_read_where_nothing_is_missing(
+    pools, capsys, tmp_path, monkeypatch
+):
+    """kills: a finished table refused beside a shared store that others fill."""
+    assert cli.main(TABLE, arguments=[*SMOKE, *places(tmp_path)]) == 0
+
+    def refuse(**_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    assert cli.main(TABLE, arguments=[*SMOKE, *places(tmp_path)]) == 0
+    assert cli.main(TABLE, arguments=[*SMOKE[:-1], "3", *places(tmp_path)]) != 0
+    assert "can keep nothing: Operation not permitted" in capsys.readouterr().err

@@ -12,6 +12,8 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from datamodules.sources.scenes import Factor
+from experiments.hddm.ablation_router import ERROR as CALIBRATION
+from experiments.paris2.router import AT
 from experiments.pipeline.files import read_sealed, sealed
 from experiments.pipeline.store import Store
 from experiments.recipes.images import SCALES
@@ -112,6 +114,8 @@ def test_a_column_shows_mean_and_half_width(found, digits, shown):
         (percent("x", "A, %"), Estimate(99.0, 2.0, 3), "99.0 [97.0, 100.0]"),
         (percent("x", "A, %"), Estimate(1.0, 2.0, 3), "1.0 [0.0, 3.0]"),
         (percent("x", "A, %"), Estimate(100.0, 0.0, 3), "100.0 ± 0.0"),
+        (AT[0], Estimate(99.0, 2.0, 3), "99.0 [97.0, 100.0]"),
+        (replace(CALIBRATION, digits=1), Estimate(0.1, 0.2, 3), "0.1 [0.0, 0.3]"),
         (obeyed_column(Factor.SHAPE), Estimate(96.4, 5.2, 3), "96.4 [91.2, 100.0]"),
         (replace(NEAREST, digits=1), Estimate(1.0, 2.0, 3), "1.0 [0.0, 3.0]"),
         (replace(NEAREST, digits=1), Estimate(101.0, 2.0, 3), "101.0 ± 2.0"),

@@ -47,6 +47,7 @@ def test_a_row_is_bold_where_its_paired_difference_to_the_best_is_not_told_from_
         assert [row.name for row, is_bold in zip(found.rows, bold, strict=True) if is_bold] == [
             row.name for row in found.rows if row.name in alike
         ]
+        assert len(alike) < len(models)
 
 
 def test_signs_are_printed_as_they_are():
