@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.sources.pictures import Filter, square
+from datamodules.sources.pictures import Filter, square, too_small
 from datamodules.sources.source import BadRecordError, LeftOutError
 
 SUFFIXES = ("mp4", "webm", "mkv", "mov")
@@ -59,7 +59,7 @@ def _check_size(container: Any, min_side: int, frames: int, rate: float) -> None
     if not min(width, height):
         raise BadRecordError(f"of {width}x{height} pixels")
     if min(width, height) < min_side:
-        raise LeftOutError(f"shorter side under {min_side}")
+        raise too_small(min_side)
     if container.duration and container.duration / av.time_base * rate < frames - 1:
         raise _too_short(frames, rate)
 

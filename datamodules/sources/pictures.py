@@ -18,6 +18,11 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """Only these: for others PIL may run Ghostscript on untrusted data."""
 
 
+def too_small(side: int) -> LeftOutError:
+    """What a picture or clip is left out for, and the dials of its source that say so."""
+    return LeftOutError(f"shorter side under {side} (source.image, source.min_side)")
+
+
 class Filter(Enum):
     """PIL's antialiasing filters; NEAREST is none."""
 
@@ -49,7 +54,7 @@ def decode(data: bytes, min_side: int = 1) -> Image.Image:
     except Exception as error:  # damaged bytes make decoders raise almost anything
         text = str(error) or type(error).__name__
         raise BadRecordError(f"undecodable picture: {text.splitlines()[0]}") from error
-    raise LeftOutError(f"shorter side under {min_side}")
+    raise too_small(min_side)
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from jsonargparse import ArgumentError, ArgumentParser
 
 from experiments.cli import config, dials, engines
+from experiments.cli.refusals import plain
 from experiments.pipeline.address import CACHE_GB
 from experiments.pipeline.hardware import Device, Hardware, Strategy
 from experiments.pipeline.launch.task import Engine
@@ -101,7 +102,7 @@ def read(
         options = vars(parser.instantiate(parser.parse_args(arguments)))
         return {**options, "scale": dials.filled(options["scale"], scales[name])}
     except (ArgumentError, TypeError, ValueError) as error:
-        raise UsageError(" ".join(str(error).split())) from error
+        raise UsageError(plain(str(error))) from error
 
 
 def _add_sweep(parser: ArgumentParser, sweep: Any) -> None:

@@ -163,6 +163,7 @@ def _tasks(
     for key, group in groups.items():
         needs = {task_of.get(item.key, item.key) for stage in group for item in stage.inputs()}
         more = f" and {len(group) - 1} in its stack" if len(group) > 1 else ""
-        label, kind = labels[key] + more, f"{len(group)} {group[0].kind}"
-        tasks.append(Task(key, group, label, _cost(group), frozenset(needs), demand(group), kind))
+        label, kind, own = labels[key] + more, f"{len(group)} {group[0].kind}", demand(group)
+        needed = frozenset(needs)
+        tasks.append(Task(key, group, label, _cost(group), needed, own, kind, len(group)))
     return tasks

@@ -44,7 +44,8 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.left = {task.key: task for task in tasks}
-        self.count, self.width, self.clock = len(tasks), max(1, width), clock
+        self.count = sum(task.stages for task in tasks)
+        self.width, self.clock = max(1, width), clock
         self.done = self.failures = 0
         self.begun: dict[str, float] = {}
         self.queued: set[str] = set()
@@ -91,16 +92,16 @@ class Progress:
         now = self.clock()
         del self.left[task.key]
         self.outlook.add(task, now - self.begun.get(task.key, now))
-        self.done += 1
+        self.done += task.stages
         self.bar.set_description_str(self._stages, refresh=False)
-        self.bar.update(1)
+        self.bar.update(task.stages)
         if self.bar.disable and (now - self.printed > LOG_INTERVAL or self.done == self.count):
             self._line(task.label)
 
     def failed(self, task: Task[Any], error: Exception) -> None:
         """A task failed, which a person wants to know before the others are done. What needs it
         will not be run."""
-        self.failures += 1
+        self.failures += task.stages
         gone = {task.key}
         while gone & self.left.keys():
             self.left = {key: each for key, each in self.left.items() if key not in gone}

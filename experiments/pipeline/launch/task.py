@@ -23,7 +23,7 @@ class Demand:
 @dataclass(frozen=True)
 class Task(Generic[Item]):
     """One piece of work. needs: keys of tasks to be done before; cost: rough seconds; kind: of
-    tasks that take about as long."""
+    tasks that take about as long; stages: how many are done with it."""
 
     key: str
     item: Item
@@ -32,6 +32,7 @@ class Task(Generic[Item]):
     needs: frozenset[str]
     demand: Demand = Demand()
     kind: str = ""
+    stages: int = 1
 
 
 class WorkerLostError(Exception):

@@ -2,10 +2,11 @@
 
 They are the best mean, and whatever lies in its interval and differs from it by a paired interval
 that holds 0: no difference found, which is no proof of equality. The first of these keeps rows from
-being bold for their noise. Real pictures are not among the models that are compared.
+being bold for their noise. Real pictures are not among the models that are compared, nor is an
+oracle, which knows what no model can.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from experiments.tables.statistics import estimate
 from experiments.tables.written.directions import Better, better
@@ -20,16 +21,21 @@ def of_data(evaluations: Values) -> bool:
     return bool(asked) and not any(asked)
 
 
-def best(key: str, rows: Sequence[Values], real: Sequence[bool]) -> set[int]:
+def beyond_models(names: Iterable[str], evaluations: Values) -> bool:
+    """Whether a row of these names is none of the models that are compared."""
+    return of_data(evaluations) or any(name.split()[:1] == ["oracle"] for name in names)
+
+
+def best(key: str, rows: Sequence[Values], beyond: Sequence[bool]) -> set[int]:
     """The rows that are best in the column `key`; none where it has no good direction.
 
-    real: which rows are of real pictures.
+    beyond: which rows are no models.
     """
     direction = better(key)
     known = {
         i: [value for value in values if value is not None]
-        for i, (values, data) in enumerate(zip(rows, real, strict=True))
-        if not data
+        for i, (values, apart) in enumerate(zip(rows, beyond, strict=True))
+        if not apart
     }
     found = {i: estimate(values) for i, values in known.items() if values}
     means = {i: each.mean or 0.0 for i, each in found.items()}

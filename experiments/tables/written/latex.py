@@ -39,8 +39,8 @@ def latex(table: WrittenTable) -> str:
     titles = [*names, *table.paper]
     head = [*map(escaped, titles), *map(_title, table.columns)]
     commits = ", ".join(table.detail["commits"])
-    real = [row.of_data for row in table.rows]
-    bold = [best(x.key, [row.values[x.key] for row in table.rows], real) for x in table.columns]
+    beyond = [row.beyond_models for row in table.rows]
+    bold = [best(x.key, [row.values[x.key] for row in table.rows], beyond) for x in table.columns]
     body = [_line(row, [i in which for which in bold]) for i, row in enumerate(table.rows)]
     return "\n".join(
         [

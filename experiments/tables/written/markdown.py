@@ -12,7 +12,7 @@ from experiments.tables.comparisons import RowAbsentError, verdict
 from experiments.tables.results import Results
 from experiments.tables.rows import Row
 from experiments.tables.statistics import Estimate
-from experiments.tables.written.best import best, of_data
+from experiments.tables.written.best import best, beyond_models
 from experiments.tables.written.directions import better
 from experiments.tables.written.table import printed
 
@@ -95,9 +95,9 @@ def _room(results: Results) -> int:
 
 
 def _best(results: Results, column: Column) -> set[int]:
-    rows = range(len(results.rows[0]))
-    real = [of_data(results.values(i, EXPERT)) for i in rows]
-    return best(column.key, [results.values(i, column) for i in rows], real)
+    rows = [(i, row.names.values()) for i, row in enumerate(results.rows[0])]
+    beyond = [beyond_models(names, results.values(i, EXPERT)) for i, names in rows]
+    return best(column.key, [results.values(i, column) for i, _ in rows], beyond)
 
 
 def _tests(results: Results) -> list[str]:
@@ -176,7 +176,9 @@ def _key(results: Results, bold: bool) -> list[str]:
 def _footer(results: Results) -> list[str]:
     n = results.seeds
     interval = (
-        f"mean ± half-width of the 95 % interval (Student's t) over n = {n} seeds, each of "
+        f"no number depends on the seed, of which there were {n}"
+        if all(column.counted for column in results.columns)
+        else f"mean ± half-width of the 95 % interval (Student's t) over n = {n} seeds, each of "
         f"which {results.scale.drawn}{_cut(results)}"
         if n > 1
         else "n = 1 seed, so no interval can be given"

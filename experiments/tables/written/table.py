@@ -16,7 +16,7 @@ from typing import Any
 from experiments.pipeline.files import StoreError
 from experiments.tables.columns import EXPERT, MISSING
 from experiments.tables.rows import joined
-from experiments.tables.written.best import of_data
+from experiments.tables.written.best import beyond_models, of_data
 from experiments.tables.written.directions import Better, better
 
 BASELINE = re.compile(r"Difference to (.*), paired by seed:")
@@ -70,6 +70,11 @@ class WrittenRow:
     def of_data(self) -> bool:
         """Whether it is of real pictures or clips: no expert was evaluated for a sample."""
         return of_data(self.values.get(EXPERT.key, ()))
+
+    @property
+    def beyond_models(self) -> bool:
+        """Whether it is none of the models that are compared."""
+        return beyond_models(self.names.values(), self.values.get(EXPERT.key, ()))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from datamodules.sources.clips import decode_clip
-from datamodules.sources.pictures import Filter, square
+from datamodules.sources.pictures import Filter, square, too_small
 from datamodules.sources.source import BadRecordError, LeftOutError
 from tests.helpers.videos import grey, ramp, write
 
@@ -82,8 +82,8 @@ def test_lossy_colours_are_near_what_was_written(tmp_path):
         ({"frames": 100, "rate": 24}, "under 100 frames at 24 a second"),
         ({"frames": 6, "rate": 12}, "under 6 frames at 12 a second"),
         ({"frames": 5, "rate": 30}, "under 30 frames a second"),
-        ({"frames": 5, "rate": 24, "side": 18}, "shorter side under 18"),
-        ({"frames": 5, "rate": 24, "min_side": 20}, "shorter side under 20"),
+        ({"frames": 5, "rate": 24, "side": 18}, str(too_small(18))),
+        ({"frames": 5, "rate": 24, "min_side": 20}, str(too_small(20))),
     ],
 )
 def test_short_slow_and_small_clips_are_left_out(tmp_path, asked, said):

@@ -134,7 +134,7 @@ def test_small_pictures_are_left_out(tmp_path):
     for changed in ({"image": 9}, {"min_side": 9}):
         where, refused = everything(folder(root, **changed))
         assert not where
-        assert refused.left_out == {"shorter side under 9": 5}
+        assert refused.left_out == {"shorter side under 9 (source.image, source.min_side)": 5}
         assert not refused.bad
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from datamodules.sources.imagetext import ImageText
-from datamodules.sources.pictures import Filter
+from datamodules.sources.pictures import Filter, too_small
 from datamodules.sources.source import RecordCounts, Split
 from modules.codec import encode
 from tests.helpers.files import asset
@@ -176,7 +176,7 @@ def test_resolution_leaves_out_the_small(tmp_path, min_side, kept):
     records = [(key, record(1, png=png(1, size))) for key, size in sizes.items()]
     keys, refused = one(tmp_path, records, min_side=min_side)
     assert keys == [f"x/{k}" for k in kept]
-    assert refused.left_out == {f"shorter side under {max(16, min_side)}": 4 - len(kept)}
+    assert refused.left_out == {str(too_small(max(16, min_side))): 4 - len(kept)}
     assert not refused.bad
 
 
@@ -208,4 +208,4 @@ def test_the_photographs_filtered():
         for part in photos.parts(split):
             assert sum(map(len, photos.batches(split, part, 32, refused))) > 0
     assert refused.kept == 273
-    assert refused.left_out == {"shorter side under 512": 15}
+    assert refused.left_out == {"shorter side under 512 (source.image, source.min_side)": 15}

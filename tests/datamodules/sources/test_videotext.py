@@ -94,7 +94,7 @@ def test_what_cannot_be_used_is_counted_with_its_reason(tmp_path):
     assert "No such file" in reasons["gone.mp4"]
     assert refused.left_out == {
         **{"under 3 frames at 12 a second": 1, "under 12 frames a second": 1},
-        "shorter side under 16": 1,
+        "shorter side under 16 (source.image, source.min_side)": 1,
     }
     assert refused.total == 7
 

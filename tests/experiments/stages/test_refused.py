@@ -32,7 +32,7 @@ def test_what_was_skipped_is_told(tmp_path):
     assert told == {
         "kept": 18,
         "bad": [["00000/000000003", "no caption"]],
-        "left_out": {"shorter side under 16": 1},
+        "left_out": {"shorter side under 16 (source.image, source.min_side)": 1},
     }
 
 
@@ -51,7 +51,7 @@ def test_what_failed_for_want_of_pictures_tells_what_was_left_out(tmp_path):
     kept = 1
     assert cli.reason(failed, store.root) == (
         f"{clusters.label}: too few ({encoded.label}: {kept} are kept, left out are 19 for "
-        "shorter side under 16)"
+        "shorter side under 16 (source.image, source.min_side))"
     )
     heldout = replace(encoded, split=Split.HELDOUT)
     make(store, heldout)

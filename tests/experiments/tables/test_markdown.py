@@ -6,7 +6,7 @@ from experiments.pipeline.stage import Measurement
 from experiments.tables.columns import Column
 from experiments.tables.comparisons import compared
 from experiments.tables.rows import Row
-from experiments.tables.written.best import best
+from experiments.tables.written.best import best, beyond_models
 from experiments.tables.written.table import read
 from tests.helpers import tables
 from tests.helpers.tables import TABLE, BrightJudge, fill, write
@@ -113,6 +113,27 @@ def test_the_best_are_the_best_mean_and_what_a_paired_interval_does_not_tell_fro
         [0.0, 40.0, 5.0],
     ]  # not told from the best, and far from it
     assert best("fid", noisy, [False] * 3) == {0}
+
+
+def test_neither_real_pictures_nor_an_oracle_are_models_that_are_compared():
+    """kills: bold for what knows the held-out picture, for real pictures; a model left out that is
+    none of these."""
+    assert beyond_models(["oracle cluster", ""], [25.0])
+    assert beyond_models(["at random", "Top-1", "oracle"], [25.0])
+    assert beyond_models(["Real pictures"], [0.0, 0.0])
+    assert not beyond_models(["Top-1", "text-aware"], [25.0, None])
+    assert not beyond_models(["Monolithic"], [])
+
+
+def test_a_table_of_counts_gives_no_interval_and_says_so(store, tmp_path):
+    """kills: half-widths promised of numbers that no seed moves."""
+    fill(store, tables.rows, 3)
+    measured = (write(store, tmp_path) / "table9.md").read_text()
+    columns = [replace(column, counted=True) for column in TABLE.columns]
+    counted = (write(store, tmp_path, replace(TABLE, columns=columns)) / "table9.md").read_text()
+    assert "no number depends on the seed, of which there were 3" in counted
+    assert "half-width" not in counted
+    assert "half-width of the 95 % interval" in measured
 
 
 def test_one_seed_says_once_that_it_gives_no_interval(store, tmp_path):

@@ -102,3 +102,16 @@ def test_what_waits_for_a_failure_is_no_work_that_is_left(capfd):
     progress.failed(tasks[0], ValueError("no\nfile"))
     assert progress.left.keys() == {"d"}
     assert capfd.readouterr().err.splitlines()[1] == "[0/4] making a failed: no file"
+
+
+def test_a_stack_counts_as_the_stages_that_it_makes(capfd):
+    """kills: a run of fewer stages than its plan says, a stack of four told as one."""
+    stack = Task("s", "s", "making s", 4.0, frozenset(), stages=4)
+    clock = Clock()
+    progress = Progress([stack, task("a"), task("b", needs="s")], 2, bars=False, clock=clock)
+    clock.now = 60.0
+    progress.finished(stack)
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "[0/6] starting"
+    assert lines[1].startswith("[4/6] making s; ")
+    assert lines[1].endswith("4 stages/min")
