@@ -36,10 +36,9 @@ def read_all(source: Source, split: Split, limit: float = BAD_SHARE, size: int =
             counts.check(limit)
         counts.check(limit)
     if not batches:
-        left_out = ", ".join(f"{n} for {why}" for why, n in counts.left_out.items())
         raise SourceError(
-            f"no picture in the {split.value} split of {source.name}: {len(counts.bad)} bad, "
-            f"left out {left_out or 'none'}"
+            f"no picture in the {split.value} split of {source}: {len(counts.bad)} bad, left out "
+            f"{dict(counts.left_out)}"
         )
     return Records(
         keys=[key for batch in batches for key in batch.keys],

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.encoders.encoder import CPU
-from experiments.drawing.pictures import album, grid, named_scores
+from experiments.drawing.pictures import album, grid, named_scores, others_last
 from experiments.drawing.sheet import Cell, PictureRow, sheet
 from experiments.pipeline.store import Store
 from experiments.scores.score import Score
@@ -49,4 +49,8 @@ def _with_neighbours(scores: Mapping[str, Score], store: Store) -> bytes:
         near = score.judge.neighbours(store, images, CPU)
         pairs = [[cell, Cell(image, "nearest")] for cell, image in zip(cells, near, strict=True)]
         lines.append(PictureRow(name, pairs))
-    return sheet(lines, side=SIDE, note="right of each sample: the training picture nearest to it")
+    return sheet(
+        others_last(lines),
+        side=SIDE,
+        note="right of each sample: the training picture nearest to it",
+    )

@@ -56,7 +56,7 @@ def album(shown: Score | Drawn, store: Store) -> Album:
 
 def sample_grid(results: Results) -> bytes:
     """A PNG of seed 0: a line a row, a column for the first held-out caption of each class, or for
-    the first captions where there are no classes."""
+    the first captions where there are no classes; real pictures of captions of their own last."""
     return grid(named_scores(results), results.store)
 
 
@@ -71,9 +71,16 @@ def grid(scores: Mapping[str, Score], store: Store) -> bytes:
     for name, score in scores.items():
         drawn = album(score, store)
         classes = len(np.unique(drawn.labels))  # a scene's label numbers the whole scene
-        rows = drawn.by_class()[: min(classes, ACROSS) if classes > 1 else ACROSS]
-        lines.append(PictureRow(name, [drawn[rows]]))
-    return sheet(lines)
+        rows = drawn.by_class()
+        if classes > 1:  # of many classes those that lie evenly among all
+            rows = rows[: classes : max(1, classes // ACROSS)]
+        lines.append(PictureRow(name, [drawn[rows[:ACROSS]]]))
+    return sheet(others_last(lines))
+
+
+def others_last(lines: Sequence[PictureRow]) -> list[PictureRow]:
+    """The lines, and behind them those that show other captions than the first."""
+    return sorted(lines, key=lambda line: line.words != lines[0].words)
 
 
 def mosaic(albums: Mapping[str, Album], rows: Sequence[int], across: int) -> bytes:

@@ -49,9 +49,15 @@ class PictureRow:
     groups: Sequence[Sequence[Cell]]
     captioned: bool = True
 
+    @property
+    def words(self) -> list[str]:
+        """The captions of all its pictures."""
+        return [cell.caption for group in self.groups for cell in group]
+
 
 class CaptionPlace(Enum):
-    """Where captions stand: above the first line for all of them, below every picture, nowhere."""
+    """Where captions stand: above the first line for all of them and above each line that has
+    others, below every picture, nowhere."""
 
     ABOVE = "above"
     BELOW = "below"
@@ -110,9 +116,8 @@ class Sheet:
         ]
         y, tops = 0.05 + (0.1 + LEADING * HEAD * max(rows) if any(rows) else 0.0), list[float]()
         under = y - 0.05
-        if self.captions is CaptionPlace.ABOVE:
-            y += 0.06 + self._captions(self.lines[0], pitches)
         for line in self.lines:
+            y += 0.06 + self._captions(line, pitches) if self.above(line) else 0.0
             high = max(side, LEADING * NAME * len(self.name(line)))
             tops.append(y + (high - side) / 2)
             below = self.captions is CaptionPlace.BELOW and line.captioned
@@ -140,11 +145,18 @@ class Sheet:
         """The lines of a line's name."""
         return wrapped(line.name, NAMES, NAME)
 
+    def above(self, line: PictureRow) -> bool:
+        """Whether a line's captions stand above it."""
+        first = self.lines[0]
+        own = line is first or line.words != first.words
+        return self.captions is CaptionPlace.ABOVE and own
+
     def _word(self, group: Sequence[Sequence[Cell]]) -> float:
         """Inches of the widest word of the captions that a group shows, if it is not too wide."""
         if self.captions is CaptionPlace.NONE:
             return 0.0
-        shown = group[:1] if self.captions is CaptionPlace.ABOVE else group
+        below = self.captions is CaptionPlace.BELOW
+        shown = [x for x, y in zip(group, self.lines, strict=True) if below or self.above(y)]
         words = [widest(cell.caption, CAPTION) for cells in shown for cell in cells]
         return min(WORD, max(words, default=0.0))
 
@@ -190,7 +202,7 @@ def _line(axes: "Axes", plan: Layout, shown: Sheet, line: PictureRow, top: float
     middle, side = top + plan.side / 2, plan.side
     name, left = "\n".join(shown.name(line)), plan.columns[0][0] - 0.1
     axes.text(left, middle, name, ha="right", va="center", fontsize=NAME, color=INK)
-    above = shown.captions is CaptionPlace.ABOVE and line is shown.lines[0]
+    above = shown.above(line)
     below = shown.captions is CaptionPlace.BELOW and line.captioned
     for cell, x, pitch in plan.placed(line):
         centre = x + (pitch - NARROW) / 2

@@ -51,6 +51,7 @@ FACTORS = tuple(Factor)
 SIZES = tuple(len(WORDS[factor]) for factor in Factor)
 VARIATION = percent("variation", "Unsaid factors, distance from the truth, %")
 COPIES = percent("copies", "Near-copies, %")
+SAID = percent("said", "Said factors obeyed, %")
 
 
 def obeyed_column(factor: Factor) -> Column:
@@ -121,9 +122,9 @@ class ScenesJudge(Judge):
         column = replace(column, title=column.title.replace("digit features", "scene features"))
         said, unsaid = self.source.named, self.source.unsaid
         more = {
-            "accuracy": tuple(obeyed_column(factor) for factor in said),
-            "diversity": (VARIATION, *map(variation_column, unsaid)) if unsaid else (),
-            "nearest": (COPIES,),
+            "accuracy": (SAID,) if said else (),
+            "diversity": (VARIATION,) if unsaid else (),
+            "nearest": (COPIES, *map(obeyed_column, said), *map(variation_column, unsaid)),
         }
         return (column, *more.get(column.key, ()))
 
@@ -137,6 +138,8 @@ class ScenesJudge(Judge):
             for i, factor in enumerate(FACTORS)
             if factor in self.source.named
         }
+        if obeyed:
+            obeyed[SAID.key] = np.mean([*obeyed.values()], axis=0)
         every = (read.values == asked) | (asked < 0)
         return Reading(
             {NETWORK: read.features}, {"accuracy": every.all(axis=1).astype(np.float64), **obeyed}

@@ -21,11 +21,13 @@ class Better(Enum):
 _LOWER = (
     *("fid", "kid", "fd_dinov2", "fvd", "velocity_error", "x0_error", "selected_error", "warping"),
     *("log_loss", "entropy", "calibration_error", "begins", "loss_lowest", "copies", "variation"),
-    *("fine_ratio", "coarse_ratio"),
+    *("fine_ratio", "coarse_ratio", "variation_shape", "variation_colour", "variation_size"),
+    *("variation_place", "variation_texture"),
 )
 _HIGHER = (
     *("accuracy", "accuracy_inside", "accuracy_outside", "router_accuracy", "over_majority"),
     *("clip", "aesthetic", "prompt", "digit", "moves", "confidence", "legible"),
+    *("said", "shape", "colour", "size", "place", "texture"),
     *("speedup_half", "speedup_final", "speedup_lowest", "reached_final"),
 )
 _DIRECTIONS = {**dict.fromkeys(_LOWER, Better.LOWER), **dict.fromkeys(_HIGHER, Better.HIGHER)}

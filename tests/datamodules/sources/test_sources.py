@@ -128,7 +128,6 @@ class Listed:
 
     sizes: tuple[int, ...]
     bad: int = 0
-    name: str = "listed"
 
     def parts(self, split):
         return tuple(map(str, range(len(self.sizes))))

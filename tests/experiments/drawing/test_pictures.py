@@ -211,3 +211,31 @@ def test_rows_come_class_by_class_and_round_again():
     assert found == [1, 4, 0, 2, 3, 5]
     nameless = pictures.Album(cells(shades(4)), np.full(4, -1), False)
     assert nameless.by_class() == [0, 1, 2, 3]
+
+
+def test_a_line_of_other_captions_is_last_and_has_them_above_it(drawn):
+    """kills: real pictures under captions that are not theirs; captions again above every line."""
+    own = [Cell(image, f"own {i}") for i, image in enumerate(shades(2))]
+    lines = [PictureRow(name, [cells(shades(2))]) for name in ("first", "last")]
+    shown = pictures.others_last([lines[0], PictureRow("real", [own]), lines[1]])
+    assert [line.name for line in shown] == ["first", "last", "real"]
+    axes = drawn(sheet.sheet, shown)
+    words = [(text.get_text(), text.get_position()[1]) for text in axes.texts]
+    tops = sorted({image.get_extent()[3] for image in axes.images})
+    height = {name: [y for word, y in words if word == name] for name in ("caption 1", "own 1")}
+    assert [len(places) for places in height.values()] == [1, 1]
+    assert height["caption 1"][0] < tops[0]
+    assert tops[1] < height["own 1"][0] < tops[2]
+
+
+def test_of_many_classes_those_are_shown_that_lie_evenly_among_all(store, drawn):
+    """kills: eight pictures of the first shape and colour where there are hundreds of scenes."""
+    labels = np.repeat(np.arange(40), 2)
+    images = np.linspace(-0.8, 0.8, 80, dtype=np.float32)[:, None, None, None].repeat(8, 2)
+    sample = SimpleNamespace(
+        prompts=lambda _: ([f"class {k}" for k in labels], labels),
+        images=lambda *_: images.repeat(8, 3),
+    )
+    axes = drawn(pictures.grid, {"row": Score(sample, BrightJudge())}, store)
+    words = [text.get_text() for text in axes.texts if text.get_text().startswith("class")]
+    assert words == [f"class {k}" for k in range(0, 40, 5)]

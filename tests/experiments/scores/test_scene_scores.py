@@ -39,15 +39,17 @@ def test_columns_say_what_was_named_and_what_was_not():
     titles = [c.title for x in (FID, ACCURACY, DIVERSITY, NEAREST) for c in JUDGE.columns_for(x)]
     assert titles == [
         "FID (scene features)",
-        *("Prompt accuracy, %", "Shape obeyed, %", "Colour obeyed, %", "Size obeyed, %"),
+        *("Prompt accuracy, %", "Said factors obeyed, %"),
         *("Diversity (scene features)", "Unsaid factors, distance from the truth, %"),
+        *("Nearest training picture (held-out = 1)", "Near-copies, %"),
+        *("Shape obeyed, %", "Colour obeyed, %", "Size obeyed, %"),
         "Place (unsaid), distance from the truth, %",
         "Texture (unsaid), distance from the truth, %",
-        *("Nearest training picture (held-out = 1)", "Near-copies, %"),
     ]
     every = replace(JUDGE, source=replace(JUDGE.source, named=tuple(Factor)))
-    assert len(every.columns_for(ACCURACY)) == 6
+    assert len(every.columns_for(ACCURACY)) == 2
     assert len(every.columns_for(DIVERSITY)) == 1
+    assert len(every.columns_for(NEAREST)) == 7
 
 
 def test_a_factor_is_obeyed_where_the_picture_shows_what_the_caption_says(store):
@@ -60,7 +62,8 @@ def test_a_factor_is_obeyed_where_the_picture_shows_what_the_caption_says(store)
     for i, factor in enumerate((Factor.SHAPE, Factor.COLOUR, Factor.SIZE)):
         assert np.array_equal(numbers[factor.value], (read == true)[:, i])
     assert np.array_equal(numbers["accuracy"], (read == true)[:, :3].all(axis=1))
-    assert numbers.keys() == {"accuracy", "shape", "colour", "size"}
+    assert np.allclose(numbers["said"], (read == true)[:, :3].mean(axis=1))
+    assert numbers.keys() == {"accuracy", "said", "shape", "colour", "size"}
     wrong = JUDGE.wrong(store, records.images, records.labels)
     assert np.array_equal(wrong, 1 - numbers["accuracy"])
     assert 0 < wrong.mean() < 1

@@ -111,12 +111,12 @@ def test_a_disk_that_is_full_is_named_and_leaves_nothing_half(tiny):
     assert tally.told("full disks") == (1, 1, 0, 0)
 
 
-def table1(tmp_path, name, store="store", seeds=1):
-    """The command of Table 1 at smoke, and the csv that it writes."""
+def table1(tmp_path, name, store="store", scale="smoke"):
+    """The command of Table 1 of one seed, and the csv that it writes."""
     places = ["--store", str(store), "--results", str(tmp_path / name)]
-    arguments = ["--scale", "smoke", "--seeds", str(seeds), "--workers", "2", *places]
+    arguments = ["--scale", scale, "--seeds", "1", "--workers", "2", *places]
     command = [sys.executable, "-m", "experiments.hddm.table1", *arguments]
-    return command, tmp_path / name / "smoke/table1.csv"
+    return command, tmp_path / name / scale / "table1.csv"
 
 
 def start(command):
@@ -126,24 +126,40 @@ def start(command):
     )
 
 
+def undisturbed(folder, scale="smoke"):
+    """Table 1's csv of a run that nothing happens to, and the seconds that it took."""
+    began = time.monotonic()
+    command, csv = table1(folder, "results", folder / "store", scale)
+    assert start(command).wait(3600) == 0
+    return csv.read_bytes(), time.monotonic() - began
+
+
 @pytest.fixture(scope="module")
 def right(tmp_path_factory):
-    """Table 1's csv of a run that nothing happens to, and the seconds that it took."""
-    folder, began = tmp_path_factory.mktemp("right"), time.monotonic()
-    command, csv = table1(folder, "results", folder / "store")
-    assert start(command).wait(900) == 0
-    return csv.read_bytes(), time.monotonic() - began
+    return undisturbed(tmp_path_factory.mktemp("right"))
 
 
 @pytest.mark.longest
 def test_table_1_killed_at_random_moments_is_the_same(tmp_path, right):
     """kills: numbers that depend on where a run was killed."""
+    killed_at_random(tmp_path, "smoke", 50, right)
+
+
+@pytest.mark.longest
+@pytest.mark.skipif("SMALL_TOO" not in os.environ, reason="half an hour, with SMALL_TOO=1 alone")
+def test_table_1_of_small_killed_at_random_moments_is_the_same(tmp_path):
+    """Where trainings are killed for the most part. kills: weights that depend on where."""
+    (folder := tmp_path / "right").mkdir()
+    killed_at_random(tmp_path, "small", 10, undisturbed(folder, "small"))
+
+
+def killed_at_random(tmp_path, scale, kills, right):
     rng, tally, store = random.Random(2), Tally(), Store(tmp_path / "store")
-    command, csv = table1(tmp_path, "results", store.root)
-    while tally["tried"] < 10:
+    command, csv = table1(tmp_path, "results", store.root, scale)
+    while tally["tried"] < kills:
         process = start(command)
         try:
-            process.wait(rng.uniform(1, max(2, right[1] / 2)))
+            process.wait(rng.uniform(1, max(2, right[1] / 5)))
         except subprocess.TimeoutExpired:
             whole = rng.random() < 0.5  # the command and its workers, or the command alone
             os.killpg(process.pid, signal.SIGKILL) if whole else process.kill()
@@ -151,9 +167,9 @@ def test_table_1_killed_at_random_moments_is_the_same(tmp_path, right):
             tally.tried(damages(store) if store.root.exists() else [])
         else:  # all is made, and nothing is left to be killed in
             shutil.rmtree(store.root)
-    assert start(command).wait(900) == 0
+    assert start(command).wait(3600) == 0
     tally["silent"] += csv.read_bytes() != right[0]
-    assert tally.told("kills of Table 1") == (10, 10, 0, 0)
+    assert tally.told(f"kills of Table 1 at {scale}") == (kills, kills, 0, 0)
     assert damages(store) == []
 
 
