@@ -9,6 +9,8 @@ from typing import Any
 from experiments.pipeline.launch.task import Demand, Task
 
 GB = 2**30
+WAIT = 60
+"""Seconds that a script which had itself queued again waits for its own end."""
 
 
 def rounded(demand: Demand) -> Demand:
@@ -32,11 +34,15 @@ def batched(tasks: Sequence[Task[Any]], seconds: float) -> list[list[Task[Any]]]
 
 def queued_again_unheard(timeouts: int) -> list[str]:
     """Lines of a job's script, after its process: queue again what the signal of its time's end
-    killed while it imported, before submitit could hear it."""
+    killed while it imported, before submitit could hear it.
+
+    Then the script waits to be taken out, for the end of one that ended by itself could be taken
+    for the end of the next try, if that has begun by then.
+    """
     killed = f"[ $status -eq {128 + signal.SIGUSR2} ]"
     again = f"[ ${{SLURM_RESTART_COUNT:-0}} -lt {timeouts} ]"
     return [
         "status=$?",
-        f"if {killed} && {again}; then scontrol requeue $SLURM_JOB_ID; fi",
+        f"if {killed} && {again}; then scontrol requeue $SLURM_JOB_ID && sleep {WAIT}; fi",
         "exit $status",
     ]
