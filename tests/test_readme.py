@@ -1,5 +1,6 @@
 """README, CONTRIBUTING and docs/ against what they speak of: what is named exists, examples run."""
 
+import fnmatch
 import importlib.util
 import re
 import shlex
@@ -189,3 +190,22 @@ def test_the_site_builds_and_lists_every_file(tmp_path, monkeypatch):
             assert named or (path.name == "__init__.py" and not path.read_text().strip()), path
     for page in tmp_path.rglob("*.html"):
         assert not re.search(r"""(?:src|<link[^>]* href)=["']?(?:https?:)?//""", page.read_text())
+
+
+RUN = re.compile(r"(OMP_NUM_THREADS=1 )?(make|\.venv/bin/\S+|python -m|ray|hf|gh|curl|git) ")
+
+
+def test_every_command_is_among_those_that_say_how_they_were_run():
+    """kills: a command on a page that nobody says they ran; a row of a command that is gone."""
+    every = [
+        " ".join(re.sub(r"\s#.*", "", line).split())
+        for page, text in PAGES.items()
+        for line in "".join(blocks(text)).replace("\\\n", " ").splitlines()
+        if RUN.match(f"{line} ")
+    ]
+    rows = re.findall(r"^\| (`.*?) \|", PAGES["docs/commands.md"], re.M)
+    patterns = [pattern for row in rows for pattern in re.findall(r"`([^`]+)`", row)]
+    fits = {x: [line for line in every if fnmatch.fnmatchcase(line, x)] for x in patterns}
+    assert not {*every} - {line for lines in fits.values() for line in lines}
+    assert not [pattern for pattern, lines in fits.items() if not lines]
+    assert len({*every}) > 70
