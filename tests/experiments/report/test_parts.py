@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.report import contents, forest, made
+from experiments.report import contents, forest, made, page
 from experiments.report.compare import Move, compare, move
 from experiments.report.contents import Contents, JudgedReading
 from experiments.report.heat import heat_maps
@@ -136,6 +136,40 @@ def test_folders_are_compared_by_names_and_keys():
     assert [(v.number, v.here, v.there) for v in found.verdicts] == [
         (1, here.readings[0].verdict.value, "holds")
     ]
+
+
+def test_a_verdict_that_turned_is_told_though_its_claim_is_worded_anew():
+    """kills: claims matched by their words, so that a new wording hides what turned; papers or
+    tables not told apart."""
+    here = contents.read(SMALL)
+    first, second = here.readings[:2]
+    worded = replace(first, claim="In other words.", verdict=Verdict.HOLDS)
+    assert first.verdict is not Verdict.HOLDS
+    other = replace(first, paper="Paris 2.0", verdict=Verdict.HOLDS)
+    elsewhere = replace(first, table="table9", verdict=Verdict.HOLDS)
+    there = [worded, other, elsewhere, second]
+    found = compare(replace(here, readings=[first, second]), replace(here, readings=there), "there")
+    assert [(v.number, v.claim, v.here, v.there) for v in found.verdicts] == [
+        (first.number, first.claim, first.verdict.value, "holds")
+    ]
+    assert [*found.readings_only_there] == [other, elsewhere]
+
+
+def test_readings_that_one_side_has_alone_are_listed_in_the_page():
+    """kills: a reading that appeared or vanished without a word, sides exchanged."""
+    here = contents.read(SMALL)
+    new = replace(here.readings[0], number=901, reading="a new <reading>")
+    gone = replace(here.readings[0], number=902, reading="a reading that went")
+    one, two = (replace(here, readings=[*here.readings, each]) for each in (new, gone))
+    found = compare(one, two, "there")
+    assert ([*found.readings_only_here], [*found.readings_only_there]) == ([new], [gone])
+    html = page.templates().get_template("against.html").render(against=found)
+    appeared, vanished = html.index("claims only here (1)"), html.index("claims only there (1)")
+    assert appeared < html.index("901, a new &lt;reading&gt;") < vanished
+    assert vanished < html.index("902, a reading that went")
+    assert "Readings of claims" not in page.templates().get_template("against.html").render(
+        against=compare(here, here, "there")
+    )
 
 
 def test_an_interval_is_drawn_in_margins():
