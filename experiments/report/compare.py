@@ -93,7 +93,9 @@ def compare(here: Contents, there: Contents, other: str) -> Comparison:
         [reading for at, reading in a.items() if at not in b]
         for a, b in ((judged, before), (before, judged))
     ]
-    return Comparison(other, numbers, [*_verdicts(judged, before)], *only, *alone)
+    return Comparison(
+        other, numbers, [*_verdicts(judged, before)], only[0], only[1], alone[0], alone[1]
+    )
 
 
 def _tables(ours: WrittenTable, theirs: WrittenTable) -> Iterator[Moved]:
