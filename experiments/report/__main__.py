@@ -2,8 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from experiments.pipeline.files import StoreError, write_whole
 from experiments.pipeline.storage.places import FolderPlace, place_of
@@ -11,7 +12,11 @@ from experiments.report import contents, page
 from experiments.report.compare import Comparison, compare
 from experiments.report.contents import Contents
 
+if TYPE_CHECKING:
+    from experiments.tables.results import Table
+
 PAGE = "index.html"
+LAST_PORT = 65535
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,29 +32,50 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def watch(options: argparse.Namespace) -> None:
-    """Serve the page of a run until it is interrupted. StoreError for tables that there are not,
-    and for a store at an address, which is not asked thousands of times a minute."""
+def refusal(options: argparse.Namespace, every: "Mapping[str, Table[Any]]") -> str | None:
+    """What is wrong with the command line of a watch, in words; None if nothing is."""
+    if not 1 <= options.seeds <= 1000:
+        return f"--seeds must lie between 1 and 1000, not be {options.seeds}"
+    if not 0 <= options.port <= LAST_PORT:
+        return f"--port must lie between 0 (a free one) and {LAST_PORT}, not be {options.port}"
+    if unknown := [name for name in options.tables or () if name not in every]:
+        return f"no table is called {unknown[0]}: choose from {', '.join(every)}"
+    scales = dict.fromkeys(scale for table in every.values() for scale in table.scales)
+    if options.scale not in scales:
+        return f"unknown scale {options.scale!r}: choose from {', '.join(scales)}"
+    for name in options.tables or ():
+        if options.scale not in every[name].scales:
+            own = ", ".join(every[name].scales)
+            return f"{name} is not made at scale {options.scale}: choose from {own}"
+    return None
+
+
+def watch(options: argparse.Namespace) -> int:
+    """Serve the page of a run until it is interrupted; 2 for a command line that names no run.
+
+    StoreError for a store at an address, which is not asked thousands of times a minute.
+    """
     from experiments.hddm.__main__ import TABLES  # seconds, which a page of files does not need
     from experiments.paris2.__main__ import TABLES as VIDEO
     from experiments.report.watch import progress
     from experiments.report.watch.rows import Growing
     from experiments.report.watch.server import LOOPBACK, server
 
+    every = {table.name: table for table in (*TABLES, *VIDEO)}
+    if (wrong := refusal(options, every)) is not None:
+        print(f"report: {wrong}", file=sys.stderr)
+        return 2
     place = place_of(options.store)
     if not isinstance(place, FolderPlace):
         raise StoreError(f"--watch reads a store in a folder, not at {place}: the run tells itself")
-    every = {table.name: table for table in (*TABLES, *VIDEO)}
-    names = options.tables or [*every]
-    if unknown := [name for name in names if name not in every]:
-        raise StoreError(f"no table is called {unknown[0]}: choose from {', '.join(every)}")
     folder = options.results / options.scale
-    tables = [every[name] for name in names]
+    tables = [every[name] for name in options.tables or every]
     growing = Growing(tables, options.scale, options.seeds, place.root, folder)
     run = progress.wanted(growing.stages)
     with server(options.port, growing.contents, lambda: progress.state(run, place.root)) as served:
         print(f"http://{LOOPBACK}:{served.server_address[1]}/", flush=True)
         served.serve_forever()
+    return 0
 
 
 def against(here: Contents, other: Path | None) -> Comparison | None:
@@ -71,13 +97,12 @@ def write(folder: Path, other: Path | None = None) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when the page is written, 1 for results that cannot be read."""
+    """0 when the page is written, 1 for results that cannot be read, 2 for a bad command line."""
     options = parser().parse_args(arguments)
     try:
         if options.watch:
-            watch(options)
-        else:
-            print(write(options.results / options.scale, options.against))
+            return watch(options)
+        print(write(options.results / options.scale, options.against))
     except KeyboardInterrupt:
         return 130
     except (StoreError, OSError) as error:

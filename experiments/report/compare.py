@@ -1,6 +1,6 @@
 """Two results folders, number by number: what moved, and whether by more than the intervals."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -47,13 +47,16 @@ class Turned:
 
 @dataclass(frozen=True)
 class Comparison:
-    """other: the name of the folder that this one is held against."""
+    """other: the name of the folder that this one is held against.  only_…: names of tables, and
+    readings of claims, that one of the two folders has alone."""
 
     other: str
     numbers: Sequence[Moved]
     verdicts: Sequence[Turned]
     only_here: Sequence[str]
     only_there: Sequence[str]
+    readings_only_here: Sequence[JudgedReading]
+    readings_only_there: Sequence[JudgedReading]
 
     def count(self, move: Move) -> int:
         return sum(each.move is move for each in self.numbers)
@@ -74,7 +77,8 @@ def move(here: Number, there: Number) -> Move:
 
 
 def compare(here: Contents, there: Contents, other: str) -> Comparison:
-    """Rows are matched by their names, columns by their keys, claims by number and reading."""
+    """Rows are matched by their names, columns by their keys, readings of claims by paper, number,
+    reading and table: a claim may be worded anew."""
     ours, theirs = ({t.name: t for t in each.tables} for each in (here, there))
     numbers = [
         moved
@@ -84,7 +88,14 @@ def compare(here: Contents, there: Contents, other: str) -> Comparison:
     ]
     numbers.sort(key=lambda each: [*Move].index(each.move))
     only = [[n for n in a if n not in b] for a, b in ((ours, theirs), (theirs, ours))]
-    return Comparison(other, numbers, [*_verdicts(here.readings, there.readings)], *only)
+    judged, before = ({_at(r): r for r in each.readings} for each in (here, there))
+    alone = [
+        [reading for at, reading in a.items() if at not in b]
+        for a, b in ((judged, before), (before, judged))
+    ]
+    return Comparison(
+        other, numbers, [*_verdicts(judged, before)], only[0], only[1], alone[0], alone[1]
+    )
 
 
 def _tables(ours: WrittenTable, theirs: WrittenTable) -> Iterator[Moved]:
@@ -113,9 +124,18 @@ def _cells(table: WrittenTable) -> Cells:
     }
 
 
-def _verdicts(here: Sequence[JudgedReading], there: Sequence[JudgedReading]) -> Iterator[Turned]:
-    before = {(r.claim, r.reading, r.table): r for r in there}
-    for r in here:
-        was = before.get((r.claim, r.reading, r.table))
+At = tuple[str, int, str, str]
+
+
+def _at(reading: JudgedReading) -> At:
+    """What a reading is matched by."""
+    return reading.paper, reading.number, reading.reading, reading.table
+
+
+def _verdicts(
+    here: Mapping[At, JudgedReading], there: Mapping[At, JudgedReading]
+) -> Iterator[Turned]:
+    for at, r in here.items():
+        was = there.get(at)
         if was is not None and was.verdict is not r.verdict:
             yield Turned(r.number, r.claim, r.reading, r.verdict.value, was.verdict.value)

@@ -1,7 +1,8 @@
 """How a row's numbers were made: by seed, by which stages, in how many seconds.
 
-A table's .json lists its stages inputs first, so that what a row adds to the rows above it ends
-with its own key. With `inputs`, which newer files have, it also says what all of a row costs.
+A stage that several rows need is charged once, to the first of them. The .json of a table says in
+`inputs` what each stage is made from; an older one has no more than its stages, inputs first, so
+that what a measurement adds to those before it ends with its own key.
 """
 
 import math
@@ -16,8 +17,8 @@ class SeedRow:
     """A row's number of one seed.
 
     stage: its measurement's name in the store.  values: by column, in the column's unit.  added:
-    seconds of the stages that no row above needs.  whole: of all behind it; None if that is not
-    written.
+    seconds of the stages that neither a row above nor an earlier seed of this one needs.  whole: of
+    all behind it; None if that is not written.
     """
 
     seed: int
@@ -31,33 +32,41 @@ def makings(table: WrittenTable) -> list[list[SeedRow]]:
     """[rows][seeds]; none of a row that is the paper's alone."""
     seconds, inputs = table.detail["seconds"], table.detail.get("inputs")
     named = {name.split("/")[1]: name for name in seconds}
-    added = _added(seconds, {named[k] for row in table.rows for k in row.keys if k in named})
-    every = []
-    for row in table.rows:
+    stages = [[named.get(key, key) for key in row.keys] for row in table.rows]
+    needs = _needs({name for names in stages for name in names}, seconds, inputs)
+    charged, every = set[str](), []
+    for row, names in zip(table.rows, stages, strict=True):
         factors = [_factor(row, i, column.key) for i, column in enumerate(table.columns)]
         of_row = []
-        for seed, key in enumerate(row.keys):
-            name = named.get(key, key)
-            whole = (
-                None
-                if inputs is None
-                else sum(seconds[s] for s in _behind(name, inputs) if s in seconds)
-            )
+        for seed, name in enumerate(names):
             values = [_value(row, column.key, seed) for column in table.columns]
             shown = [None if v is None else v * f for v, f in zip(values, factors, strict=True)]
-            of_row.append(SeedRow(seed, name, shown, added.get(name, 0.0), whole))
+            added = _spent(needs[name] - charged, seconds)
+            whole = None if inputs is None else _spent(needs[name], seconds)
+            of_row.append(SeedRow(seed, name, shown, added, whole))
+            charged |= needs[name]
         every.append(of_row)
     return every
 
 
-def _added(seconds: Mapping[str, float], ends: set[str]) -> dict[str, float]:
-    """Seconds from the end of one measurement to the end of the next, as they are listed."""
-    added, since = dict[str, float](), 0.0
-    for name, spent in seconds.items():
-        since += spent
+def _needs(
+    ends: set[str], seconds: Mapping[str, float], inputs: Mapping[str, Sequence[str]] | None
+) -> dict[str, set[str]]:
+    """{measurement: what it needs}: all behind it or, where that is not written, the stages listed
+    since the measurement before it."""
+    if inputs is not None:
+        return {end: _behind(end, inputs) for end in ends}
+    needs, since = {end: set[str]() for end in ends}, set[str]()
+    for name in seconds:
+        since.add(name)
         if name in ends:
-            added[name], since = since, 0.0
-    return added
+            needs[name], since = since, set()
+    return needs
+
+
+def _spent(stages: set[str], seconds: Mapping[str, float]) -> float:
+    """Seconds of the stages that are made by now."""
+    return math.fsum(seconds.get(stage, 0.0) for stage in stages)
 
 
 def _behind(name: str, inputs: Mapping[str, Sequence[str]]) -> set[str]:

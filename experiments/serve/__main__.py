@@ -28,6 +28,7 @@ from experiments.serve.web import app
 from modules.selection import Top
 
 PROG = "serve"
+LAST_PORT = 65535
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -75,6 +76,8 @@ def bench(arguments: Sequence[str]) -> int:
     add("--steps", type=int, default=25)
     add("--prompt", action="append", default=[])
     options = parser.parse_args(arguments)
+    if min(*options.clients, options.requests, options.steps) < 1:
+        return cli.say(f"{PROG} bench", "--clients, --requests and --steps must be at least 1", 2)
     prompts = options.prompt or ["the digit three", "a handwritten eight", "the digit zero"]
     try:
         clients.measure(options.url, 1, 1, prompts, options.steps)  # the first is slower
@@ -95,6 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(given)
     if options.batch < 1 or (options.resident is not None and options.resident < 1):
         return cli.say(PROG, "--batch and --resident must be at least 1", 2)
+    if not 0 <= options.port <= LAST_PORT:
+        return cli.say(PROG, f"--port must lie between 0 and {LAST_PORT}, not be {options.port}", 2)
     cli.hear_interrupts()
     try:
         serve(options)

@@ -10,6 +10,13 @@
     row.append(head, cells("td", done), cells("td", of));
     return row;
   }));
+  // Said whether or not the curves are open, and once: an alert is read aloud whenever it is written.
+  const lost = (curves) => {
+    const text = curves.filter((c) => c.not_finite !== null).map((c) => `The loss of ${c.name} is not finite at step ${c.not_finite}.`).join(" ");
+    at("run-lost").hidden = !text;
+    if (at("run-lost").textContent !== text) at("run-lost").textContent = text;
+  };
+  // A loss that is not finite comes as null, which Plotly leaves out as a gap in the line.
   const losses = async (curves) => {
     if (!at("run-losses").open) return;
     at("losses-said").textContent = curves.length ? "" : "Nothing is being trained now.";
@@ -35,6 +42,7 @@
       at("run-bar").max = now.total;
       at("run-bar").value = now.done;
       kinds(now.kinds);
+      lost(now.curves);
       await losses(now.curves);
       if (now.version !== version) await tables();
       version = now.version;

@@ -4,6 +4,7 @@ It only reads: a run is neither asked nor slowed, and may be on another machine 
 """
 
 import csv
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,17 +74,30 @@ def state(run: Sequence[Wanted], store: Path, now: float | None = None) -> dict[
 
 
 def curves(store: Path) -> Iterator[dict[str, object]]:
-    """The losses of what is being trained now."""
+    """The losses of what is being trained now, at most `POINTS` of each: None, which leaves a gap,
+    where a loss was not finite.  not_finite: the first step of such a loss; None if there is none.
+    """
     for path in sorted((store / "making").glob("*/log-*/metrics.csv")):
-        steps, losses = [], []
+        steps, losses = list[int](), list[float]()
         try:
             for line in csv.DictReader(path.read_text().splitlines()):
                 if line.get("step") and line.get("loss"):
-                    steps.append(int(line["step"]))
-                    losses.append(float(line["loss"]))
+                    step, loss = int(line["step"]), float(line["loss"])
+                    steps.append(step)
+                    losses.append(loss)
         except (OSError, ValueError):  # it was finished, or is being written
             continue
         if steps:
             every = -(-len(steps) // POINTS)
-            name = path.parent.parent.name
-            yield {"name": name, "steps": steps[::every], "losses": losses[::every]}
+            lost = (s for s, loss in zip(steps, losses, strict=True) if not math.isfinite(loss))
+            yield {
+                "name": path.parent.parent.name,
+                "steps": steps[::every],
+                "losses": [_drawn(losses[i : i + every]) for i in range(0, len(losses), every)],
+                "not_finite": next(lost, None),
+            }
+
+
+def _drawn(losses: Sequence[float]) -> float | None:
+    """The point that stands for some neighbours; None, which JSON has, for nan and infinities."""
+    return losses[0] if all(map(math.isfinite, losses)) else None

@@ -48,7 +48,8 @@ def server(
             now = contents()
             shown = json.dumps([[t.name, t.detail] for t in now.tables], sort_keys=True)
             version = hashlib.sha256(shown.encode()).hexdigest()[:12]
-            return "application/json", json.dumps({**state(), "version": version})
+            told = {**state(), "version": version}
+            return "application/json", json.dumps(told, allow_nan=False)  # browsers read no NaN
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Nothing: a line every three seconds says nothing."""

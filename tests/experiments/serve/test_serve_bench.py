@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from experiments.bench.ratio_table import Where
+from experiments.serve import __main__ as serve
 from experiments.serve import bench
 
 
@@ -27,6 +28,27 @@ def test_three_experts_apart_draw_what_one_process_draws(tmp_path, capsys):
     assert one[0] == apart[0]  # alone, a request is drawn by itself whichever way
     assert all(1 <= float(n) <= 3 for n in (*one, *apart))
     assert "6 of 6 pictures" in (tmp_path / "bench/served.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            ["--weights", "x", "--port", "99999"],
+            "--port must lie between 0 and 65535, not be 99999",
+        ),
+        (["--weights", "x", "--port", "-1"], "--port must lie between 0 and 65535, not be -1"),
+        (["bench", "--clients", "1", "0"], "--clients, --requests and --steps must be at least 1"),
+        (["bench", "--requests", "0"], "--clients, --requests and --steps must be at least 1"),
+        (["bench", "--steps", "-1"], "--clients, --requests and --steps must be at least 1"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_in_one_line(given, said, capsys):
+    """kills: experts loaded for a port that no machine has, then a traceback."""
+    assert serve.main(given) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.endswith(f": {said}\n")
 
 
 def test_experts_that_fit_together_are_refused(tmp_path, monkeypatch, capsys):

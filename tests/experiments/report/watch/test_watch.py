@@ -12,6 +12,7 @@ from experiments.report.watch import progress
 from experiments.report.watch.progress import Wanted
 from experiments.report.watch.rows import REMARK, Growing
 from experiments.report.watch.server import server
+from tests.experiments.report.chromium import chromium, opened
 from tests.helpers.stages import make
 from tests.helpers.tables import TABLE, fill, rows
 
@@ -50,8 +51,38 @@ def test_curves_are_of_what_is_being_made(tmp_path):
     log.parent.mkdir(parents=True)
     log.write_text("epoch,loss,step\n0,0.75,49\n0,0.5,99\n0,0.2")
     assert [*progress.curves(tmp_path)] == [
-        {"name": "trainexpert-1", "steps": [49, 99], "losses": [0.75, 0.5]}
+        {
+            "name": "trainexpert-1",
+            "steps": [49, 99],
+            "losses": [0.75, 0.5],
+            "not_finite": None,
+        }
     ]
+
+
+@pytest.mark.parametrize("n", [7, progress.POINTS, 5 * progress.POINTS - 1])
+@pytest.mark.parametrize("what", ["nan", "inf", "-inf"])
+def test_a_loss_that_is_not_finite_is_a_gap_and_is_told(tmp_path, n, what):
+    """kills: NaN written where JSON has none, a gap lost among the points that are left out, the
+    last step of a divergence told for its first."""
+    at = [4, n - 1]
+    diverge(tmp_path, [what if i in at else str(i) for i in range(n)])
+    (curve,) = progress.curves(tmp_path)
+    assert curve["not_finite"] == 4
+    every = -(-n // progress.POINTS)
+    assert curve["steps"] == [*range(0, n, every)]
+    assert curve["losses"] == [
+        None if any(first <= i < first + every for i in at) else float(first)
+        for first in range(0, n, every)
+    ]
+    json.dumps(curve, allow_nan=False)
+
+
+def diverge(store, losses):
+    """A training that goes on, with a loss for each of its steps."""
+    log = store / "making" / "trainexpert-1" / "log-0" / "metrics.csv"
+    log.parent.mkdir(parents=True)
+    log.write_text("\n".join(["loss,step", *(f"{loss},{i}" for i, loss in enumerate(losses))]))
 
 
 def test_rows_come_as_they_are_measured(store, tmp_path):
@@ -85,6 +116,32 @@ def get(url, host="127.0.0.1"):
     request = urllib.request.Request(url, headers={"Host": host})
     with urllib.request.urlopen(request, timeout=30) as answer:
         return answer.read().decode()
+
+
+def no_json(constant):
+    raise ValueError(f"{constant} is no JSON")
+
+
+def test_the_state_of_a_run_that_diverges_is_json(served, store):
+    """kills: a NaN that ends the page just when somebody should look at it. A browser reads JSON as
+    the standard has it, and Python's own reader takes more."""
+    diverge(store.root, ["0.5", "nan", "inf"])
+    (curve,) = json.loads(get(f"{served}/state.json"), parse_constant=no_json)["curves"]
+    assert (curve["losses"], curve["not_finite"]) == ([0.5, None, None], 1)
+
+
+def test_a_run_that_diverges_is_told_in_the_page(served, store):
+    """kills: a page that ends at a loss that is not finite, a line drawn over the gap, a warning
+    that only who opens the curves can see."""
+    diverge(store.root, ["0.5", "0.4", "nan", "0.3"])
+    with chromium() as browser, opened(browser, served) as (page, _):
+        warning = page.locator("#run-lost")
+        warning.wait_for(state="visible")
+        assert "trainexpert-1 is not finite at step 2." in warning.inner_text()
+        page.locator("#run-losses > summary").click()
+        page.wait_for_function("document.getElementById('losses').data?.length === 1")
+        y = page.evaluate("document.getElementById('losses').data[0].y")
+        assert y == [0.5, 0.4, None, 0.3]
 
 
 def test_the_page_is_served_while_the_run_goes(served, store):
