@@ -139,7 +139,7 @@ def test_a_run_that_diverges_is_told_in_the_page(served, store):
         warning.wait_for(state="visible")
         assert "trainexpert-1 is not finite at step 2." in warning.inner_text()
         page.locator("#run-losses > summary").click()
-        page.wait_for_function("document.getElementById('losses').data?.length === 1")
+        page.locator("#losses .scatterlayer .trace").first.wait_for(state="attached")
         y = page.evaluate("document.getElementById('losses').data[0].y")
         assert y == [0.5, 0.4, None, 0.3]
 
