@@ -16,6 +16,7 @@ from datamodules.sources.source import SourceError
 from experiments.cli import downloads
 from experiments.cli.options import Options, UsageError, parse
 from experiments.cli.plan import plan
+from experiments.cli.records import bad_records, unused
 from experiments.measures.costs import cost
 from experiments.pipeline import build, edits
 from experiments.pipeline.address import check_store, open_store
@@ -24,8 +25,7 @@ from experiments.pipeline.launch.remote import OtherCodeError
 from experiments.pipeline.launch.task import WorkerLostError
 from experiments.pipeline.process import one_thread
 from experiments.pipeline.stage import Stage
-from experiments.pipeline.store import Context, Store
-from experiments.stages.encode import Encode, record_counts
+from experiments.pipeline.store import Context
 from experiments.tables import report
 from experiments.tables.results import Results, Table
 from experiments.tables.rows import measurements
@@ -84,7 +84,11 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
         check_store(store, writing=True)
     tell(tables, edits.made_anew(missing, store))
     turned = tables[0].changed(options.scale_name, options.scale)
-    opened = report.open_folder(options.results, options.scale_name, turned)  # before hours of work
+    try:  # before hours of work
+        opened = report.open_folder(options.results, options.scale_name, turned)
+    except OSError as error:
+        told = f"cannot write results into {options.results}: {error.strerror}"
+        raise StoreError(told) from error
     missing_rows, failed = list[str](), None
     try:
         build.ensure(wanted, context, options.launch, memory)
@@ -92,6 +96,8 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
         failed = error  # tables are written of what is there
     made = {stage.key: stage for stage in stages if store.has(stage)}
     tell(tables, edits.outdated([*made.values()], store))
+    for line in bad_records(missing, store):
+        tell(tables, line)
     for table, rows in zip(tables, by_seed, strict=True):
         named = table, options.scale_name, options.scale, options.seeds
         results = Results(*named, store, rows)
@@ -104,6 +110,7 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
             folder = report.open_folder(options.results, name, turned)
             yield report.write(results, folder, remarks)
             write_whole(folder / f"{table.name}.yaml", options.repeated_by.encode())
+            tell([table], f"written to {folder}" if turned and not results.lacking else None)
         if results.lacking:
             missing_rows += [f"{table.name}, {results.rows[0][i].name}" for i in results.lacking]
     report.close_folder(opened)
@@ -195,19 +202,6 @@ def several(names: Sequence[str], noun: str = "other") -> str:
     """The first of some, and how many others."""
     others = len(names) - 1
     return names[0] if not others else f"{names[0]} and {others} {noun}{'s'[: others > 1]}"
-
-
-def unused(stage: Stage, store: Store | None) -> str:
-    """What became of records that a failed stage was to be made from, where many were left out:
-    too few pictures is a riddle to whoever has given enough."""
-    for made in build.behind([stage]):
-        if not isinstance(made, Encode) or store is None or not store.has(made):
-            continue
-        told = record_counts(made, store)
-        if told.left_out.total() > told.kept:
-            filters = ", ".join(f"{n} for {why}" for why, n in told.left_out.items())
-            return f" ({made.label}: {told.kept} are kept, left out are {filters})"
-    return ""
 
 
 def say(prog: str, message: str, status: int) -> int:

@@ -102,7 +102,8 @@ def read(
         options = vars(parser.instantiate(parser.parse_args(arguments)))
         return {**options, "scale": dials.filled(options["scale"], scales[name])}
     except (ArgumentError, TypeError, ValueError) as error:
-        raise UsageError(plain(str(error))) from error
+        known = parser.get_defaults().keys(branches=True)
+        raise UsageError(plain(str(error), [f"--{name}" for name in known])) from error
 
 
 def _add_sweep(parser: ArgumentParser, sweep: Any) -> None:

@@ -1,6 +1,8 @@
 """A parser's refusal of a value, in words for whoever typed it and reads no Python."""
 
+import difflib
 import re
+from collections.abc import Sequence
 
 KINDS = {
     "int": "a whole number",
@@ -11,6 +13,9 @@ KINDS = {
     "NoneType": "null",
 }
 """What Python's types are called."""
+DIALS = {"the average starts": "train.ema_start"}
+"""Of which dial a value speaks that does not know its own name in a scale."""
+_UNKNOWN = re.compile(r"unrecognized arguments: (--[\w.-]+)")
 _REFUSED = re.compile(r'Parser key "([\w.]+)": (.*)', re.DOTALL)
 _WANTED = re.compile(
     r"<class '(?P<kind>\w+)'>|<enum '\w+'>: (?P<members>[{}\w,]+)|Literal\[(?P<texts>[^]]*)\]"
@@ -18,11 +23,19 @@ _WANTED = re.compile(
 _NO_CLASS = re.compile(r"Unable to load config|Expected a dot import path string")
 
 
-def plain(said: str) -> str:
+def plain(said: str, known: Sequence[str] = ()) -> str:
     """`--seeds takes a whole number, not x` for what jsonargparse says of it; what cannot be put so
-    stays as it is."""
+    stays as it is.
+
+    known: the options that there are, of which one like an unknown one may have been meant.
+    """
     said = " ".join(said.split())
+    if (unknown := _UNKNOWN.match(said)) is not None:
+        meant = difflib.get_close_matches(unknown[1], known, n=1, cutoff=0.8)
+        return f"{said}; did you mean {meant[0]}?" if meant else said
     if (refused := _REFUSED.fullmatch(said)) is None:
+        for words, dial in DIALS.items():
+            said = said.replace(words, f"{words} (--scale.{dial})")
         return said
     option, reason = refused.groups()
     if _NO_CLASS.search(reason):

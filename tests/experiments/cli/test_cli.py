@@ -89,7 +89,10 @@ def refused(capsys, arguments, status, partial=False):
         (["--scale", "smoke", "--seeds", "0"], "--seeds.*between 1 and"),
         (["--scale", "smoke", "--workers", "0"], "--workers.*at least 1"),
         (["--scale", "smoke", "--scale.train.batch", "63"], "63.*8"),
-        (["--scale", "smoke", "--scale.train.steps", "2"], "starts at step 2 of 2"),
+        (
+            ["--scale", "smoke", "--scale.train.steps", "2"],
+            r"starts \(--scale.train.ema_start\) at step 2 of 2",
+        ),
         (["--scale", "smoke", "--scale.data.clusters", "0"], "clusters must be at least 1"),
         (["--scale", "smoke", "--scale.draw.samples", "0"], "samples"),
         (["--scale", "smoke", "--scale.train.steps", "-3"], "steps must be at least 1, not -3"),

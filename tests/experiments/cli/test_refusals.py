@@ -20,6 +20,9 @@ from experiments.hddm.table1 import TABLE
         ("device", "x", "takes auto or cpu or cuda, not x"),
         ("scale.data.text", "x", "--scale.data.text.class_path package.module.Class"),
         ("scale.data.partition.class_path", "Nowhere", "takes a class"),
+        ("scale.train.step", "3", "did you mean --scale.train.steps?"),
+        ("workrs", "3", "did you mean --workers?"),
+        ("scale.train.steps", "60", "the average starts (--scale.train.ema_start) at step 100"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_without_python(capsys, option, value, said):

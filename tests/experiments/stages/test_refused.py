@@ -8,6 +8,7 @@ import pytest
 
 from datamodules.sources.source import SourceError, Split
 from experiments.cli import main as cli
+from experiments.cli.records import bad_records
 from experiments.pipeline.build import StagesFailed
 from experiments.pipeline.store import Store
 from experiments.recipes import experts
@@ -34,6 +35,9 @@ def test_what_was_skipped_is_told(tmp_path):
         "bad": [["00000/000000003", "no caption"]],
         "left_out": {"shorter side under 16 (source.image, source.min_side)": 1},
     }
+    (line,) = bad_records([stage, CLUSTERS], Store(tmp_path / "store"))
+    assert "1 of 20 records are bad and left out, the first 00000/000000003: no caption" in line
+    assert line.endswith(f"/encode/{stage.key}/refused.json")
 
 
 def test_what_failed_for_want_of_pictures_tells_what_was_left_out(tmp_path):
