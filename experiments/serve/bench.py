@@ -69,7 +69,7 @@ class Load:
 
 
 def publish(place: Path, k: int) -> None:
-    """k untrained experts of two objectives, of 94 MB each, and a router, in folders of a place."""
+    """k untrained experts of two objectives, of 95 MB each, and a router, in folders of a place."""
     come = Origin(
         "by hand", k, publishable.written(PixelLatents()), publishable.written(TEXT), "none", "CC0"
     )

@@ -113,7 +113,7 @@ def test_what_one_process_cannot_hold_is_drawn_by_actors(drawer, published):
 @pytest.mark.slow
 @pytest.mark.parametrize("megabytes", [60, 100])
 def test_an_actor_without_room_says_which(drawer, published, megabytes):
-    """In 60 MB there is no room for 94, in 100 none to read them into a network.
+    """In 60 MB there is no room for 95, in 100 none to read them into a network.
 
     kills: a hang, or a traceback of another process, for an expert that does not fit.
     """
