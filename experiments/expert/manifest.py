@@ -126,7 +126,9 @@ def of_scale(
     shards = experts.shards(own)
     if not store.has(shards):
         raise StoreError(f"{store.place} lacks {name(shards)}: --make true makes it")
-    there = store.path(shards).resolve() if store.remote is None else f"{store.place}/{name(shards)}"
+    there = (
+        store.path(shards).resolve() if store.remote is None else f"{store.place}/{name(shards)}"
+    )
     home = address or str(there)
     recipes = (experts.expert(own, OBJECTIVES[each], 0, seed) for each in objectives)
     clusters = (_cluster(shards, store, k, home) for k in range(shards.k))
