@@ -87,7 +87,7 @@ class _Refusing(BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_error(int(self.path.strip("/")))
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815
 
     def log_message(self, *_):
         pass

@@ -204,7 +204,7 @@ class Timeless(MemoryFileSystem):
     """A file system that knows no file's time."""
 
     protocol = "timeless"
-    store, pseudo_dirs = {}, [""]  # noqa: RUF012 - as in its base
+    store, pseudo_dirs = {}, [""]
 
     @classmethod
     def _strip_protocol(cls, path):
