@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from experiments.pipeline.storage.places import FolderPlace, StorePlace, place_o
 from experiments.pipeline.storage.remote import CONFIG
 
 KB = 1000
+MOST_HOURS = 24 * 365 * 100
 SILENT = timedelta(hours=1)
 """After which another host's lease is of a dead one, whose clock may be another; a heartbeat comes
 every few seconds."""
@@ -58,9 +60,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             own.add_argument("--json", action="store_true", help="for machines")
         if verb == "gc":
             own.add_argument("--results", type=Path, default=Path("results"), help="whose tables")
-            own.add_argument("--hours", type=float, default=24.0, help="leave what is younger")
+            own.add_argument("--hours", type=hours, default=24.0, help="leave what is younger")
             own.add_argument("--delete", action="store_true", help="delete it")
     return parser.parse_args(arguments)
+
+
+def hours(text: str) -> float:
+    """A number of hours to look back, at most a century. ArgumentTypeError for any other text."""
+    with suppress(ValueError):
+        if 0 <= (number := float(text)) <= MOST_HOURS:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {MOST_HOURS}")
 
 
 def size(count: int) -> str:

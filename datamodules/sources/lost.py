@@ -4,7 +4,7 @@ A download of millions of pictures has gaps in its numbering and files that were
 is lost as a whole, so that what is trained on does not depend on where it was cut.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from datamodules.sources.reading import read_all
@@ -16,6 +16,41 @@ from datamodules.sources.source import (
     SourceError,
     Split,
 )
+
+GONE = (404, 410)
+"""HTTP's statuses for what is not there."""
+ABSENT = (FileNotFoundError, LookupError, StopIteration)
+"""What a file system that asks no server finds where there is no file."""
+
+
+def is_absent(error: BaseException) -> bool:
+    """Whether an error of fsspec's says that there is no file; any other is of the way there.
+
+    Over HTTP fsspec raises FileNotFoundError whatever went wrong: its cause tells what did.
+    """
+    causes = [*_causes(error)]
+    statuses = [status for status in map(_status, causes) if status is not None]
+    if statuses:
+        return statuses[0] in GONE
+    return isinstance(error, FileNotFoundError) and all(isinstance(x, ABSENT) for x in causes)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and what it came of, the newest first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status that an error carries, as aiohttp's, requests' and botocore's do."""
+    response = getattr(error, "response", None)
+    if isinstance(response, Mapping):  # botocore's
+        response = response.get("ResponseMetadata", {})
+        return response.get("HTTPStatusCode")
+    each = ((owner, name) for owner in (error, response) for name in ("status", "status_code"))
+    known = (getattr(owner, name, None) for owner, name in each)
+    return next((status for status in known if isinstance(status, int)), None)
 
 
 @dataclass

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import fsspec
 
+from datamodules.sources.lost import is_absent
 from datamodules.sources.source import LostShardError, SourceError
 
 PIPE = "pipe:"
@@ -81,7 +82,8 @@ def open_address(
     """A context with the bytes at an address as a file.
 
     A `pipe:` command runs in a shell with this process's rights; trust it as you would a script.
-    Raises SourceError, naming the address, if it cannot be opened or its bytes end early.
+    Raises SourceError, naming the address, if it cannot be opened or its bytes end early; of its
+    kind LostShardError where there is nothing, and not where a server fails.
     """
     if address.startswith(PIPE):
         return _read_ahead(address, _Command(address), timeouts)
@@ -193,7 +195,8 @@ class _ReadAhead(io.RawIOBase):
                 f"nothing came from {self.address} for {seconds:g} s: check that it can be reached"
             ) from None
         if isinstance(item, BaseException):
-            kind = LostShardError if isinstance(item, FileNotFoundError) else SourceError
+            lost = isinstance(self.origin, _Remote) and is_absent(item)
+            kind = LostShardError if lost else SourceError
             raise kind(f"cannot read {self.address}: {self._reason(item)}") from item
         self.begun, self.ended = True, not item
         return item

@@ -12,6 +12,7 @@ ensemble: says in a line each what does not go together; else writes one folder,
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -101,11 +102,13 @@ def ensemble(arguments: Sequence[str]) -> int:
     add("--router", type=Path, required=True)
     add("--out", type=Path, help="folder to write; without one the cards are compared, no more")
     add("--prompt", action="append", default=[], help="draw it into --out/pictures")
-    add("--steps", default="25", help="Euler steps")
-    add("--cfg", default="2", help="guidance; 1 is none")
+    add("--steps", type=int, default=25, help="Euler steps")
+    add("--cfg", type=float, default=2.0, help="guidance; 1 is none")
     given = _read(parser, arguments)
     if given.prompt and given.out is None:
         raise UsageError("--prompt needs --out")
+    if given.steps < 1 or not 0 <= given.cfg < math.inf:
+        raise UsageError("--steps must be at least 1, --cfg not negative")
     lines = assemble.disagree(given.expert, given.router)
     for line in lines:
         cli.say(PROG, line, 1)
@@ -114,12 +117,12 @@ def ensemble(arguments: Sequence[str]) -> int:
     if given.out is None:
         print(f"{len(given.expert)} experts and a router agree")
         return 0
-    assemble.write(given.expert, given.router, given.out)
+    assemble.write(given.expert, given.router, given.out, given.prompt)
     print(given.out)
     if not given.prompt:
         return 0
-    asked = [x for prompt in given.prompt for x in ("--prompt", prompt)]
-    dials = ["--steps", given.steps, "--cfg", given.cfg, "--out", str(given.out / "pictures")]
+    asked = [f"--prompt={prompt}" for prompt in given.prompt]
+    dials = [f"--steps={given.steps}", f"--cfg={given.cfg}", f"--out={given.out / 'pictures'}"]
     return sample(["--weights", str(given.out), *asked, *dials])
 
 

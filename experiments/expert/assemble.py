@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.publish import whole
-from experiments.sample.pictures import GUARD
+from experiments.sample.pictures import GUARD, read
+from experiments.stages import publishable
 from modules.selection import Full
 from modules.weights import paris
 from modules.weights.agreement import Described, disagreements
@@ -26,11 +27,15 @@ def disagree(experts: Sequence[Path], router: Path) -> list[str]:
     return disagreements(only, described[router], GUARD, paris.STEPS)
 
 
-def write(experts: Sequence[Path], router: Path, out: Path) -> None:
-    """expert_<k>/ and router/ in one folder. FileExistsError if it is there; CheckpointError if
-    weights are damaged or are not their card's, in which case nothing is written."""
+def write(experts: Sequence[Path], router: Path, out: Path, prompts: Sequence[str] = ()) -> None:
+    """expert_<k>/ and router/ in one folder. Nothing is written after an error: FileExistsError if
+    it is there; CheckpointError if weights are damaged or are not their card's; ValueError for a
+    prompt that the captions' encoder does not take."""
     if out.exists():
         raise FileExistsError(f"{out} is there already, and nothing is published over")
+    if prompts:
+        captions = describe(router)[0].origin.captions
+        read(publishable.read(captions), prompts)
     load_ensemble([*experts, router], Full(), GUARD)
     out.parent.mkdir(parents=True, exist_ok=True)
     with whole(out) as folder:

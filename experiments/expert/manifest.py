@@ -12,7 +12,7 @@ from typing import Any
 from datamodules.shards import read_index
 from experiments.hddm.variants import OBJECTIVES
 from experiments.pipeline.files import StoreError, write_whole
-from experiments.pipeline.store import Store
+from experiments.pipeline.store import Store, name
 from experiments.publish import origin
 from experiments.recipes import experts
 from experiments.recipes.images import ImageScale
@@ -125,9 +125,12 @@ def of_scale(
     own = scale.of_seed(seed)
     shards = experts.shards(own)
     if not store.has(shards):
-        raise StoreError(f"{store.root} lacks {shards.kind}/{shards.key}: --make true makes it")
-    home = address or str(store.path(shards).resolve())
-    recipes = (experts.expert(own, OBJECTIVES[name], 0, seed) for name in objectives)
+        raise StoreError(f"{store.place} lacks {name(shards)}: --make true makes it")
+    there = (
+        store.path(shards).resolve() if store.remote is None else f"{store.place}/{name(shards)}"
+    )
+    home = address or str(there)
+    recipes = (experts.expert(own, OBJECTIVES[each], 0, seed) for each in objectives)
     clusters = (_cluster(shards, store, k, home) for k in range(shards.k))
     come = origin(shards, "each contributor's", None)
     return Manifest(come, seed, tuple(map(ManifestRecipe.of, recipes)), tuple(clusters))

@@ -24,7 +24,7 @@ from experiments.serve import clients
 from experiments.serve.actors import ActorsError, ActorShare
 from experiments.serve.drawers import Drawer, behind_actors, here
 from experiments.serve.engine import DrawingEngine
-from experiments.serve.web import app
+from experiments.serve.web import app, in_url
 from modules.selection import Top
 
 PROG = "serve"
@@ -62,8 +62,8 @@ def serve(options: argparse.Namespace) -> None:
         engine = DrawingEngine(drawer, options.batch)
         names = (*LOOPBACK, options.host, *options.name)
         page = app(engine, len(drawer.ensemble.experts), names)
-        print(f"http://{options.host}:{options.port}", flush=True)
-        uvicorn.run(page, host=options.host, port=options.port, log_level="warning")
+        print(f"http://{in_url(options.host)}:{options.port}", flush=True)
+        uvicorn.run(page, host=options.host.strip("[]"), port=options.port, log_level="warning")
 
 
 def bench(arguments: Sequence[str]) -> int:
@@ -100,6 +100,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return cli.say(PROG, "--batch and --resident must be at least 1", 2)
     if not 0 <= options.port <= LAST_PORT:
         return cli.say(PROG, f"--port must lie between 0 and {LAST_PORT}, not be {options.port}", 2)
+    some_memory = options.memory is None or options.memory >= 1
+    whole_or_share = options.gpus >= 0 and (options.gpus < 1 or options.gpus.is_integer())
+    if not (some_memory and whole_or_share):
+        wrong = "--memory must be at least 1, --gpus a share of one GPU or a whole number"
+        return cli.say(PROG, wrong, 2)
     cli.hear_interrupts()
     try:
         serve(options)

@@ -6,23 +6,20 @@ drawing is over, as an expert in this process would, so that its answers have th
 """
 
 import itertools
-import logging
-import os
 import resource
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import ray
 import torch
-from ray.exceptions import RayError
 from torch import Tensor
 
+from experiments.pipeline.launch import nodes
+from experiments.pipeline.launch.ray import connected, resources
 from experiments.pipeline.process import one_thread
-from experiments.pipeline.provenance import ROOT
 from modules.alignment import Alignment
 from modules.dispatch import Dispatched, Question
 from modules.ensemble import Posterior
@@ -32,6 +29,9 @@ from modules.schedules import Schedule
 from modules.text import Text
 from modules.weights.checkpoint import CheckpointError
 from modules.weights.published import WEIGHTS, load_expert, load_router
+
+OBJECTS = 128 << 20
+"""Bytes that a cluster begun here keeps for objects."""
 
 
 class ActorsError(RuntimeError):
@@ -143,34 +143,32 @@ class _Server:
         return self.asked
 
 
-@contextmanager
-def cluster() -> Iterator[None]:
-    """The Ray cluster that RAY_ADDRESS names, or one of this machine's own until it is left."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    joined = "RAY_ADDRESS" in os.environ
-    own: dict[str, Any] = {} if joined else {
-        "include_dashboard": False, "object_store_memory": 128 << 20, "address": "local",
-        "_node_ip_address": "127.0.0.1",  # Ray runs whatever it is sent
-    }  # fmt: skip
-    environment = {"env_vars": {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}}
-    ray.init(log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment, **own)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+def cluster() -> AbstractContextManager[Any]:
+    """The Ray cluster that RAY_ADDRESS names, or one of this machine's own until it is left.
+    OSError if nobody answers there."""
+    return connected(None, {"object_store_memory": OBJECTS})
+
+
+def check_room(there: Sequence[nodes.Resources], place: ActorShare, count: int) -> None:
+    """ActorsError if the cluster can never hold so many actors at once: Ray would wait for ever."""
+    wanted = {"GPU": place.gpus, "memory": place.memory or 0}
+    if line := nodes.shortage(there, wanted, count):
+        raise ActorsError(f"{count} actors have no room: {line}")
 
 
 class Actors:
     """An actor for each expert's folder, and one for the router. Called by `Dispatched`.
 
-    ActorsError if one cannot start or has no room.
+    ActorsError if one cannot start, or all have no room.
     """
 
     def __init__(
         self, experts: Sequence[Path], router: Path, place: ActorShare = ActorShare()
     ) -> None:
-        self.folders = [*experts, router]
+        import ray  # once `cluster` has set what it reads when it is imported
+
+        self.ray, self.folders = ray, [*experts, router]
+        check_room(resources(ray), place, len(self.folders))
         kind: Any = ray.remote(num_cpus=0, num_gpus=place.gpus, scheduling_strategy="SPREAD")(
             _Server
         )
@@ -186,8 +184,8 @@ class Actors:
 
     def _answer(self, reference: Any, folder: Path) -> Any:
         try:
-            return ray.get(reference)
-        except RayError as error:
+            return self.ray.get(reference)
+        except self.ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None)
             if isinstance(cause, CheckpointError | ValueError | OSError):
                 raise cause from error
@@ -247,4 +245,4 @@ class Actors:
     def close(self) -> None:
         """End all actors."""
         for server in self.servers:
-            ray.kill(server)
+            self.ray.kill(server)

@@ -54,6 +54,14 @@ def _clusters(own: Described) -> tuple[int, ...]:
     return own.card.clusters
 
 
+def _check(select: Selection, experts: int) -> None:
+    """ValueError for a selection that so many experts cannot serve."""
+    try:
+        select.weights(torch.full((1, experts), 1 / experts), torch.ones(1))
+    except ValueError as error:
+        raise ValueError(f"--select: {error}") from error
+
+
 def _elsewhere(x: Tensor, t: Tensor, c: Text | None) -> Tensor:
     raise NotImplementedError("this expert is behind an actor")
 
@@ -62,8 +70,10 @@ def _elsewhere(x: Tensor, t: Tensor, c: Text | None) -> Tensor:
 def behind_actors(
     places: Sequence[Path], select: Selection, place: ActorShare = ActorShare()
 ) -> Iterator[Drawer]:
-    """Each expert and the router in a process of its own. Raises ActorsError, CheckpointError."""
+    """Each expert and the router in a process of its own. Raises ActorsError, CheckpointError;
+    ValueError for a selection that these experts cannot serve."""
     own, router = folders(places)
+    _check(select, len(own))
     described = {folder: Described(*describe(folder)) for folder in (*own, router)}
     experts = []
     for folder in own:
@@ -82,8 +92,10 @@ def behind_actors(
 
 
 def here(places: Sequence[Path], select: Selection, resident: int | None) -> Drawer:
-    """All in this process, at most `resident` experts on its device at once; None for all."""
+    """All in this process, at most `resident` experts on its device at once; None for all.
+    ValueError for a selection that these experts cannot serve."""
     own, router = folders(places)
+    _check(select, len(own))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     bounded = resident is not None and resident < len(own)
     there = torch.device("cpu") if bounded else device

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import ipaddress
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -33,10 +34,18 @@ def png(picture: DrawnPicture) -> bytes:
     return content.getvalue()
 
 
+def in_url(host: str) -> str:
+    """A host as URLs have it: an IPv6 address in brackets, in its short form."""
+    try:
+        return f"[{ipaddress.IPv6Address(host.strip('[]')).compressed}]"
+    except ValueError:
+        return host
+
+
 def app(drawing: DrawingEngine, experts: int, hosts: Sequence[str]) -> FastAPI:
     """hosts: the names under which it may be called; a page elsewhere cannot pass for it."""
     application = FastAPI(title="Experts served apart", docs_url=None, redoc_url=None)
-    application.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts])
+    application.add_middleware(TrustedHostMiddleware, allowed_hosts=[*map(in_url, hosts)])
 
     async def submitted(*asked: Any) -> engine.Request:
         try:

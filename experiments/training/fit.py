@@ -51,7 +51,7 @@ def fit(runs: Sequence[Run], context: Context, every: int | None = None) -> None
     one run; each process calls this, and the first one writes.
     every: optimiser steps between validations on the held-out batches of the only run, which
     validation.csv records and training does not notice; None for none.
-    Raises CheckpointError if a checkpoint is damaged.
+    Raises CheckpointError if a checkpoint is damaged, RuntimeError if not every step was taken.
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -91,6 +91,7 @@ def _fit_together(runs: Sequence[Run], context: Context, every: int | None) -> N
     with loggers.opened([run.folder for run in runs], context) as logs:
         trainer = _trainer(together.optim, callbacks, logs, folder, one_each, context, every)
         trainer.fit(together, data, ckpt_path=last if last.exists() else None, weights_only=False)
+    _require_all_steps(trainer, together.optim)
     together.finish()
     for run in runs:
         run.save()
@@ -109,10 +110,20 @@ def _fit_divided(run: Run, context: Context, every: int | None) -> None:
         every_callback = [*averaging, *callbacks]
         trainer = _trainer(optim, every_callback, logs, run.folder, divided, context, every)
         trainer.fit(module, run.data, ckpt_path=last if last.exists() else None)
+    _require_all_steps(trainer, optim)
     for callback in averaging:
         # Lightning does so itself unless a resumed run had no step left to take.
         callback.on_train_end(trainer, module)
     run.save(trainer.is_global_zero)
+
+
+def _require_all_steps(trainer: L.Trainer, optim: Optim) -> None:
+    """RuntimeError for a training that something ended early: its weights are not the recipe's."""
+    if trainer.global_step != optim.steps:
+        raise RuntimeError(
+            f"the training ended at step {trainer.global_step} of {optim.steps}: nothing is kept "
+            "of it but its last checkpoint"
+        )
 
 
 def _prepare(network: nn.Module, context: Context) -> None:

@@ -1,7 +1,8 @@
 """A training reads no rank that a launcher left in the environment: Slurm's, torch's, LSF's, MPI's.
 
 Lightning takes such variables for its own. Under Slurm's it begins a run with whatever checkpoint a
-signal has left in the working directory, another expert's too; under a rank it writes no log.
+signal has left in the working directory, another expert's too; under a rank it writes no log. Its
+own PL_TRAINER_... are arguments of every training that are in no key.
 """
 
 import os
@@ -14,8 +15,9 @@ FAMILIES = (
     *("TORCHELASTIC_", "PET_", "ROLE_"),  # torchrun
     *("JSM_", "LSB_", "LSF_"),  # LSF, jsrun
     *("OMPI_", "PMI_", "PMIX_", "MPI_LOCAL", "MV2_COMM_", "HYDRA_", "I_MPI_"),  # MPI
+    "PL_",  # Lightning
 )
-"""How the variables of launchers begin."""
+"""How the variables of launchers, and Lightning's own, begin."""
 NAMES = (
     *("RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK"),
     *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"),
@@ -25,7 +27,7 @@ NAMES = (
 
 
 def clear(environment: MutableMapping[str, str]) -> dict[str, str]:
-    """Take out whatever a launcher has set; returned is what was there."""
+    """Take out whatever a launcher or Lightning goes by; returned is what was there."""
     left = [name for name in environment if name in NAMES or name.startswith(FAMILIES)]
     return {name: environment.pop(name) for name in left}
 

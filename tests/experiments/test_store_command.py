@@ -160,3 +160,39 @@ def test_what_is_not_there_is_one_line(said, capsys, tmp_path):
     assert said("show", "nothing")[0] == 1
     assert main(["ls", "--store", str(tmp_path / "nowhere")]) == 1
     assert capsys.readouterr().err.splitlines()[-1] == f"store ls: no store at {tmp_path}/nowhere"
+
+
+@pytest.mark.parametrize("hours", ["nan", "inf", "1e12", "-100", "-0.5", "a day"])
+def test_gc_takes_no_hours_that_are_none(filled, said, tmp_path, hours):
+    """kills: a traceback of datetime's; an age in the future, to which all is old enough to go."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "a.json").write_text(json.dumps([Whole().key]))
+    dials = ("--results", str(tmp_path / "results"), f"--hours={hours}", "--delete")
+    status, lines, err = said("gc", *dials)
+    assert (status, lines) == (2, [])
+    assert err.splitlines()[-1] == (
+        f"store gc: error: argument --hours: {hours!r} is no number from 0 to 876000"
+    )
+    assert filled.has(Part("alone"))
+
+
+@pytest.mark.parametrize("hours", ["0", "876000"])
+def test_gc_takes_hours_up_to_a_century(said, tmp_path, hours):
+    """kills: either end of what may be said refused, or beyond what a date can be."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "a.json").write_text(json.dumps([Whole().key]))
+    status, _, err = said("gc", "--results", str(tmp_path / "results"), "--hours", hours)
+    assert (status, err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"), [(None, "is missing"), ("{", "is no JSON"), ("[]", "is no JSON object")]
+)
+def test_show_names_the_file_that_it_cannot_read(filled, said, content, what):
+    """kills: "is missing", of no file that is named."""
+    path = filled.path(Part("a")) / "config.json"
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    status, _, err = said("show", Part("a").key)
+    assert (status, err) == (1, f"store show: {path} {what}\n")

@@ -9,13 +9,13 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.pipeline.cores import cores
-from experiments.pipeline.launch import order
+from experiments.pipeline.launch import nodes, order
 from experiments.pipeline.launch.progress import Progress
 from experiments.pipeline.launch.remote import Errand, environment
 from experiments.pipeline.launch.task import Demand, Item, Task, WorkerLostError
@@ -52,11 +52,6 @@ class Ray:
             raise ValueError(f"--launch.retries must not be negative, as {self.retries} is")
 
     @property
-    def joined(self) -> str | None:
-        """The address of the running cluster, if it is one."""
-        return self.address or os.environ.get(ADDRESS)
-
-    @property
     def width(self) -> int:
         return self.workers or cores()
 
@@ -66,10 +61,12 @@ class Ray:
     def map(
         self, work: Callable[[Item], object], tasks: Sequence[Task[Item]]
     ) -> dict[str, Exception]:
-        """Engine.map. OSError if there is no cluster at the address."""
+        """Engine.map. OSError if there is no cluster at the address, or no node of it can ever hold
+        a task."""
         if not tasks:
             return {}
-        with self._connected() as ray:
+        with connected(self.address, {"num_cpus": self.width}) as ray:
+            check_room(ray, {task.demand: task.label for task in tasks})
             pool = _Cluster(ray, self, Errand.here(work), tasks[0].demand)
             bars = sys.stderr.isatty()
             progress = Progress(tasks, min(pool.room(), len(tasks)), bars, rows=len(tasks))
@@ -78,37 +75,61 @@ class Ray:
             finally:
                 progress.close()
 
-    @contextlib.contextmanager
-    def _connected(self) -> Iterator[Any]:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        if self.joined and (TOKEN.exists() or any(name in os.environ for name in TOKENS)):
-            # `ray start` asks for the token where there is one; ray.init would not show it.
-            os.environ.setdefault("RAY_AUTH_MODE", "token")
-        if self.joined:
-            check_answers(self.joined)
-        import ray
 
-        begun: dict[str, Any] = {
-            "num_cpus": self.width,
-            "object_store_memory": OBJECTS,
-            "include_dashboard": False,
-            "_node_ip_address": "127.0.0.1",  # Ray runs whatever it is sent
-        }
-        try:
-            ray.init(
-                address=self.joined or "local",
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={"env_vars": environment()},
-                **({} if self.joined else begun),
-            )
-        except ConnectionError as error:
-            raise OSError(f"no Ray cluster answers at {self.joined}: {error}") from error
-        try:
-            yield ray
-        finally:
-            ray.shutdown()
+@contextlib.contextmanager
+def connected(address: str | None, begun: Mapping[str, Any]) -> Iterator[Any]:
+    """The module ray, connected until the block is left: to the running cluster at an address, else
+    to that in RAY_ADDRESS, else to one begun here with these arguments of ray.init.
+
+    OSError if nobody answers at the address.
+    """
+    joined = address or os.environ.get(ADDRESS)
+    joined = None if joined == "local" else joined or None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if joined and (TOKEN.exists() or any(name in os.environ for name in TOKENS)):
+        # `ray start` asks for the token where there is one; ray.init would not show it.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    if joined:
+        check_answers(joined)
+    import ray
+
+    own = {"object_store_memory": OBJECTS, "include_dashboard": False, **begun}
+    own["_node_ip_address"] = "127.0.0.1"  # Ray runs whatever it is sent
+    try:
+        ray.init(
+            address=joined or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": environment()},
+            **({} if joined else own),
+        )
+    except ConnectionError as error:
+        raise OSError(f"no Ray cluster answers at {joined}: {error}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def resources(ray: Any) -> list[nodes.Resources]:
+    """What each node has in all, occupied or not."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def check_room(ray: Any, demands: Mapping[Demand, str]) -> None:
+    """OSError, in a line, for a demand that no node can ever hold. demands: each with the label of
+    a task of it."""
+    there = resources(ray)
+    for demand, label in demands.items():
+        if line := nodes.shortage(there, _occupied(demand, any(x.get("GPU") for x in there))):
+            raise OSError(f"{label}: {line}")
+
+
+def _occupied(demand: Demand, gpus: bool) -> dict[str, float]:
+    """The resources of Ray's that a task occupies. gpus: whether the cluster has any."""
+    used = demand.gpus if gpus or demand.required else 0
+    return {"CPU": demand.cpus, "GPU": used, "memory": demand.memory or 0}
 
 
 def check_answers(address: str) -> None:
@@ -195,15 +216,15 @@ class _Cluster:
         )
 
     def submit(self, tasks: Sequence[Task[Any]]) -> list[_InCluster]:
-        gpus = self.ray.cluster_resources().get("GPU", 0)
+        gpus = bool(self.ray.cluster_resources().get("GPU", 0))
         handed = []
         for task in tasks:
-            demand = task.demand
+            used = _occupied(task.demand, gpus)
             begin = self.begin.options(
                 name=task.label,
-                num_cpus=demand.cpus,
-                num_gpus=demand.gpus if gpus or demand.required else 0,
-                memory=demand.memory,
+                num_cpus=used["CPU"],
+                num_gpus=used["GPU"],
+                memory=task.demand.memory,
             )
             reference = begin.remote(self.shared, task.item, task.key, self.places)
             handed.append(_InCluster(self.ray, task, reference))

@@ -96,10 +96,13 @@ class AddressPlace:
         return own
 
     def _modified(self, name: str) -> float:
-        try:
-            return float(self._tried(lambda: self._fs.modified(self._path(name)).timestamp(), name))
-        except NotImplementedError:  # where no file has a time, no claim of another host grows old
-            return 0.0
+        def request() -> float:
+            try:
+                return float(self._fs.modified(self._path(name)).timestamp())
+            except NotImplementedError:  # no file has a time: no claim of another host grows old
+                return 0.0
+
+        return self._tried(request, name)
 
     def touch(self, name: str) -> bool:
         """An object is written, not touched: written anew, one that another removes at this moment

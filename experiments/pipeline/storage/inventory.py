@@ -61,8 +61,11 @@ class Held:
         return None
 
     def read(self, name: str) -> dict[str, Any]:
-        """The object in one of its JSON files. StoreError if it is no such."""
-        return self._json(name)[1]
+        """The object in one of its JSON files. StoreError, naming it, if it is no such."""
+        try:
+            return self._json(name)[1]
+        except StoreError as error:
+            raise StoreError(f"{self.place}/{self.artifact}/{name} {error}") from error
 
     def _json(self, name: str) -> tuple[bytes, dict[str, Any]]:
         try:

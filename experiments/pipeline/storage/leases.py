@@ -199,10 +199,13 @@ class Lease:
         return living
 
     def _silent(self, other: SeenLease) -> bool:
-        """Whether another host's process has given no sign of life for SILENT."""
+        """Whether another host's process has given no sign of life for SILENT; never where no file
+        has a time, as no beat is seen there."""
         now, asked = self.place.modified(self.file), time.monotonic()
         try:
             first = self.place.modified(other.file)
+            if not first:
+                return False
             while now + time.monotonic() - asked - first < SILENT:
                 if not self.patient or self.place.modified(other.file) != first:
                     return False

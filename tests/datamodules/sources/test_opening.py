@@ -5,12 +5,14 @@ import socket
 import sys
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import fsspec
 import pytest
 
 from datamodules.sources.opening import CHUNK, CHUNKS_AHEAD, Timeouts, open_address
-from datamodules.sources.source import SourceError
+from datamodules.sources.source import LostShardError, SourceError
+from tests.helpers.faults.s3 import BUCKET, s3_server
 
 CONTENT = os.urandom(3 * CHUNK + 17)
 SHORT = Timeouts(opening=2, silence=2)
@@ -77,6 +79,63 @@ def test_the_reason_is_told(monkeypatch):
     }.items():
         with pytest.raises(SourceError, match=reason), open_address(address) as stream:
             stream.read(1)
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """Answers each path with the status that it names."""
+
+    def do_GET(self):
+        self.send_error(int(self.path.strip("/")))
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def refusing():
+    """The address of a server that refuses."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def kind_of_error(address):
+    with pytest.raises(SourceError) as caught, open_address(address) as stream:
+        stream.read(1)
+    return caught.type
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_what_a_server_has_not_is_lost(refusing, status):
+    """kills: a gap in a download that stops the run."""
+    assert kind_of_error(f"{refusing}/{status}") is LostShardError
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_what_a_server_refuses_is_not_lost(refusing, status):
+    """kills: fsspec's FileNotFoundError of any status believed, by which data vanish in silence."""
+    assert kind_of_error(f"{refusing}/{status}") is SourceError
+
+
+def test_where_nobody_answers_nothing_is_lost(monkeypatch):
+    """kills: a connection refused taken for an answer; want of a folder for temporary files, which
+    Python calls FileNotFoundError, taken for a shard that is not there."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert kind_of_error(f"http://127.0.0.1:{port}/0.tar") is SourceError
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    assert kind_of_error("pipe:true") is SourceError
+
+
+def test_what_a_file_system_has_not_is_lost():
+    """kills: only HTTP's missing files lost."""
+    assert kind_of_error("file:///nowhere/0.tar") is LostShardError
+    assert kind_of_error("memory://nowhere/0.tar") is LostShardError
+    with s3_server():
+        assert kind_of_error(f"s3://{BUCKET}/0.tar") is LostShardError
 
 
 def test_a_fifo_is_no_file(tmp_path):

@@ -83,6 +83,30 @@ def test_contributed_experts_and_a_router_draw(home, contributed, tmp_path, said
 
 
 @pytest.mark.parametrize(
+    ("dial", "value", "status", "said_of_it"),
+    [
+        ("--steps", "0", 2, "--steps must be at least 1"),
+        ("--steps", "many", 2, "--steps"),
+        ("--cfg", "-1", 2, "--cfg not negative"),
+        ("--cfg", "nan", 2, "--cfg not negative"),
+        ("--prompt", "word " * 900, 1, "caption longer than"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_before_anything_is_written(
+    home, contributed, tmp_path, said, dial, value, status, said_of_it
+):
+    """kills: a folder that the corrected command finds there already."""
+    out = tmp_path / "together"
+    both = [x for folder in contributed for x in ("--expert", folder)]
+    where = ("--router", home / "router", "--out", out, "--prompt=-a zero")
+    code, err = said("ensemble", *both, *where, f"{dial}={value}")
+    assert (code, len(err)) == (status, 1)
+    assert said_of_it in err[0]
+    assert list(tmp_path.iterdir()) == []
+    assert said("ensemble", *both, *where, "--steps", 2)[0] == 0
+
+
+@pytest.mark.parametrize(
     ("field", "value", "lines"),
     [
         ("latents", "another", ["latent space: another, the router's is {'is': 'PixelLatents'}"]),

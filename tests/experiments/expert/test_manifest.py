@@ -4,10 +4,16 @@ import json
 import pickle
 import shutil
 
+import fsspec
 import pytest
 
+from experiments.expert import manifest
+from experiments.pipeline.address import open_store
+from experiments.pipeline.files import StoreError
+from experiments.recipes import experts
 from experiments.stages.fetched import check_address
-from tests.helpers.stages import contribute
+from tests.helpers.faults.s3 import BUCKET, s3_server
+from tests.helpers.stages import SMOKE, contribute, make
 
 
 class Trap:
@@ -91,3 +97,22 @@ def test_a_manifest_is_read_strictly(home, tmp_path, said, change, said_of_it):
     status, err = said(*contribute(tmp_path, tmp_path, 0, "fm"))
     assert (status, len(err)) == (1, 1)
     assert said_of_it in err[0]
+
+
+def test_a_store_at_an_address_is_where_shards_lie(home, tmp_path):
+    """kills: a folder of the coordinator's own cache in what strangers are sent, or in the reason
+    why there is no manifest."""
+    with s3_server():
+        store = open_store(f"s3://{BUCKET}/prefix", tmp_path / "cache")
+        with pytest.raises(StoreError, match=f"^s3://{BUCKET}/prefix lacks shards/"):
+            manifest.of_scale(SMOKE, 0, ("fm",), store, None)
+        shards = experts.shards(SMOKE)
+        make(store, shards)
+        made = manifest.of_scale(SMOKE, 0, ("ddpm", "fm"), store, None)
+        for k, cluster in enumerate(made.clusters):
+            assert cluster.address == f"{store.place}/shards/{shards.key}/cluster-{k:02d}"
+            for shard in cluster.shards:
+                with fsspec.open(f"{cluster.address}/{shard.name}") as file:
+                    assert len(file.read()) == shard.bytes
+        theirs = manifest.read(home / "m.json")
+        assert [x.shards for x in made.clusters] == [x.shards for x in theirs.clusters]

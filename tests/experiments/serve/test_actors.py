@@ -1,5 +1,6 @@
 """Experts behind Ray actors: the same pictures, only the selected asked, less memory each."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import torch
 
 from experiments.sample import pictures
 from experiments.serve import drawers
-from experiments.serve.actors import Actors, ActorsError, ActorShare, _Server
+from experiments.serve.actors import OBJECTS, Actors, ActorsError, ActorShare, _Server
 from experiments.serve.engine import DrawingEngine
 from metrics.pixels import to_uint8
 from modules.sampling import starting_noise
@@ -113,7 +114,7 @@ def test_what_one_process_cannot_hold_is_drawn_by_actors(drawer, published):
 @pytest.mark.slow
 @pytest.mark.parametrize("megabytes", [60, 100])
 def test_an_actor_without_room_says_which(drawer, published, megabytes):
-    """In 60 MB there is no room for 94, in 100 none to read them into a network.
+    """In 60 MB there is no room for 95, in 100 none to read them into a network.
 
     kills: a hang, or a traceback of another process, for an expert that does not fit.
     """
@@ -121,6 +122,36 @@ def test_an_actor_without_room_says_which(drawer, published, megabytes):
     with pytest.raises(ActorsError, match=r"expert_1 does not fit") as caught:
         Actors([folder], published / "router", ActorShare(megabytes << 20))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (ActorShare(gpus=64), "64 GPU is needed on one node, and the most that any has is "),
+        (ActorShare(1 << 50), "1,073,741,824 MB of memory is needed on one node, and the most"),
+    ],
+)
+def test_what_no_node_can_hold_is_said_at_once(drawer, published, place, said):
+    """kills: actors that Ray waits for, for ever and without a word."""
+    with pytest.raises(ActorsError, match=f"^2 actors have no room: {said}") as caught:
+        Actors([published / "expert_1"], published / "router", place)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_an_empty_address_is_none():
+    """kills: a cluster looked for at no address, or one begun here as Ray begins its own."""
+    code = (
+        "from experiments.serve.actors import cluster\n"
+        "with cluster() as ray: print(ray.cluster_resources()['object_store_memory'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "RAY_ADDRESS": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == OBJECTS
 
 
 @pytest.mark.parametrize("error", [SystemError("no exception set"), RuntimeError("bad alloc")])

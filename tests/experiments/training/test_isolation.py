@@ -14,6 +14,7 @@ from experiments.pipeline.store import Store
 from experiments.recipes import experts
 from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
+from experiments.training import isolation
 from experiments.training.isolation import alone, clear
 from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert
@@ -48,6 +49,11 @@ FAMILIES = {
     "Kubeflow": {
         "RANK": "3", "WORLD_SIZE": "4", "MASTER_ADDR": "worker-0", "MASTER_PORT": "23456",
         "KUBERNETES_PORT": "tcp://10.0.0.1:443",
+    },
+    "Lightning's own": {
+        "PL_TRAINER_MAX_TIME": "00:00:00:00", "PL_TRAINER_OVERFIT_BATCHES": "1",
+        "PL_TRAINER_LIMIT_TRAIN_BATCHES": "1", "PL_TRAINER_GRADIENT_CLIP_ALGORITHM": "value",
+        "PL_GLOBAL_SEED": "7",
     },
 }  # fmt: skip
 
@@ -91,6 +97,22 @@ def test_a_launchers_variables_make_no_difference(family, plain, tmp_path, monke
     assert "log.csv" in files
     assert [file.name for file in (tmp_path / "here").iterdir()] == ["hpc_ckpt_1.ckpt"]
     assert {name: os.environ[name] for name in FAMILIES[family]} == FAMILIES[family]
+
+
+def test_a_training_that_ends_early_makes_nothing(plain, tmp_path, monkeypatch):
+    """kills: weights of fewer steps under the key of all of them."""
+    there, files = plain
+    store = Store(tmp_path / "store")
+    copied(there, store)
+    with monkeypatch.context() as patch:
+        others = [family for family in isolation.FAMILIES if family != "PL_"]
+        patch.setattr(isolation, "FAMILIES", tuple(others))
+        patch.setenv("PL_TRAINER_MAX_TIME", "00:00:00:00")
+        with pytest.raises(RuntimeError, match=r"ended at step \d of 6\b"):
+            trained(store)
+    assert not store.has(stage())
+    weights = "weights.safetensors"
+    assert trained(store)[weights] == files[weights]
 
 
 def copied(there, store):

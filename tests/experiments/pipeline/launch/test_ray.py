@@ -1,5 +1,6 @@
 """A Ray cluster of two nodes on one machine: the bytes of local workers, whoever is killed."""
 
+import ast
 import os
 import re
 import shutil
@@ -15,8 +16,10 @@ import pytest
 from ray.util import get_node_ip_address
 
 from experiments.pipeline.launch.ray import Ray
+from experiments.pipeline.launch.task import Demand, Task
 from tests.experiments.pipeline.launch import training
 from tests.helpers.faults.corruption import Tally
+from tests.helpers.files import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.longest]
 TIMEOUT = 900
@@ -156,3 +159,42 @@ def test_no_cluster_at_the_address_is_said_in_a_line(tmp_path):
     """kills: a cluster begun here where another was meant, or an hour of waiting for it."""
     with pytest.raises(OSError, match=r"no Ray cluster answers at 127\.0\.0\.1:1\b"):
         training.run(tmp_path, Ray("127.0.0.1:1"))
+
+
+@pytest.mark.parametrize(
+    ("demand", "said"),
+    [
+        (Demand(gpus=64, required=True), "1 CPU, 64 GPU is needed on one node, and the most that"),
+        (Demand(memory=1 << 50), "1 CPU, 1,073,741,824 MB of memory is needed on one node"),
+        (Demand(cpus=3), "3 CPU is needed on one node, and the most that any has is 2 CPU"),
+    ],
+)
+def test_what_no_node_can_hold_is_said_at_once(tmp_path, demand, said):
+    """kills: a task that Ray waits for, for ever and without a word; others of it begun before."""
+    tasks = [
+        Task("first", tmp_path / "begun", "first", 1, frozenset()),
+        Task("large", tmp_path / "large", "a large one", 1, frozenset(), demand),
+    ]
+    with pytest.raises(OSError, match=f"^a large one: {said}"):
+        Ray(workers=2).map(Path.touch, tasks)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_actors_join_as_workers_do(cluster):
+    """A cluster whose members share a token. kills: actors that come without one; weights or a
+    store that an actor may not read, whose key this process has."""
+    address, _ = cluster
+    code = (
+        "import os; from experiments.serve.actors import cluster\n"
+        "with cluster() as ray: print(ray.get(ray.remote(lambda: dict(os.environ)).remote()))"
+    )
+    without = {name: x for name, x in os.environ.items() if name != "RAY_AUTH_MODE"}
+    given = {"AWS_PROFILE": "ours", "HF_HOME": "/weights"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT,
+        env={**without, **TOKEN, **given, "RAY_ADDRESS": address},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    there = ast.literal_eval(done.stdout.splitlines()[-1])
+    assert {**given, "OMP_NUM_THREADS": "1"}.items() <= there.items()
+    assert str(ROOT) in there["PYTHONPATH"].split(os.pathsep)

@@ -7,7 +7,9 @@ import threading
 import time
 from dataclasses import asdict, replace
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from experiments.pipeline.storage import leases
 from experiments.pipeline.storage.addresses import AddressPlace
@@ -196,6 +198,35 @@ def test_a_heartbeat_does_not_bring_back_a_lease_that_another_took(monkeypatch):
     monkeypatch.undo()
     assert lease.lost
     assert all_written(place) == []
+
+
+class Timeless(MemoryFileSystem):
+    """A file system that knows no file's time."""
+
+    protocol = "timeless"
+    store, pseudo_dirs = {}, [""]
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(str(path).removeprefix("timeless://"))
+
+    def modified(self, path):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_where_no_file_has_a_time_another_host_is_respected(patient, monkeypatch):
+    """kills: the time 0 that stands for none taken for the year 1970, and a living host for dead,
+    at once or after a wait."""
+    monkeypatch.setattr(leases, "SILENT", 0.5)
+    fsspec.register_implementation("timeless", Timeless, clobber=True)
+    place = AddressPlace(f"timeless://{patient}")
+    form = {"state": "holding", "maker": asdict(ELSEWHERE), "folder": NAME, "inputs": []}
+    place.write(f"making/{NAME}.00000000.lease", json.dumps(form).encode())
+    assert place.modified(f"making/{NAME}.00000000.lease") == 0
+    with leased(place, NAME, patient=patient) as lease:
+        assert not lease.holds
+        assert lease.left == []
 
 
 def test_a_lease_names_no_folder_but_its_own(place):
