@@ -21,6 +21,9 @@
     form.addEventListener("input", show);
     form.addEventListener("reset", () => setTimeout(show));
     form.addEventListener("submit", (event) => event.preventDefault());
+    const missing = form.querySelector("input[value='not run']");
+    const absent = rows.filter((row) => row.dataset.verdict === "not run").length;
+    if (missing && 2 * absent > rows.length) missing.checked = false; // a tick, or All, shows them
     show();
   }
   const moves = document.getElementById("move-filters");

@@ -1,5 +1,6 @@
 """The page as a person meets it, in a real browser; skipped where none is installed."""
 
+import json
 import shutil
 
 import pytest
@@ -221,3 +222,16 @@ def test_keys_reach_everything_and_the_focus_is_seen(browser, url):
             style = "getComputedStyle(document.activeElement)"
             assert page.evaluate(f"{style}.outlineStyle") == "solid"
             assert float(page.evaluate(f"parseFloat({style}.outlineWidth)")) >= 2
+
+
+def test_what_was_not_run_is_shown_on_request_where_it_is_most(browser, tmp_path):
+    """kills: ten verdicts lost among hundreds of rows that say that nothing was run."""
+    folder = shutil.copytree(ROOT / "results" / "scenes", tmp_path / "scenes")
+    claims = json.loads((folder / "claims.json").read_text())
+    run = [line for line in claims if line["verdict"] != "not run"]
+    assert 2 * len(run) < len(claims)
+    with opened(browser, script.write(folder).as_uri()) as (page, problems):
+        assert page.locator("#claims-shown").inner_text() == f"{len(run)} of {len(claims)} readings"
+        page.locator("#claim-filters button").click()
+        page.get_by_text(f"{len(claims)} of {len(claims)} readings").wait_for()
+        assert problems == []
