@@ -87,11 +87,11 @@ def connected(address: str | None, begun: Mapping[str, Any]) -> Iterator[Any]:
     joined = None if joined == "local" else joined or None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if joined:
+        check_answers(joined)  # first: a mode that is set stays for a cluster begun here later
     if joined and (TOKEN.exists() or any(name in os.environ for name in TOKENS)):
         # `ray start` asks for the token where there is one; ray.init would not show it.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-    if joined:
-        check_answers(joined)
     import ray
 
     own = {"object_store_memory": OBJECTS, "include_dashboard": False, **begun}
