@@ -15,9 +15,10 @@ BIN     := $(VENV)/bin
 RUN     := $(BIN)/python -m
 READY   := $(VENV)/ready-$(shell cksum < requirements.lock | cut -d ' ' -f 1)
 SAY      = @echo "$@: tables under $(RESULTS)/, artifacts in $(STORE)/; the first line of progress follows in seconds" >&2
+PLANNED  = $(filter-out 0 false no,$(PLAN))
 DIALS    = --scale "$(SCALE)" --seeds "$(SEEDS)" $(if $(WORKERS),--workers "$(WORKERS)") \
            $(if $(LAUNCH),--launch "$(LAUNCH)") \
-           --store "$(STORE)" --results "$(RESULTS)" $(if $(filter-out 0 false no,$(PLAN)),--plan true) $(ARGS)
+           --store "$(STORE)" --results "$(RESULTS)" $(if $(PLANNED),--plan true) $(ARGS)
 TEST    := OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 TABLES  := table1 table2 table3 table4 ablation-threshold ablation-ordering ablation-schedules \
            ablation-selection ablation-sampling ablation-init ablation-router ablation-text ablation-ratio \
@@ -112,7 +113,7 @@ paris2: env ## every table of Paris 2.0, experts trained once for all
 all: env ## every table and figure of HDDM, experts trained once for all, then the claims
 	$(SAY)
 	@$(RUN) experiments.hddm $(DIALS)
-	@$(if $(filter-out 0 false no,$(PLAN)),:,$(RUN) experiments.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS))
+	@$(if $(PLANNED),:,$(RUN) experiments.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS))
 
 claims: env ## each statement of the papers with its verdict, from the tables that are there
 	@$(RUN) experiments.claims --scale "$(SCALE)" --results "$(RESULTS)" $(ARGS)

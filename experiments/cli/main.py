@@ -84,11 +84,7 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
         check_store(store, writing=True)
     tell(tables, edits.made_anew(missing, store))
     turned = tables[0].changed(options.scale_name, options.scale)
-    try:  # before hours of work
-        opened = report.open_folder(options.results, options.scale_name, turned)
-    except OSError as error:
-        told = f"cannot write results into {options.results}: {error.strerror}"
-        raise StoreError(told) from error
+    opened = report.open_folder(options.results, options.scale_name, turned)  # before hours of work
     missing_rows, failed = list[str](), None
     try:
         build.ensure(wanted, context, options.launch, memory)

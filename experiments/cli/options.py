@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from jsonargparse import ArgumentError, ArgumentParser
 
 from experiments.cli import config, dials, engines
+from experiments.cli.bounds import seeds_refused
 from experiments.cli.refusals import plain
 from experiments.pipeline.address import CACHE_GB
 from experiments.pipeline.hardware import Device, Hardware, Strategy
@@ -180,8 +181,8 @@ def parse(
     options = read(parser, rest, name, scales)
     if sweep is not None:
         options["sweep"] = _take_sweep(options, sweep)
-    if not 1 <= options["seeds"] <= 1000:
-        raise UsageError(f"--seeds must lie between 1 and 1000, not be {options['seeds']}")
+    if (wrong := seeds_refused(options["seeds"])) is not None:
+        raise UsageError(wrong)
     if options["wandb"] and find_spec("wandb") is None:
         raise UsageError("--wandb true: it is not installed here; pip install wandb")
     try:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.cli.bounds import LAST_PORT, seeds_refused
 from experiments.pipeline.files import StoreError, write_whole
 from experiments.pipeline.storage.places import FolderPlace, place_of
 from experiments.report import contents, page
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from experiments.tables.results import Table
 
 PAGE = "index.html"
-LAST_PORT = 65535
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,8 +34,8 @@ def parser() -> argparse.ArgumentParser:
 
 def refusal(options: argparse.Namespace, every: "Mapping[str, Table[Any]]") -> str | None:
     """What is wrong with the command line of a watch, in words; None if nothing is."""
-    if not 1 <= options.seeds <= 1000:
-        return f"--seeds must lie between 1 and 1000, not be {options.seeds}"
+    if (wrong := seeds_refused(options.seeds)) is not None:
+        return wrong
     if not 0 <= options.port <= LAST_PORT:
         return f"--port must lie between 0 (a free one) and {LAST_PORT}, not be {options.port}"
     if unknown := [name for name in options.tables or () if name not in every]:

@@ -18,6 +18,7 @@ from pathlib import Path
 import uvicorn
 
 from experiments.cli import main as cli
+from experiments.cli.bounds import LAST_PORT
 from experiments.cli.main import BAD_INPUT
 from experiments.sample.selections import selection
 from experiments.serve import clients
@@ -28,7 +29,6 @@ from experiments.serve.web import app, in_url
 from modules.selection import Top
 
 PROG = "serve"
-LAST_PORT = 65535
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from experiments.pipeline.files import write_whole
+from experiments.pipeline.files import StoreError, write_whole
 from experiments.pipeline.key import key
 from experiments.pipeline.provenance import packages
 from experiments.tables import illustrations
@@ -31,9 +31,12 @@ def place(results: Path, scale_name: str, turned: Mapping[str, object]) -> Path:
 
 
 def open_folder(results: Path, scale_name: str, turned: Mapping[str, object]) -> Path:
-    """The place of a scale's tables, made now."""
+    """The place of a scale's tables, made now. StoreError where none can be made."""
     folder = place(results, scale_name, turned)
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write results into {results}: {error.strerror}") from error
     return folder
 
 

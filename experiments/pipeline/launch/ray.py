@@ -89,13 +89,17 @@ def connected(address: str | None, begun: Mapping[str, Any]) -> Iterator[Any]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if joined:
         check_answers(joined)  # first: a mode that is set stays for a cluster begun here later
-    if joined and (TOKEN.exists() or any(name in os.environ for name in TOKENS)):
-        # `ray start` asks for the token where there is one; ray.init would not show it.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        if TOKEN.exists() or any(name in os.environ for name in TOKENS):
+            # `ray start` asks for the token where there is one; ray.init would not show it.
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
     import ray
 
-    own = {"object_store_memory": OBJECTS, "include_dashboard": False, **begun}
-    own["_node_ip_address"] = "127.0.0.1"  # Ray runs whatever it is sent
+    own = {
+        "object_store_memory": OBJECTS,
+        "include_dashboard": False,
+        "_node_ip_address": "127.0.0.1",  # Ray runs whatever it is sent
+        **begun,
+    }
     try:
         ray.init(
             address=joined or "local",

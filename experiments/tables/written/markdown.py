@@ -29,7 +29,7 @@ def markdown(results: Results, remarks: Sequence[str]) -> str:
     paper = list(table.paper) if _room(results) >= len(columns) + len(table.paper) else []
     apart = _beyond(results, columns)
     here = [i for i in range(len(first)) if i not in apart]
-    bold = {column: _best(results, column) for column in results.columns}
+    bold = _best(results)
     lines = [f"# {table.title}", "", *_body(results, here, columns, paper, bold)]
     if apart:
         others = [x for x in results.columns if any(_has(results, i, x) for i in apart)]
@@ -94,10 +94,13 @@ def _room(results: Results) -> int:
     return max(1, MOST - len(results.rows[0][0].names))
 
 
-def _best(results: Results, column: Column) -> set[int]:
-    rows = [(i, row.names.values()) for i, row in enumerate(results.rows[0])]
-    beyond = [beyond_models(names, results.values(i, EXPERT)) for i, names in rows]
-    return best(column.key, [results.values(i, column) for i, _ in rows], beyond)
+def _best(results: Results) -> dict[Column, set[int]]:
+    """The rows that are best in each column."""
+    rows = results.rows[0]
+    asked = [results.values(i, EXPERT) for i in range(len(rows))]
+    beyond = [beyond_models(x.names.values(), n) for x, n in zip(rows, asked, strict=True)]
+    values = {x: [results.values(i, x) for i in range(len(rows))] for x in results.columns}
+    return {column: best(column.key, each, beyond) for column, each in values.items()}
 
 
 def _tests(results: Results) -> list[str]:
