@@ -34,7 +34,7 @@ $(error there is no variable $(filter-out $(KNOWN),$(SAID)): $(filter-out SHELL 
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help env readme docs lock lint format test test-all test-faults store all claims report denoising test-report smoke clustering bench bench-served gpu paris2 clean $(TABLES) $(VIDEO)
+.PHONY: help env readme docs lock lint format test test-all test-faults store all claims report denoising clips test-report smoke clustering bench bench-served gpu paris2 clean $(TABLES) $(VIDEO)
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -123,6 +123,9 @@ report: env ## results/SCALE/index.html: tables, figures, claims on one page; AG
 
 denoising: env ## pictures at moments of their denoising, for the report's slider
 	@$(RUN) experiments.report.denoising --scale "$(SCALE)" --results "$(RESULTS)" --store "$(STORE)" $(ARGS)
+
+clips: env ## clips of Paris 2.0's models, for the report to play
+	@$(RUN) experiments.report.clips --scale "$(SCALE)" --results "$(RESULTS)" --store "$(STORE)" $(ARGS)
 
 test-report: env ## the page in a headless Chromium, where there is one
 	@OMP_NUM_THREADS=1 $(RUN) pytest tests/experiments/report

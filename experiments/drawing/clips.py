@@ -28,7 +28,7 @@ def sheet(results: Results) -> bytes:
     }
     asked = next(iter(lines.values()))
     captions = asked.prompts(results.store)[0]
-    chosen = _distinct(captions)
+    chosen = distinct(captions)
     clips = {name: made.images(results.store, max(chosen) + 1) for name, made in lines.items()}
     if any(made.first for made in lines.values()):
         begun = asked.beginnings(results.store)
@@ -57,7 +57,7 @@ def _draw(captions: list[str], clips: dict[str, Images]) -> bytes:
     return png(figure)
 
 
-def _distinct(captions: list[str]) -> list[int]:
+def distinct(captions: list[str]) -> list[int]:
     """Rows whose captions end differently: another motion each, and another subject."""
     rows: list[int] = []
     for i, caption in enumerate(captions):

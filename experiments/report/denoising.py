@@ -4,12 +4,10 @@ Drawn with the networks of the tables, from the noise of the tables, for held-ou
 Euler's steps: what stands at t = 0 is a table's own sample. `make denoising` draws them.
 """
 
-import argparse
-import io
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,19 +19,21 @@ from torch import Tensor
 from datamodules.encoders.encoder import CPU
 from experiments.hddm import settings
 from experiments.hddm.variants import DDPM_CLUSTERS, HETEROGENEOUS, ROUTERS, STRATEGIES
-from experiments.lab import Lab, StageT
-from experiments.pipeline.files import StoreError, write_whole
+from experiments.lab import Lab
+from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import commit
-from experiments.recipes import experts, scores
+from experiments.recipes import scores
 from experiments.recipes.images import SCALES
-from experiments.report.strips import FOLDER, Denoising, SliderStop, Strip, View
-from experiments.stages.prompts import Heldout
+from experiments.report import gallery
+from experiments.report.gallery import Noting, packed, starts, webp
+from experiments.report.strips import FOLDER, Denoising, Routing, SliderStop, Strip, Turn, View
 from experiments.stages.samples import Images
 from modules.ensemble import Ensemble
 from modules.expert import Expert
 from modules.guard import Guard
 from modules.guidance import Guide
 from modules.objectives import Velocity
+from modules.recorded import Recorded
 from modules.sampling import euler, uniform
 from modules.selection import Top
 from modules.solvers import Fresh, guided_field
@@ -43,10 +43,8 @@ MOMENTS = 9
 """Of which a slider has a place each, noise and sample among them."""
 ACROSS = 10
 """Prompts at most, of as many classes as there are."""
-LOOKED_AT = 200
-"""Held-out prompts among which the first of each class are looked for."""
-SMALL_SIDE = 16
-"""Pictures up to this size are kept pixel by pixel: they are few bytes, and are shown enlarged."""
+INK = (59, 130, 196)
+"""Of a map of weights, in red, green and blue: seen on light and on dark ground."""
 
 
 @dataclass
@@ -81,39 +79,6 @@ class Watched:
         return x
 
 
-@dataclass(frozen=True)
-class Starts:
-    """Rows of the tables' samples: their captions, labels [n] and noise [n, *latent]."""
-
-    captions: list[str]
-    labels: NDArray[np.int64]
-    noise: Tensor
-
-
-def starts(lab: Lab) -> Starts:
-    """The first held-out prompt of each class, or the first ones where a class says more."""
-    heldout = lab.made(experts.corpus(lab.scale, lab.scale.data.source).heldout)
-    captions, labels = Heldout(LOOKED_AT).read(heldout.captions(lab.store))
-    first = np.unique(labels, return_index=True)[1]
-    rows = first if 1 < len(first) <= ACROSS else np.arange(ACROSS)
-    noise = lab.noise(LOOKED_AT)[torch.from_numpy(rows)]
-    return Starts([captions[i] for i in rows], labels[rows], noise)
-
-
-class Noting(Lab):
-    """A lab that notes what it takes from the store, until it is asked."""
-
-    taken: frozenset[str] = frozenset()
-
-    def made(self, stage: StageT) -> StageT:
-        self.taken |= {f"{stage.kind}/{stage.key}"}
-        return super().made(stage)
-
-    def noted(self) -> list[str]:
-        taken, self.taken = self.taken, frozenset()
-        return sorted(taken)
-
-
 def methods(lab: Lab) -> Iterator[tuple[str, Ensemble]]:
     """The rows of Table 1, and 2DDPM:6FM, by the names that the page gives them."""
     yield "Monolith", lab.alone(lab.monolith())
@@ -125,14 +90,22 @@ def methods(lab: Lab) -> Iterator[tuple[str, Ensemble]]:
     yield f"{HETEROGENEOUS}, Top-2, text-aware", mixed
 
 
+def of_each_class(_: list[str], labels: NDArray[np.int64]) -> Sequence[int]:
+    """The first prompt of each class, or the first ones where a class says more."""
+    first = np.unique(labels, return_index=True)[1]
+    return [*first] if 1 < len(first) <= ACROSS else range(ACROSS)
+
+
 def drawn(lab: Noting, name: str, folder: Path) -> Denoising:
     """Draw every method's strips into the results folder of a scale, and say what they show."""
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-    asked, judge, strips = starts(lab), lab.made(scores.judge(lab.scale)), list[Strip]()
+    asked, judge = starts(lab, of_each_class), lab.made(scores.judge(lab.scale))
+    strips = list[Strip]()
     lab.noted()
     for method, ensemble in methods(lab):
-        watched = Watched()
-        lab.draw(ensemble, asked.captions, solver=watched, noise=asked.noise)
+        watched, chosen = Watched(), Recorded(ensemble.selection, len(asked.captions))
+        recorded = replace(ensemble, selection=chosen)
+        lab.draw(recorded, asked.captions, solver=watched, noise=asked.noise)
         lines = {
             View.ESTIMATE: [_decoded(lab, x0) for _, _, _, x0 in watched.seen],
             View.STATE: [_decoded(lab, x) for _, _, x, _ in watched.seen],
@@ -142,7 +115,8 @@ def drawn(lab: Noting, name: str, folder: Path) -> Denoising:
         files = {view.value: f"{len(strips)}-{view.value}.webp" for view in lines}
         for view, each in lines.items():
             write_whole(folder / FOLDER / files[view.value], packed(each))
-        strips.append(Strip(method, files, obeyed, lab.noted()))
+        routing = _routing(folder / FOLDER / f"{len(strips)}-w.webp", chosen)
+        strips.append(Strip(method, files, obeyed, lab.noted(), routing))
     height, width = lines[View.STATE][0].shape[-2:]
     moments = [SliderStop(t, i) for t, i, _, _ in watched.seen]
     line = asked.captions, moments, len(asked.captions) * width, height
@@ -153,35 +127,33 @@ def _decoded(lab: Lab, latents: Tensor) -> Images:
     return lab.scale.data.latents.decode(latents.numpy(), CPU)
 
 
-def packed(lines: Sequence[Images]) -> bytes:
-    """A WebP: pictures [N, C, H, W] in [-1, 1] side by side, a line of them for each moment."""
-    from PIL import Image
+def _routing(file: Path, chosen: Recorded) -> Routing | None:
+    """The map of a trajectory's weights, written, and who leads; None where one expert is all."""
+    w = torch.stack([w for _, _, w in chosen.answers])
+    if w.shape[-1] == 1:
+        return None
+    write_whole(file, webp(inked(w), "RGBA"))
+    times = [float(t[0]) for t, _, _ in chosen.answers]
+    return Routing(file.name, w.shape[-1], [turns(times, each) for each in w.unbind(1)])
 
-    joined = np.concatenate([np.concatenate([*line], axis=-1) for line in lines], axis=-2)
-    pixels = np.round((joined.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
-    shown = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
-    content, small = io.BytesIO(), lines[0].shape[-1] <= SMALL_SIDE
-    Image.fromarray(shown).convert("RGB").save(content, "WEBP", lossless=small, quality=80)
-    return content.getvalue()
+
+def inked(w: Tensor) -> NDArray[np.uint8]:
+    """Weights w [T, N, K] as ink [K, N T, 4]: a block for each prompt, experts from top to bottom,
+    evaluations from left to right."""
+    opaque = (w.permute(2, 1, 0).flatten(1) * 255).round().to(torch.uint8).numpy()
+    colour = np.broadcast_to(np.array(INK, dtype=np.uint8), (*opaque.shape, 3))
+    return np.concatenate([colour, opaque[..., None]], axis=-1)
+
+
+def turns(times: Sequence[float], w: Tensor) -> list[Turn]:
+    """Who has the most weight along a trajectory, w [T, K], each from the t where it begins."""
+    leads = w.argmax(dim=-1).tolist()
+    begins = [i for i in range(len(leads)) if i == 0 or leads[i] != leads[i - 1]]
+    return [Turn(times[i], leads[i]) for i in begins]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when the strips are drawn, 1 where networks are missing or files cannot be written."""
-    options = argparse.ArgumentParser(prog="denoising", description=__doc__, allow_abbrev=False)
-    options.add_argument("--scale", default="small", choices=[*SCALES])
-    options.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
-    options.add_argument("--store", default="store", help="where networks lie, or are made")
-    options.add_argument("--train", action="store_true", help="make the networks that are missing")
-    read = options.parse_args(arguments)
-    folder = read.results / read.scale
-    try:
-        lab = Noting(settings.matched(SCALES[read.scale]), store=read.store, train=read.train)
-        drawn(lab, read.scale, folder).write(folder)
-    except (StoreError, OSError) as error:
-        print(f"denoising: {error}", file=sys.stderr)
-        return 1
-    print(folder / FOLDER)
-    return 0
+    return gallery.command("denoising", str(__doc__), SCALES, drawn, arguments, settings.matched)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,9 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(inline=inline, duration=duration, slug=slug, moment_said=moment_said)
+    environment.filters.update(
+        inline=inline, duration=duration, slug=slug, moment_said=moment_said, turns_said=turns_said
+    )
     environment.globals.update(
         interval_drawn=forest.drawn, makings=made.makings, total=made.total, by_kind=made.by_kind,
         heat_maps=heat_maps, plotly=plotly, Verdict=Verdict, Move=Move, View=strips.View,
@@ -63,6 +65,14 @@ def slug(text: str) -> str:
 def moment_said(moment: strips.SliderStop) -> str:
     """A moment of denoising in words."""
     return f"t = {moment.t:.2g}, after {moment.asked} evaluations"
+
+
+def turns_said(turns: Sequence[strips.Turn]) -> str:
+    """Who leads a trajectory, in the order of sampling: 4; 1 from t = 0.62."""
+    first, *later = turns
+    return "; ".join(
+        [f"{first.expert}", *(f"{turn.expert} from t = {turn.t:.2g}" for turn in later)]
+    )
 
 
 def pictures(contents: Contents) -> dict[str | None, list[Embedded]]:
@@ -137,7 +147,8 @@ def _render(template: str, contents: Contents, against: Comparison | None, live:
         "against": against,
         "live": live,
         "pictures": pictures(contents),
-        "denoising": strips.read(contents.folder),
+        "denoising": strips.denoising(contents.folder),
+        "clips": strips.clips(contents.folder),
         "rows_of": lambda reading: rows_of(contents, reading),
         "row_id": row_id,
         "column_ends": column_ends,

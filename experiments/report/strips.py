@@ -1,19 +1,22 @@
-"""Samples at moments of their denoising, as `denoising` draws them: one prompt and noise a column.
+"""Samples as the page moves them: through their denoising, or as clips that play.
 
-denoising.json beside the pictures says what they show. A strip is one method's: a line of pictures
-for each moment, from noise above to the sample below, of which the page shows one line at a time.
+`denoising` and `clips` draw them, one prompt and noise a column. A strip is one method's: a line of
+pictures for each moment, from noise above to the sample below, or for each frame; the page shows
+one line at a time. A json file beside the pictures says what they show.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any, TypeVar
 
 from experiments.pipeline.files import StoreError, write_whole
 from experiments.report.embedded import data_uri
 
-FOLDER, FILE = "denoising", "denoising.json"
+FOLDER, CLIPS = "denoising", "clips"
+Shown = TypeVar("Shown")
 
 
 class View(Enum):
@@ -21,6 +24,7 @@ class View(Enum):
 
     ESTIMATE = "x0"
     STATE = "xt"
+    SAMPLE = "sample"
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,37 @@ class SliderStop:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """From this t on, down to the next turn, this expert has the most weight."""
+
+    t: float
+    expert: int
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Which experts each prompt's sample was made by.
+
+    file: a picture of weights, a block for each prompt: experts from top to bottom, evaluations
+    from left to right.  leaders: of each prompt, who had the most weight in turn.
+    """
+
+    file: str
+    experts: int
+    leaders: Sequence[Sequence[Turn]]
+
+
+@dataclass(frozen=True)
 class Strip:
     """A method's pictures.  obeyed: estimates that show what their prompt names, at each moment, as
-    the judge reads them; none where it cannot tell.  keys: of the networks that drew them."""
+    the judge reads them; none where it cannot tell.  keys: of the networks that drew them.
+    routing: None of a method that has one network."""
 
     name: str
     files: dict[str, str]
     obeyed: Sequence[int]
     keys: Sequence[str]
+    routing: Routing | None = None
 
     def shown(self, view: View) -> str:
         return self.files[view.value]
@@ -58,30 +85,81 @@ class Denoising:
     height: int
     strips: Sequence[Strip]
 
-    def write(self, folder: Path) -> None:
-        text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
-        write_whole(folder / FOLDER / FILE, f"{text}\n".encode())
+    def write(self, folder: Path) -> Path:
+        return _write(folder / FOLDER, self)
+
+    @property
+    def routed(self) -> list[Strip]:
+        """The strips of methods that ask several experts."""
+        return [strip for strip in self.strips if strip.routing is not None]
 
 
-def read(results: Path) -> Denoising | None:
+@dataclass(frozen=True)
+class Clips:
+    """width, height: of a line of frames, in their own pixels."""
+
+    scale: str
+    seed: int
+    commit: str
+    captions: Sequence[str]
+    frames: int
+    width: int
+    height: int
+    strips: Sequence[Strip]
+
+    def write(self, folder: Path) -> Path:
+        return _write(folder / CLIPS, self)
+
+
+def denoising(results: Path) -> Denoising | None:
     """What was drawn, its files as the page carries them; None where nothing was. StoreError for
     what cannot be read."""
-    path = results / FOLDER / FILE
+
+    def read(record: dict[str, Any], folder: Path) -> Denoising:
+        moments = [SliderStop(**each) for each in record["moments"]]
+        return Denoising(**{**record, "moments": moments, "strips": _strips(record, folder)})
+
+    return _read(results / FOLDER, read)
+
+
+def clips(results: Path) -> Clips | None:
+    """Likewise of clips."""
+
+    def read(record: dict[str, Any], folder: Path) -> Clips:
+        return Clips(**{**record, "strips": _strips(record, folder)})
+
+    return _read(results / CLIPS, read)
+
+
+def _write(folder: Path, shown: Denoising | Clips) -> Path:
+    """Write beside its pictures what is shown; the folder."""
+    text = json.dumps(asdict(shown), indent=1, ensure_ascii=False)
+    write_whole(folder / f"{folder.name}.json", f"{text}\n".encode())
+    return folder
+
+
+def _read(folder: Path, read: Callable[[dict[str, Any], Path], Shown]) -> Shown | None:
+    path = folder / f"{folder.name}.json"
     if not path.exists():
         return None
     try:
-        record = json.loads(path.read_text())
-        moments = [SliderStop(**each) for each in record.pop("moments")]
-        strips = [Strip(**each) for each in record.pop("strips")]
-        carried = [_carried(strip, path.parent) for strip in strips]
-        return Denoising(**record, moments=moments, strips=carried)
+        return read(json.loads(path.read_text()), folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"cannot read {path}: {error}") from error
 
 
-def _carried(strip: Strip, folder: Path) -> Strip:
-    files = {
-        view: data_uri("image/webp", (folder / Path(name).name).read_bytes())
-        for view, name in strip.files.items()
-    }
-    return Strip(strip.name, files, strip.obeyed, strip.keys)
+def _strips(record: dict[str, Any], folder: Path) -> list[Strip]:
+    """The strips of a record, with their files."""
+    return [_strip(each, folder) for each in record["strips"]]
+
+
+def _strip(record: Mapping[str, Any], folder: Path) -> Strip:
+    def carried(name: str) -> str:
+        return data_uri("image/webp", (folder / Path(name).name).read_bytes())
+
+    files = {view: carried(name) for view, name in record["files"].items()}
+    routing = None
+    if (routed := record.get("routing")) is not None:
+        leaders = [[Turn(**turn) for turn in turns] for turns in routed["leaders"]]
+        routing = Routing(carried(routed["file"]), routed["experts"], leaders)
+    return Strip(**{**record, "files": files, "routing": routing})

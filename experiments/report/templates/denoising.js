@@ -2,10 +2,12 @@
 (() => {
   const form = document.getElementById("denoising-form"), strips = document.getElementById("strips");
   const moments = JSON.parse(strips.dataset.moments), { moment, view, when } = form.elements;
+  const last = moments.length - 1;
   const show = () => {
     const at = Number(moment.value);
     when.value = moments[at];
     moment.setAttribute("aria-valuetext", moments[at]);
+    strips.style.setProperty("--at", at / last);
     for (const image of strips.querySelectorAll("img")) {
       image.hidden = image.dataset.view !== view.value;
       image.style.top = `${-100 * at}%`;

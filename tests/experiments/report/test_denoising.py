@@ -12,8 +12,9 @@ from experiments.pipeline.files import StoreError
 from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
 from experiments.report import denoising, strips
-from experiments.report.denoising import Noting, Watched
-from experiments.report.strips import View
+from experiments.report.denoising import Watched, inked, turns
+from experiments.report.gallery import Noting
+from experiments.report.strips import Turn, View
 from modules.blocks import Size
 from modules.ensemble import Ensemble, Uniform
 from modules.expert import Expert
@@ -100,18 +101,52 @@ def test_methods_share_noise_and_differ_later(drawn):
 def test_what_is_read_is_what_was_written(drawn, tmp_path):
     """kills: obeyed prompts or keys lost on the way; a damaged file that is shown."""
     _, folder, shown = drawn
-    back = strips.read(folder)
+    back = strips.denoising(folder)
     assert (back.captions, back.moments) == (shown.captions, shown.moments)
     for ours, theirs in zip(back.strips, shown.strips, strict=True):
         assert (ours.name, ours.obeyed, ours.keys) == (theirs.name, theirs.obeyed, theirs.keys)
         assert ours.keys
+        assert (ours.routing is None) == (theirs.routing is None) == (ours.name == "Monolith")
+        if ours.routing is not None:
+            assert ours.routing.leaders == theirs.routing.leaders
+            assert ours.routing.file.startswith("data:image/webp;base64,")
         assert ours.shown(View.STATE).startswith("data:image/webp;base64,")
-    assert strips.read(tmp_path) is None
+    assert strips.denoising(tmp_path) is None
     (tmp_path / strips.FOLDER).mkdir()
-    record = json.loads((folder / strips.FOLDER / strips.FILE).read_text())
-    (tmp_path / strips.FOLDER / strips.FILE).write_text(json.dumps(record))
+    record = json.loads((folder / strips.FOLDER / "denoising.json").read_text())
+    (tmp_path / strips.FOLDER / "denoising.json").write_text(json.dumps(record))
     with pytest.raises(StoreError, match=r"denoising\.json"):
-        strips.read(tmp_path)
+        strips.denoising(tmp_path)
+
+
+def test_the_map_of_weights_is_what_the_ensemble_answers(drawn):
+    """kills: the half of guidance without a caption, prompts or experts in another order, times
+    backwards, weights of another method."""
+    lab, folder, shown = drawn
+    strip = next(s for s in shown.strips if s.name == "Full, text-free")
+    table = lab.routing(lab.ensemble(Full(), router="text-free"), lab.captions(40))
+    rows = [lab.captions(40).index(caption) for caption in shown.captions]
+    with Image.open(folder / strips.FOLDER / strip.routing.file) as image:
+        ink = np.asarray(image.convert("RGBA"))[..., 3].reshape(4, len(rows), -1)
+    for n, row in enumerate(rows):
+        own = table[table.picture == row].pivot(index="expert", columns="t", values="w")
+        backwards = own.to_numpy()[:, ::-1]  # columns ascend in t, pictures begin at noise
+        np.testing.assert_allclose(ink[:, n] / 255, backwards, atol=1 / 255)
+        begins = [(turn.t, turn.expert) for turn in strip.routing.leaders[n]]
+        leads = own.idxmax()[::-1]
+        told = leads[leads.ne(leads.shift())]
+        assert begins == [(pytest.approx(t), k) for t, k in told.items()]
+
+
+def test_ink_and_turns_of_weights_by_hand():
+    """kills: experts for prompts, evaluations for experts; a turn told where it ends, one told
+    though nobody else leads."""
+    w = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.6, 0.4], [0.2, 0.8]], [[0.2, 0.8], [0.0, 1.0]]])
+    ink = inked(w)
+    assert ink.shape == (2, 6, 4)
+    assert ink[..., 3].tolist() == [[255, 153, 51, 0, 51, 0], [0, 102, 204, 255, 204, 255]]
+    assert turns([1.0, 0.5, 0.25], w[:, 0]) == [Turn(1.0, 0), Turn(0.25, 1)]
+    assert turns([1.0, 0.5, 0.25], w[:, 1]) == [Turn(1.0, 1)]
 
 
 def test_a_store_without_networks_is_named_in_one_line(tmp_path, capsys):
@@ -120,7 +155,7 @@ def test_a_store_without_networks_is_named_in_one_line(tmp_path, capsys):
     said = capsys.readouterr().err
     assert said.startswith("denoising: ")
     assert said.count("\n") == 1
-    assert not (tmp_path / "smoke" / strips.FOLDER / strips.FILE).exists()
+    assert not (tmp_path / "smoke" / strips.FOLDER / "denoising.json").exists()
 
 
 def test_the_committed_strips_are_of_the_networks_of_the_committed_tables():
@@ -129,5 +164,5 @@ def test_the_committed_strips_are_of_the_networks_of_the_committed_tables():
     made = {
         key for p in small.glob("table[14].json") for key in json.loads(p.read_text())["seconds"]
     }
-    shown = strips.read(small)
+    shown = strips.denoising(small)
     assert {key for strip in shown.strips for key in strip.keys} <= made

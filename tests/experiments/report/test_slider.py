@@ -1,4 +1,4 @@
-"""The page's slider in a real browser; skipped where none is installed."""
+"""The page's pictures that move, in a real browser; skipped where none is installed."""
 
 import io
 import shutil
@@ -9,8 +9,8 @@ from PIL import Image
 
 from experiments.report import __main__ as script
 from experiments.report import strips
-from experiments.report.page import moment_said
-from experiments.report.strips import View
+from experiments.report.page import moment_said, turns_said
+from experiments.report.strips import Turn, View
 from tests.experiments.report.chromium import AUDIT, chromium, opened
 from tests.helpers.files import ROOT
 
@@ -23,15 +23,23 @@ def browser():
         yield browser
 
 
-def test_the_slider_moves_and_the_pictures_with_it(browser, tmp_path):
-    """kills: a slider that moves no picture, or to another moment's; a view that cannot be had;
-    what a screen reader is told that is not what is shown."""
-    folder = tmp_path / "small"
-    shutil.copytree(SMALL / strips.FOLDER, folder / strips.FOLDER)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One table of small, and everything that moves."""
+    folder = tmp_path_factory.mktemp("results") / "small"
+    for name in (strips.FOLDER, strips.CLIPS):
+        shutil.copytree(SMALL / name, folder / name)
     for path in SMALL.glob("table1.*"):
         shutil.copy(path, folder)
-    shown = strips.read(folder)
-    with opened(browser, script.write(folder).as_uri()) as (page, complaints):
+    script.write(folder)
+    return folder
+
+
+def test_the_slider_moves_and_the_pictures_with_it(browser, folder):
+    """kills: a slider that moves no picture, or to another moment's; a view that cannot be had;
+    what a screen reader is told that is not what is shown; a moment marked elsewhere in a map."""
+    shown = strips.denoising(folder)
+    with opened(browser, (folder / script.PAGE).as_uri()) as (page, complaints):
         slider, strip = page.locator("#denoising-form input[type=range]"), page.locator(".strip")
         for view in View:
             page.locator(f"#denoising-form input[value={view.value}]").check()
@@ -41,6 +49,8 @@ def test_the_slider_moves_and_the_pictures_with_it(browser, tmp_path):
                 told = moment_said(shown.moments[i])
                 assert slider.get_attribute("aria-valuetext") == told
                 assert page.locator("#denoising-when").inner_text() == told
+                marked = page.locator("#strips").evaluate("e => e.style.getPropertyValue('--at')")
+                assert float(marked) == i / (len(shown.moments) - 1)
                 for n in (0, 5):
                     seen = pixels(strip.nth(n).screenshot(), shown.width, shown.height)
                     file = SMALL / strips.FOLDER / f"{n}-{view.value}.webp"
@@ -51,6 +61,44 @@ def test_the_slider_moves_and_the_pictures_with_it(browser, tmp_path):
         asked = shown.strips[5]
         assert f"{asked.name}: {asked.obeyed[3]} of 10" in page.locator("#strips").inner_text()
         assert page.evaluate(AUDIT) == []
+        assert complaints == []
+
+
+def test_who_leads_is_said_in_words(browser, folder):
+    """kills: turns of another prompt or method, in the wrong order."""
+    shown = strips.denoising(folder)
+    with opened(browser, (folder / script.PAGE).as_uri()) as (page, _):
+        cells = page.locator("table.words tbody tr").nth(3).locator("td").all_text_contents()
+    assert cells == [turns_said(turns) for turns in shown.routed[3].routing.leaders]
+    assert turns_said([Turn(1.0, 4), Turn(0.62, 1)]) == "4; 1 from t = 0.62"
+
+
+def test_clips_play_until_they_are_stopped(browser, folder):
+    """kills: a button that does nothing or says what is not so, frames in another order, clips that
+    move for somebody who asked that nothing should."""
+    shown = strips.clips(folder)
+    with opened(browser, (folder / script.PAGE).as_uri()) as (page, complaints):
+        play, frame = page.locator("#clips-form button"), page.locator("#clips-form input")
+        strip = page.locator("#clip-strips .strip").nth(2)
+        assert play.get_attribute("aria-pressed") == "true"
+        page.wait_for_function("document.querySelector('#clips-form').frame.value == 4")
+        play.click()
+        stopped = frame.input_value()
+        page.wait_for_timeout(500)
+        assert (frame.input_value(), play.get_attribute("aria-pressed")) == (stopped, "false")
+        frame.focus()
+        for key, i in (("Home", 0), ("End", shown.frames - 1), ("ArrowLeft", shown.frames - 2)):
+            page.keyboard.press(key)
+            assert page.locator("#clips-form output").inner_text() == f"{i + 1} of {shown.frames}"
+            seen = pixels(strip.screenshot(), shown.width, shown.height)
+            file = (folder / strips.CLIPS / "2.webp").read_bytes()
+            whole = pixels(file, shown.width, shown.height * shown.frames)
+            line = whole[i * shown.height : (i + 1) * shown.height]
+            assert np.abs(seen - line).mean() < 4, i
+        assert page.evaluate(AUDIT) == []
+        page.emulate_media(reduced_motion="reduce")
+        page.reload()
+        assert page.locator("#clips-form button").get_attribute("aria-pressed") == "false"
         assert complaints == []
 
 
