@@ -44,7 +44,7 @@ def clips(lab: Lab, asked: Starts) -> Iterator[tuple[str, Images]]:
 
 
 def drawn(lab: Noting, name: str, folder: Path) -> Clips:
-    """Draw each model's strip of frames into the results folder of a scale, and say what it shows."""
+    """Draw each model's strip into the results folder of a scale, and say what it shows."""
     (folder / CLIPS).mkdir(parents=True, exist_ok=True)
     asked, strips = starts(lab, told_apart), list[Strip]()
     lab.noted()
