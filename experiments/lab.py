@@ -10,6 +10,7 @@ Networks and samples are those of the tables, by the same keys: what a table has
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,6 +47,10 @@ from modules.selection import Only, Selection
 from modules.solvers import Euler, Solver
 from modules.text import Text
 
+NO_WORKER = (
+    "a worker process ended before its work: memory ran out, or it could not import the program. "
+    "A script that makes networks is a file, and does so below `if __name__ == '__main__':`"
+)
 StageT = TypeVar("StageT", bound=Stage)
 Value = TypeVar("Value")
 
@@ -200,7 +205,10 @@ class Lab:
                 f"{missing[0].key}): Lab(…, train=True) makes it first"
             )
         if missing:
-            build.ensure(missing, Context(self.store), Local(cores()))
+            try:
+                build.ensure(missing, Context(self.store), Local(cores()))
+            except BrokenProcessPool as error:
+                raise StoreError(NO_WORKER) from error
 
     def _field(self, those: list[Expert], router: Posterior, selection: Selection) -> Ensemble:
         return corrected(scores.default(self.scale)).ensemble(those, router, selection)

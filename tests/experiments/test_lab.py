@@ -1,13 +1,15 @@
 """The notebook's interface: the tables' own networks, noise and samples, to the bit."""
 
 import functools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 
 from datamodules.sources.source import record_shape
-from experiments.lab import Lab
+from experiments.lab import NO_WORKER, Lab
 from experiments.pipeline import build
 from experiments.pipeline.files import StoreError
 from experiments.recipes import experts, scores, video
@@ -92,6 +94,18 @@ def test_what_the_store_lacks_is_named_and_made_only_if_asked(lab):
     trains = Lab("smoke", DIALS, SEED, lab.store.root, train=True)
     assert trains.monolith().objective == FlowMatchingExpert.objective
     assert lab.monolith().schedule == FlowMatchingExpert.default_schedule
+
+
+def test_a_program_that_workers_cannot_import_is_told_so(tmp_path):
+    """kills: a traceback of the pool, which says nothing of what to do."""
+    program = (
+        "from experiments.lab import Lab\n"
+        f"Lab('smoke', store={str(tmp_path / 'store')!r}, train=True).monolith()\n"
+    )
+    command = [sys.executable, "-"]
+    run = subprocess.run(command, input=program, capture_output=True, text=True, cwd=ROOT)
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].endswith(NO_WORKER)
 
 
 def test_the_page_on_notebooks_runs_as_it_stands(tmp_path, monkeypatch):
