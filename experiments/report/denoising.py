@@ -26,7 +26,7 @@ from experiments.recipes import scores
 from experiments.recipes.images import SCALES
 from experiments.report import gallery
 from experiments.report.gallery import Noting, packed, starts, webp
-from experiments.report.strips import FOLDER, Denoising, Routing, SliderStop, Strip, Turn, View
+from experiments.report.strips import FOLDER, Denoising, RoutingMap, SliderStop, Strip, Turn, View
 from experiments.stages.samples import Images
 from modules.ensemble import Ensemble
 from modules.expert import Expert
@@ -127,14 +127,14 @@ def _decoded(lab: Lab, latents: Tensor) -> Images:
     return lab.scale.data.latents.decode(latents.numpy(), CPU)
 
 
-def _routing(file: Path, chosen: Recorded) -> Routing | None:
+def _routing(file: Path, chosen: Recorded) -> RoutingMap | None:
     """The map of a trajectory's weights, written, and who leads; None where one expert is all."""
     w = torch.stack([w for _, _, w in chosen.answers])
     if w.shape[-1] == 1:
         return None
     write_whole(file, webp(inked(w), "RGBA"))
     times = [float(t[0]) for t, _, _ in chosen.answers]
-    return Routing(file.name, w.shape[-1], [turns(times, each) for each in w.unbind(1)])
+    return RoutingMap(file.name, w.shape[-1], [turns(times, each) for each in w.unbind(1)])
 
 
 def inked(w: Tensor) -> NDArray[np.uint8]:

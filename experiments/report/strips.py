@@ -44,7 +44,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Routing:
+class RoutingMap:
     """Which experts each prompt's sample was made by.
 
     file: a picture of weights, a block for each prompt: experts from top to bottom, evaluations
@@ -66,7 +66,7 @@ class Strip:
     files: dict[str, str]
     obeyed: Sequence[int]
     keys: Sequence[str]
-    routing: Routing | None = None
+    routing: RoutingMap | None = None
 
     def shown(self, view: View) -> str:
         return self.files[view.value]
@@ -161,5 +161,5 @@ def _strip(record: Mapping[str, Any], folder: Path) -> Strip:
     routing = None
     if (routed := record.get("routing")) is not None:
         leaders = [[Turn(**turn) for turn in turns] for turns in routed["leaders"]]
-        routing = Routing(carried(routed["file"]), routed["experts"], leaders)
+        routing = RoutingMap(carried(routed["file"]), routed["experts"], leaders)
     return Strip(**{**record, "files": files, "routing": routing})

@@ -16,7 +16,7 @@ from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Only, Top
 from modules.weights.published import load_ensemble
-from tests.helpers.stages import make
+from tests.helpers.stages import made_here
 
 DIALS = {
     **{"data.clusters": 2, "train.batch": 8, "train.steps": 2, "train.warmup": 1},
@@ -29,11 +29,6 @@ SMOKE = turned(SCALES["smoke"], {**DIALS, "expert.size": Size(8, 1, 2)})
 @pytest.fixture
 def pack(tmp_path, monkeypatch):
     """The command, with what is missing made in this process."""
-
-    def made_here(stages, context, _):
-        for stage in stages:
-            make(context.store, stage)
-
     monkeypatch.setattr(build, "ensure", made_here)
     turned_dials = [f"--scale.{name}={value}" for name, value in DIALS.items()]
     where = ["--scale", "smoke", *SIZE, *turned_dials, "--store", str(tmp_path / "store")]

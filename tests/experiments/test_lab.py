@@ -21,18 +21,12 @@ from modules.ensemble import Ensemble
 from modules.selection import Full, Only, Top
 from modules.solvers import Heun
 from tests.helpers.files import ROOT, blocks
-from tests.helpers.stages import make
+from tests.helpers.stages import made_here, make
 
 DIALS = {"expert.size": Size(8, 1, 2), "data.clusters": 2, "train.batch": 8, "draw.samples": 4}
 SEED = 1
 SMOKE = turned(SCALES["smoke"], DIALS).of_seed(SEED)
 CAPTIONS = ["the digit three", "a handwritten eight", "the digit zero"]
-
-
-def made_here(stages, context, _):
-    """build.ensure, in this process."""
-    for stage in stages:
-        make(context.store, stage)
 
 
 @pytest.fixture(scope="module")

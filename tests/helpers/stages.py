@@ -24,6 +24,12 @@ def make(store, stage):
     return store.make(stage, Context(store, device="cpu"))
 
 
+def made_here(stages, context, _):
+    """build.ensure, in this process."""
+    for stage in stages:
+        make(context.store, stage)
+
+
 def serial(work, tasks, workers):
     """local.map in this process: the same order of needs and the same failures, no workers."""
     left, undone, errors = list(tasks), {task.key for task in tasks}, {}

@@ -13,8 +13,8 @@ from experiments.report import clips, strips
 from experiments.report.gallery import Noting
 from experiments.report.strips import View
 from modules.selection import Top
-from tests.experiments.report.test_denoising import made_here
 from tests.helpers.files import ROOT
+from tests.helpers.stages import made_here
 
 
 @pytest.fixture(scope="module")

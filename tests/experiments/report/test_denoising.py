@@ -23,15 +23,9 @@ from modules.schedules import Linear
 from modules.selection import Full, Top
 from modules.solvers import Euler
 from tests.helpers.files import ROOT
-from tests.helpers.stages import make
+from tests.helpers.stages import made_here
 
 DIALS = {"expert.size": Size(8, 1, 2), "data.clusters": 4, "train.batch": 8, "draw.samples": 40}
-
-
-def made_here(stages, context, _):
-    """build.ensure, in this process."""
-    for stage in stages:
-        make(context.store, stage)
 
 
 @pytest.fixture(scope="module")
