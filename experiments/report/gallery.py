@@ -17,6 +17,7 @@ from torch import Tensor
 
 from experiments.lab import Lab, StageT
 from experiments.pipeline.files import StoreError
+from experiments.pipeline.process import one_thread
 from experiments.recipes import experts
 from experiments.recipes.scale import Scale
 from experiments.report.strips import Clips, Denoising
@@ -101,6 +102,7 @@ def command(
     options.add_argument("--store", default="store", help="where networks lie, or are made")
     options.add_argument("--train", action="store_true", help="make the networks that are missing")
     read = options.parse_args(arguments)
+    one_thread()  # the same pictures on any number of cores, as tables' samples are
     try:
         lab = Noting(of(scales[read.scale]), store=read.store, train=read.train)
         folder = read.results / read.scale
