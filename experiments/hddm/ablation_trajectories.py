@@ -12,6 +12,7 @@ import numpy as np
 
 from experiments.cli.main import main
 from experiments.drawing.heat import heat_map
+from experiments.drawing.intervals import name_means
 from experiments.drawing.panels import panels_of
 from experiments.drawing.style import INK, PAGE, chart
 from experiments.hddm import settings
@@ -77,6 +78,7 @@ def figure(results: Results) -> Chart:
         axes.set_xlabel("t", fontsize=9)
         axes.set_ylabel("cluster, the largest first", fontsize=9)
         axes.set_title(f"{USAGE.title}: {form}", fontsize=9, color=INK)
+    name_means(drawn, results.seeds)
     return chart(drawn)
 
 
