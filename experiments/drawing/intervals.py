@@ -46,8 +46,6 @@ def name_interval(figure: "Figure", seeds: int, less: str = "", drawn_as: str = 
 
 
 def name_means(figure: "Figure", seeds: int) -> None:
-    """Say below a chart without whiskers of how many seeds its numbers are, and where the rest is."""
-    words = (
-        f"mean over n = {seeds} seeds; the table has the intervals" if seeds > 1 else "n = 1 seed"
-    )
-    figure.supxlabel(words, fontsize=7, color=FAINT)
+    """Say below a chart without whiskers of how many seeds its numbers are the mean."""
+    of = f"n = {seeds} seeds; the table has the intervals" if seeds > 1 else "n = 1 seed"
+    figure.supxlabel(f"mean over {of}", fontsize=7, color=FAINT)
