@@ -27,6 +27,7 @@ from experiments.pipeline.address import open_store
 from experiments.pipeline.cores import cores
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.launch.local import Local
+from experiments.pipeline.process import in_one_thread
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context
 from experiments.recipes import experts, scores
@@ -162,7 +163,7 @@ class Lab:
         how, c = scores.default(self.scale), self.text(captions)
         x = self.noise(len(captions)) if noise is None else noise
         later = torch.Generator().manual_seed(run_seed(self.seed, SAMPLING))
-        with torch.inference_mode():
+        with torch.inference_mode(), in_one_thread():  # a table's own sums, to the bit
             latents = solver.draw(
                 ensemble,
                 c,

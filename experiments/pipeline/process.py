@@ -1,6 +1,8 @@
 """What a process that makes stages is set to, wherever it runs: one thread, and memory kept."""
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -17,6 +19,17 @@ def one_thread() -> None:
     """
     torch.set_num_threads(1)
     keep_freed_memory()
+
+
+@contextmanager
+def in_one_thread() -> Iterator[None]:
+    """Compute in one thread for a while, in a process that is somebody else's: a notebook."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def keep_freed_memory() -> None:

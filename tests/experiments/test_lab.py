@@ -19,7 +19,7 @@ from modules.blocks import Size
 from modules.denoising import DDPMExpert, FlowMatchingExpert
 from modules.ensemble import Ensemble
 from modules.selection import Full, Only, Top
-from modules.solvers import Heun
+from modules.solvers import Euler, Heun
 from tests.helpers.files import ROOT, blocks
 from tests.helpers.stages import made_here, make
 
@@ -41,10 +41,26 @@ def lab(tmp_path_factory):
     return lab
 
 
-def test_what_is_drawn_is_a_tables_own_samples(lab):
-    """Kills: other noise, another setting than the scale's, the expert of another seed."""
-    mine = lab.draw(lab.ensemble(Top(2)), lab.captions(4))
+def test_what_is_drawn_is_a_tables_own_samples(lab, monkeypatch):
+    """Kills: other noise, another setting than the scale's, the expert of another seed; sums in as
+    many threads as a notebook has, whose last digits differ; a notebook that is left with one."""
+    threads, asked = torch.get_num_threads(), list[int]()
+    torch.set_num_threads(3)
+    monkeypatch.setattr(Euler, "draw", counted(Euler.draw, asked))
+    try:
+        mine = lab.draw(lab.ensemble(Top(2)), lab.captions(4))
+        assert (asked, torch.get_num_threads()) == ([1], 3)
+    finally:
+        torch.set_num_threads(threads)
     np.testing.assert_array_equal(mine, lab.samples(Top(2)))
+
+
+def counted(draw, asked):
+    def counting(*arguments):
+        asked.append(torch.get_num_threads())
+        return draw(*arguments)
+
+    return counting
 
 
 def test_an_experts_objective_and_schedule_are_what_it_was_asked_for_by_name(lab):
