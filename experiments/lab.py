@@ -208,8 +208,8 @@ class Lab:
         if missing:
             try:
                 build.ensure(missing, Context(self.store), Local(cores()))
-            except BrokenProcessPool as error:
-                raise StoreError(NO_WORKER) from error
+            except BrokenProcessPool:
+                raise StoreError(NO_WORKER) from None
 
     def _field(self, those: list[Expert], router: Posterior, selection: Selection) -> Ensemble:
         return corrected(scores.default(self.scale)).ensemble(those, router, selection)

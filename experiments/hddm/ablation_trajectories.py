@@ -57,14 +57,19 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
 
 
 def tests(results: Results) -> list[str | None]:
-    """The text-free router against the text-aware one, along the way and over all of it."""
+    """The text-free router against the text-aware one, along the way and over all of it; and what
+    each comes to know of the prompt's own cluster."""
     each = (WHOLE, *(f"{t:g}" for t in TIMES))
     at = {SWITCHES: (WHOLE,), SWITCHED: each[2:], ENTROPY: each, OWN: each, IN_USE: each}
-    return [
+    lines = [
         compared(results, column, (FREE, EVERY, t), (AWARE, EVERY, t))
         for column, times in at.items()
         for t in times
     ]
+    learnt = [
+        compared(results, OWN, (form, EVERY, each[-1]), (form, EVERY, each[1])) for form in ROUTERS
+    ]
+    return lines + learnt
 
 
 def figure(results: Results) -> Chart:

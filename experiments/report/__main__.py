@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli.bounds import LAST_PORT, seeds_refused
+from experiments.cli.bounds import port_refused, seeds_refused
 from experiments.pipeline.files import StoreError, write_whole
 from experiments.pipeline.storage.places import FolderPlace, place_of
 from experiments.report import contents, page
@@ -36,8 +36,8 @@ def refusal(options: argparse.Namespace, every: "Mapping[str, Table[Any]]") -> s
     """What is wrong with the command line of a watch, in words; None if nothing is."""
     if (wrong := seeds_refused(options.seeds)) is not None:
         return wrong
-    if not 0 <= options.port <= LAST_PORT:
-        return f"--port must lie between 0 (a free one) and {LAST_PORT}, not be {options.port}"
+    if (wrong := port_refused(options.port)) is not None:
+        return wrong
     if unknown := [name for name in options.tables or () if name not in every]:
         return f"no table is called {unknown[0]}: choose from {', '.join(every)}"
     scales = dict.fromkeys(scale for table in every.values() for scale in table.scales)

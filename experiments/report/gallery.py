@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from experiments.lab import Lab, StageT
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.process import one_thread
 from experiments.recipes import experts
-from experiments.recipes.scale import Scale
+from experiments.recipes.scale import ScaleT
 from experiments.report.strips import Clips, Denoising
 from experiments.stages.prompts import Heldout
 from experiments.stages.samples import Images
@@ -86,15 +85,16 @@ def webp(pixels: NDArray[np.uint8], mode: str, lossless: bool = True) -> bytes:
 def command(
     name: str,
     about: str,
-    scales: Mapping[str, Any],
+    scales: Mapping[str, ScaleT],
     draw: Callable[[Noting, str, Path], Denoising | Clips],
     arguments: Sequence[str] | None,
-    of: Callable[[Any], Scale[Any]] = lambda scale: scale,
+    recipe: Callable[[ScaleT], ScaleT] = lambda scale: scale,
 ) -> int:
     """Draw with the networks of a store: 0 when it is done, 1 where networks are missing or files
     cannot be written.
 
-    draw: with a lab, for a scale of that name, into its results folder.  of: whose networks.
+    draw: with a lab, for a scale of that name, into its results folder.  recipe: of the networks,
+    from a scale.
     """
     options = argparse.ArgumentParser(prog=name, description=about, allow_abbrev=False)
     options.add_argument("--scale", default="small", choices=[*scales])
@@ -104,7 +104,7 @@ def command(
     read = options.parse_args(arguments)
     one_thread()  # the same pictures on any number of cores, as tables' samples are
     try:
-        lab = Noting(of(scales[read.scale]), store=read.store, train=read.train)
+        lab = Noting(recipe(scales[read.scale]), store=read.store, train=read.train)
         folder = read.results / read.scale
         print(draw(lab, read.scale, folder).write(folder))
     except (StoreError, OSError) as error:

@@ -89,6 +89,11 @@ class Denoising:
         return _write(folder / FOLDER, self)
 
     @property
+    def through(self) -> list[float]:
+        """How far through its evaluations each moment is, from 0 to 1."""
+        return [moment.asked / self.moments[-1].asked for moment in self.moments]
+
+    @property
     def routed(self) -> list[Strip]:
         """The strips of methods that ask several experts."""
         return [strip for strip in self.strips if strip.routing is not None]
@@ -144,7 +149,7 @@ def _read(folder: Path, read: Callable[[dict[str, Any], Path], Shown]) -> Shown 
         return None
     try:
         return read(json.loads(path.read_text()), folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"cannot read {path}: {error}") from error
 
 

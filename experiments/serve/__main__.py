@@ -18,7 +18,7 @@ from pathlib import Path
 import uvicorn
 
 from experiments.cli import main as cli
-from experiments.cli.bounds import LAST_PORT
+from experiments.cli.bounds import port_refused
 from experiments.cli.main import BAD_INPUT
 from experiments.sample.selections import selection
 from experiments.serve import clients
@@ -98,8 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(given)
     if options.batch < 1 or (options.resident is not None and options.resident < 1):
         return cli.say(PROG, "--batch and --resident must be at least 1", 2)
-    if not 0 <= options.port <= LAST_PORT:
-        return cli.say(PROG, f"--port must lie between 0 and {LAST_PORT}, not be {options.port}", 2)
+    if (wrong := port_refused(options.port)) is not None:
+        return cli.say(PROG, wrong, 2)
     some_memory = options.memory is None or options.memory >= 1
     whole_or_share = options.gpus >= 0 and (options.gpus < 1 or options.gpus.is_integer())
     if not (some_memory and whole_or_share):

@@ -116,6 +116,7 @@ def test_a_program_that_workers_cannot_import_is_told_so(tmp_path):
     run = subprocess.run(command, input=program, capture_output=True, text=True, cwd=ROOT)
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1].endswith(NO_WORKER)
+    assert "BrokenProcessPool" not in run.stderr
 
 
 def test_the_page_on_notebooks_runs_as_it_stands(tmp_path, monkeypatch):

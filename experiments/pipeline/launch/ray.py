@@ -97,8 +97,8 @@ def connected(address: str | None, begun: Mapping[str, Any]) -> Iterator[Any]:
     own = {
         "object_store_memory": OBJECTS,
         "include_dashboard": False,
-        "_node_ip_address": "127.0.0.1",  # Ray runs whatever it is sent
         **begun,
+        "_node_ip_address": "127.0.0.1",  # last, whatever is asked for: Ray runs what it is sent
     }
     try:
         ray.init(

@@ -1,4 +1,4 @@
-// Clips that play: every strip shows the same frame, by the clock or by the slider.
+// Clips that play when asked to: every strip shows the same frame, by the clock or by the slider.
 (() => {
   const FRAME_MS = 160;
   const form = document.getElementById("clips-form"), strips = document.getElementById("clip-strips");
@@ -21,5 +21,4 @@
   frame.addEventListener("input", () => { run(false); show(); });
   form.addEventListener("submit", (event) => event.preventDefault());
   show(); // a browser may keep what was chosen before
-  run(!matchMedia("(prefers-reduced-motion: reduce)").matches);
 })();

@@ -2,13 +2,13 @@
 (() => {
   const form = document.getElementById("denoising-form"), strips = document.getElementById("strips");
   const moments = JSON.parse(strips.dataset.moments), { moment, view, when } = form.elements;
-  const last = moments.length - 1;
+  const through = JSON.parse(strips.dataset.through);
   const show = () => {
     const at = Number(moment.value);
     when.value = moments[at];
     moment.setAttribute("aria-valuetext", moments[at]);
-    strips.style.setProperty("--at", at / last);
-    for (const image of strips.querySelectorAll("img")) {
+    strips.style.setProperty("--at", through[at]);
+    for (const image of strips.querySelectorAll(".strip img")) {
       image.hidden = image.dataset.view !== view.value;
       image.style.top = `${-100 * at}%`;
     }

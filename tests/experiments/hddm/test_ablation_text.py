@@ -3,12 +3,13 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from datamodules.sources.scenes import Scenes
 from experiments.hddm import ablation_text, settings, table1
-from experiments.hddm.ablation_text import PARTITIONS, trend
+from experiments.hddm.text_losses import PARTITIONS, bit_by_bit, straight, trend
 from experiments.measures.information import CaptionInformation
 from experiments.pipeline.store import Store
 from experiments.recipes import experts
@@ -84,24 +85,81 @@ def test_captions_tell_the_bits_that_the_partitions_were_chosen_for(tmp_path):
     assert found == pytest.approx(bits, abs=0.03)
 
 
-def test_the_line_is_through_losses_of_each_seed():
-    """kills: aware less free, slope and rest exchanged, a line through the means alone."""
-    slopes, rests = (-20.0, -10.0, -30.0), (1.0, 2.0, 3.0)
-    names = [{"c": p, "r": r, "s": "Full"} for p in PARTITIONS for r in ("text-free", "text-aware")]
-    bits = {name: i / 2 for i, name in enumerate(PARTITIONS)}
+def made(bits, losses):
+    """Results of Full alone: the bits of each partition, and what its text-free router has beside
+    90 in each of three seeds."""
+    names = [
+        {"Clusters": p, "Router": r, "Strategy": s}
+        for p in PARTITIONS
+        for r in ("text-free", "text-aware")
+        for s in SELECTIONS
+    ]
 
     def values(row, column):
-        x = bits[names[row]["c"]]
+        partition = names[row]["Clusters"]
         if column.key == "information":
-            return [x] * 3
-        free = names[row]["r"] == "text-free"
-        return [90 + free * (a * x + b) for a, b in zip(slopes, rests, strict=True)]
+            return [bits[partition]] * 3
+        lost = losses[partition] if names[row]["Router"] == "text-free" else [0] * 3
+        return [90 + each for each in lost]
 
     rows = [[SimpleNamespace(names=each) for each in names]]
     table = SimpleNamespace(name="ablation-text")
-    results = SimpleNamespace(rows=rows, values=values, table=table, partial=False)
+    return SimpleNamespace(
+        rows=rows, values=values, table=table, partial=False, seeds=3, shown=lambda column: column
+    )
+
+
+def test_the_line_is_through_losses_of_each_seed():
+    """kills: aware less free, slope and rest exchanged, a line through the means alone."""
+    slopes, rests = (-20.0, -10.0, -30.0), (1.0, 2.0, 3.0)
+    bits = {name: i / 2 for i, name in enumerate(PARTITIONS)}
+    losses = {
+        name: [a * x + b for a, b in zip(slopes, rests, strict=True)] for name, x in bits.items()
+    }
+    results = made(bits, losses)
     slope, rest = trend(results, "Full", ACCURACY)
     assert (slope.mean, rest.mean) == pytest.approx((-20, 2))
     assert slope.half_width == pytest.approx(
         np.std(slopes, ddof=1) / np.sqrt(3) * 4.302653, rel=1e-5
     )
+    said = straight(results, "Full", ACCURACY)
+    assert "-20.0" in said
+    assert said.endswith("meets 0 bits at 2.0 ± 2.5.")
+
+
+def test_bits_are_told_one_by_one():
+    """kills: steps of other partitions, a bend that is the first less the third, what is left as a
+    difference, features against another number of bits."""
+    bits = dict(zip(PARTITIONS, (0, 0, 1, 2, 3, 2), strict=True))
+    each = dict(zip(PARTITIONS, (1, -1, -45, -67.5, -78.75, -60), strict=True))
+    results = made(bits, {name: [x, x, x] for name, x in each.items()})
+    steps, left, features = bit_by_bit(results, "Full")
+    assert "-45.0 ± 0.0, -22.5 ± 0.0, -11.2 ± 0.0 for the first" in steps
+    assert "the third less the first: 33.8 ± 0.0" in steps
+    assert "has 50.0 ± 0.0, 25.0 ± 0.0, 12.5 ± 0.0 % of what text-aware has" in left
+    assert "at features less at most of colour: 7.5 ± 0.0" in features
+
+
+def test_the_figure_names_partitions_above_their_bits():
+    """kills: a name above other bits, two names on each other, hollow points of stated clusters, a
+    line that is not the tests'."""
+    bits = dict(zip(PARTITIONS, (0, 0.01, 0.74, 1.26, 3, 1.3), strict=True))
+    each = {name: [-20 * x, -20 * x - 1, -20 * x + 1] for name, x in bits.items()}
+    figure, axes = plt.subplots()
+    results = made(bits, each)
+    ablation_text._points(axes, results, "Full", ACCURACY, 2)
+    ablation_text._name_partitions(axes, results)
+    (above,) = axes.child_axes
+    named = {label.get_text(): x for label, x in zip(
+        above.get_xticklabels(), above.get_xticks(), strict=True)}  # fmt: skip
+    assert named == {
+        "at random\ntexture, unsaid": pytest.approx(0.005),
+        "half of colour": 0.74,
+        "most of colour\nfeatures (hollow)": pytest.approx(1.28),
+        "colour, said": 3,
+    }
+    points = [c.lines[0] for c in axes.containers]
+    assert [p.get_markerfacecolor() == "white" for p in points] == [False] * 5 + [True]
+    line = next(line for line in axes.lines if line.get_linestyle() == "-")
+    assert line.get_ydata().tolist() == pytest.approx([0, -60], abs=1e-9)
+    plt.close(figure)

@@ -35,9 +35,12 @@ def test_three_experts_apart_draw_what_one_process_draws(tmp_path, capsys):
     [
         (
             ["--weights", "x", "--port", "99999"],
-            "--port must lie between 0 and 65535, not be 99999",
+            "--port must lie between 0 (a free one) and 65535, not be 99999",
         ),
-        (["--weights", "x", "--port", "-1"], "--port must lie between 0 and 65535, not be -1"),
+        (
+            ["--weights", "x", "--port", "-1"],
+            "--port must lie between 0 (a free one) and 65535, not be -1",
+        ),
         (["bench", "--clients", "1", "0"], "--clients, --requests and --steps must be at least 1"),
         (["bench", "--requests", "0"], "--clients, --requests and --steps must be at least 1"),
         (["bench", "--steps", "-1"], "--clients, --requests and --steps must be at least 1"),
