@@ -48,7 +48,7 @@ def test_a_sentence_follows_the_verdicts_that_it_names(page):
     assert not wrong, [(claim, r, v, readings(claim, r)) for claim, r, v in wrong]
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "docs/beyond.md"])
 def test_a_paragraph_that_tells_a_finding_names_its_verdict(page):
     """kills: a finding that no verdict stands behind; an interval typed into a page, which stays
     when the table is made again."""

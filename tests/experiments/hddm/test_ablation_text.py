@@ -152,12 +152,13 @@ def test_the_figure_names_partitions_above_their_bits():
     (above,) = axes.child_axes
     named = {label.get_text(): x for label, x in zip(
         above.get_xticklabels(), above.get_xticks(), strict=True)}  # fmt: skip
-    assert named == {
-        "at random\ntexture, unsaid": pytest.approx(0.005),
-        "half of colour": 0.74,
-        "most of colour\nfeatures (hollow)": pytest.approx(1.28),
-        "colour, said": 3,
-    }
+    assert [*named] == [
+        "at random\ntexture, unsaid",
+        "half of colour",
+        "most of colour\nfeatures (hollow)",
+        "colour, said",
+    ]
+    assert [*named.values()] == pytest.approx([0.005, 0.74, 1.28, 3])
     points = [c.lines[0] for c in axes.containers]
     assert [p.get_markerfacecolor() == "white" for p in points] == [False] * 5 + [True]
     line = next(line for line in axes.lines if line.get_linestyle() == "-")
