@@ -56,6 +56,14 @@ StageT = TypeVar("StageT", bound=Stage)
 Value = TypeVar("Value")
 
 
+class MissingError(StoreError):
+    """A stage that a store lacks, and that nobody asked to make."""
+
+    def __init__(self, place: object, stage: Stage) -> None:
+        self.what = f"{place} lacks the {stage.label} ({stage.kind}/{stage.key})"
+        super().__init__(f"{self.what}: Lab(…, train=True) makes it first")
+
+
 class Lab:
     """One seed of a scale: its networks and samples from a store, and pictures drawn with them.
 
@@ -199,13 +207,9 @@ class Lab:
         return self.made(drawn).images(self.store)
 
     def _make(self, stages: Sequence[Stage]) -> None:
-        missing = [stage for stage in stages if not self.store.has(stage)]
-        if missing and not self.train:
-            raise StoreError(
-                f"{self.store.place} lacks the {missing[0].label} ({missing[0].kind}/"
-                f"{missing[0].key}): Lab(…, train=True) makes it first"
-            )
-        if missing:
+        if missing := [stage for stage in stages if not self.store.has(stage)]:
+            if not self.train:
+                raise MissingError(self.store.place, missing[0])
             try:
                 build.ensure(missing, Context(self.store), Local(cores()))
             except BrokenProcessPool:

@@ -6,7 +6,6 @@ held-out clips that the captions are of. `make clips` draws them.
 
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +14,12 @@ from datamodules.encoders.encoder import CPU
 from experiments.drawing.clips import distinct
 from experiments.lab import Lab
 from experiments.paris2.table1 import STRATEGIES
-from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import commit
 from experiments.recipes import experts
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.report import gallery
 from experiments.report.gallery import Noting, Starts, packed, starts
-from experiments.report.strips import CLIPS, Clips, Strip, View
+from experiments.report.strips import Clips, Files, Strip, View
 from experiments.stages.samples import Images
 
 
@@ -43,18 +41,17 @@ def clips(lab: Lab, asked: Starts) -> Iterator[tuple[str, Images]]:
         yield f"DDM, {name}", lab.draw(mixed, asked.captions, noise=asked.noise)
 
 
-def drawn(lab: Noting, name: str, folder: Path) -> Clips:
-    """Draw each model's strip into the results folder of a scale, and say what it shows."""
-    (folder / CLIPS).mkdir(parents=True, exist_ok=True)
-    asked, strips = starts(lab, told_apart), list[Strip]()
+def drawn(lab: Noting, name: str) -> tuple[Clips, Files]:
+    """Draw each model's strip for a scale of that name: what they show, and their files."""
+    asked, strips, files = starts(lab, told_apart), list[Strip](), dict[str, bytes]()
     lab.noted()
     for model, made in clips(lab, asked):
         file = f"{len(strips)}.webp"
-        write_whole(folder / CLIPS / file, packed([*made.transpose(2, 0, 1, 3, 4)]))
+        files[file] = packed([*made.transpose(2, 0, 1, 3, 4)])
         strips.append(Strip(model, {View.SAMPLE.value: file}, (), lab.noted()))
     frames, height, width = made.shape[-3:]
     size = len(asked.captions) * width, height
-    return Clips(name, lab.seed, commit(), asked.captions, frames, *size, strips)
+    return Clips(name, lab.seed, commit(), asked.captions, frames, *size, strips), files
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -88,7 +88,7 @@ def read(folder: Path) -> Contents:
     """Everything in a results folder. StoreError where there is no table, or one is damaged."""
     names = sorted(table.names(folder), key=place)
     if not names:
-        raise StoreError(f"{folder} holds no tables: run make all first")
+        raise StoreError(f"{folder} holds no tables: make table1 writes the first")
     return Contents(folder, [table.read(folder, name) for name in names], _readings(folder))
 
 

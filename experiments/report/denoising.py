@@ -8,7 +8,6 @@ import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -20,13 +19,12 @@ from datamodules.encoders.encoder import CPU
 from experiments.hddm import settings
 from experiments.hddm.variants import DDPM_CLUSTERS, HETEROGENEOUS, ROUTERS, STRATEGIES
 from experiments.lab import Lab
-from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import commit
 from experiments.recipes import scores
 from experiments.recipes.images import SCALES
 from experiments.report import gallery
 from experiments.report.gallery import Noting, packed, starts, webp
-from experiments.report.strips import FOLDER, Denoising, RoutingMap, SliderStop, Strip, Turn, View
+from experiments.report.strips import Denoising, Files, RoutingMap, SliderStop, Strip, Turn, View
 from experiments.stages.samples import Images
 from modules.ensemble import Ensemble
 from modules.expert import Expert
@@ -96,12 +94,12 @@ def of_each_class(_: list[str], labels: NDArray[np.int64]) -> Sequence[int]:
     return [*first] if 1 < len(first) <= ACROSS else range(ACROSS)
 
 
-def drawn(lab: Noting, name: str, folder: Path) -> Denoising:
-    """Draw every method's strips into the results folder of a scale, and say what they show."""
-    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+def drawn(lab: Noting, name: str) -> tuple[Denoising, Files]:
+    """Draw every method's strips for a scale of that name: what they show, and their files."""
     asked, judge = starts(lab, of_each_class), lab.made(scores.judge(lab.scale))
-    strips = list[Strip]()
-    lab.noted()
+    strips, files = list[Strip](), dict[str, bytes]()
+    for _ in methods(lab):
+        lab.noted()  # whatever is missing is found before anything is drawn
     for method, ensemble in methods(lab):
         watched, chosen = Watched(), Recorded(ensemble.selection, len(asked.captions))
         recorded = replace(ensemble, selection=chosen)
@@ -112,29 +110,30 @@ def drawn(lab: Noting, name: str, folder: Path) -> Denoising:
         }
         read = [judge.wrong(lab.store, x, asked.labels) for x in lines[View.ESTIMATE]]
         obeyed = [int((~wrong).sum()) for wrong in read if wrong is not None]
-        files = {view.value: f"{len(strips)}-{view.value}.webp" for view in lines}
-        for view, each in lines.items():
-            write_whole(folder / FOLDER / files[view.value], packed(each))
-        routing = _routing(folder / FOLDER / f"{len(strips)}-w.webp", chosen)
-        strips.append(Strip(method, files, obeyed, lab.noted(), routing))
+        names = {view.value: f"{len(strips)}-{view.value}.webp" for view in lines}
+        files |= {names[view.value]: packed(each) for view, each in lines.items()}
+        mapped = f"{len(strips)}-w.webp"
+        routing, ink = _routing(mapped, chosen)
+        files |= {mapped: ink} if routing else {}
+        strips.append(Strip(method, names, obeyed, lab.noted(), routing))
     height, width = lines[View.STATE][0].shape[-2:]
     moments = [SliderStop(t, i) for t, i, _, _ in watched.seen]
     line = asked.captions, moments, len(asked.captions) * width, height
-    return Denoising(name, lab.seed, commit(), *line, strips)
+    return Denoising(name, lab.seed, commit(), *line, strips), files
 
 
 def _decoded(lab: Lab, latents: Tensor) -> Images:
     return lab.scale.data.latents.decode(latents.numpy(), CPU)
 
 
-def _routing(file: Path, chosen: Recorded) -> RoutingMap | None:
-    """The map of a trajectory's weights, written, and who leads; None where one expert is all."""
+def _routing(file: str, chosen: Recorded) -> tuple[RoutingMap | None, bytes]:
+    """Who leads, and the map of a trajectory's weights; None where one expert is all."""
     w = torch.stack([w for _, _, w in chosen.answers])
     if w.shape[-1] == 1:
-        return None
-    write_whole(file, webp(inked(w), "RGBA"))
+        return None, b""
     times = [float(t[0]) for t, _, _ in chosen.answers]
-    return RoutingMap(file.name, w.shape[-1], [turns(times, each) for each in w.unbind(1)])
+    leaders = [turns(times, each) for each in w.unbind(1)]
+    return RoutingMap(file, w.shape[-1], leaders), webp(inked(w), "RGBA")
 
 
 def inked(w: Tensor) -> NDArray[np.uint8]:

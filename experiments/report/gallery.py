@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from experiments.lab import Lab, StageT
+from experiments.cli.main import reason
+from experiments.lab import Lab, MissingError, StageT
+from experiments.pipeline.build import StagesFailed
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.process import one_thread
 from experiments.recipes import experts
 from experiments.recipes.scale import ScaleT
-from experiments.report.strips import Clips, Denoising
+from experiments.report.strips import Clips, Denoising, Files
 from experiments.stages.prompts import Heldout
 from experiments.stages.samples import Images
 
@@ -86,14 +88,14 @@ def command(
     name: str,
     about: str,
     scales: Mapping[str, ScaleT],
-    draw: Callable[[Noting, str, Path], Denoising | Clips],
+    draw: Callable[[Noting, str], tuple[Denoising | Clips, Files]],
     arguments: Sequence[str] | None,
     recipe: Callable[[ScaleT], ScaleT] = lambda scale: scale,
 ) -> int:
     """Draw with the networks of a store: 0 when it is done, 1 where networks are missing or files
     cannot be written.
 
-    draw: with a lab, for a scale of that name, into its results folder.  recipe: of the networks,
+    draw: with a lab, for a scale of that name.  recipe: of the networks,
     from a scale.
     """
     options = argparse.ArgumentParser(prog=name, description=about, allow_abbrev=False)
@@ -105,9 +107,12 @@ def command(
     one_thread()  # the same pictures on any number of cores, as tables' samples are
     try:
         lab = Noting(recipe(scales[read.scale]), store=read.store, train=read.train)
-        folder = read.results / read.scale
-        print(draw(lab, read.scale, folder).write(folder))
-    except (StoreError, OSError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        shown, files = draw(lab, read.scale)
+        print(shown.write(read.results / read.scale, files))
+    except MissingError as error:
+        print(f"{name}: {error.what}: --train makes what is missing", file=sys.stderr)
+        return 1
+    except (StoreError, OSError, StagesFailed) as error:
+        print(f"{name}: {reason(error, read.store)}", file=sys.stderr)
         return 1
     return 0

@@ -64,7 +64,8 @@ def slug(text: str) -> str:
 
 def moment_said(moment: strips.SliderStop) -> str:
     """A moment of denoising in words."""
-    return f"t = {moment.t:.2g}, after {moment.asked} evaluations"
+    times = "evaluation" if moment.asked == 1 else "evaluations"
+    return f"t = {moment.t:.2g}, after {moment.asked} {times}"
 
 
 def turns_said(turns: Sequence[strips.Turn]) -> str:

@@ -5,6 +5,7 @@ pictures for each moment, from noise above to the sample below, or for each fram
 one line at a time. A json file beside the pictures says what they show.
 """
 
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +17,8 @@ from experiments.pipeline.files import StoreError, write_whole
 from experiments.report.embedded import data_uri
 
 FOLDER, CLIPS = "denoising", "clips"
+Files = Mapping[str, bytes]
+"""Pictures by the names of their files."""
 Shown = TypeVar("Shown")
 
 
@@ -85,8 +88,8 @@ class Denoising:
     height: int
     strips: Sequence[Strip]
 
-    def write(self, folder: Path) -> Path:
-        return _write(folder / FOLDER, self)
+    def write(self, folder: Path, files: Files) -> Path:
+        return _write(folder / FOLDER, self, files)
 
     @property
     def through(self) -> list[float]:
@@ -112,8 +115,8 @@ class Clips:
     height: int
     strips: Sequence[Strip]
 
-    def write(self, folder: Path) -> Path:
-        return _write(folder / CLIPS, self)
+    def write(self, folder: Path, files: Files) -> Path:
+        return _write(folder / CLIPS, self, files)
 
 
 def denoising(results: Path) -> Denoising | None:
@@ -122,7 +125,9 @@ def denoising(results: Path) -> Denoising | None:
 
     def read(record: dict[str, Any], folder: Path) -> Denoising:
         moments = [SliderStop(**each) for each in record["moments"]]
-        return Denoising(**{**record, "moments": moments, "strips": _strips(record, folder)})
+        size = record["width"], record["height"] * len(moments)
+        made = _strips(record, folder, size, (View.ESTIMATE, View.STATE))
+        return Denoising(**{**record, "moments": moments, "strips": made})
 
     return _read(results / FOLDER, read)
 
@@ -131,15 +136,23 @@ def clips(results: Path) -> Clips | None:
     """Likewise of clips."""
 
     def read(record: dict[str, Any], folder: Path) -> Clips:
-        return Clips(**{**record, "strips": _strips(record, folder)})
+        size = record["width"], record["height"] * record["frames"]
+        made = _strips(record, folder, size, (View.SAMPLE,))
+        return Clips(**{**record, "strips": made})
 
     return _read(results / CLIPS, read)
 
 
-def _write(folder: Path, shown: Denoising | Clips) -> Path:
-    """Write beside its pictures what is shown; the folder."""
+def _write(folder: Path, shown: Denoising | Clips, files: Files) -> Path:
+    """Write pictures, and last what they show: whoever is interrupted leaves pictures that nothing
+    shows, never new ones under an old record. Returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record = folder / f"{folder.name}.json"
+    record.unlink(missing_ok=True)
+    for name, content in files.items():
+        write_whole(folder / name, content)
     text = json.dumps(asdict(shown), indent=1, ensure_ascii=False)
-    write_whole(folder / f"{folder.name}.json", f"{text}\n".encode())
+    write_whole(record, f"{text}\n".encode())
     return folder
 
 
@@ -153,18 +166,38 @@ def _read(folder: Path, read: Callable[[dict[str, Any], Path], Shown]) -> Shown 
         raise StoreError(f"cannot read {path}: {error}") from error
 
 
-def _strips(record: dict[str, Any], folder: Path) -> list[Strip]:
-    """The strips of a record, with their files."""
-    return [_strip(each, folder) for each in record["strips"]]
+def _strips(
+    record: dict[str, Any], folder: Path, size: tuple[int, int], views: Sequence[View]
+) -> list[Strip]:
+    """The strips of a record, with the files of these views, which have this size. ValueError where
+    one has another, or there is nothing to show."""
+    if not (record["strips"] and all(isinstance(each, str) for each in record["captions"])):
+        raise ValueError("it has no strips, or captions that are no text")
+    return [_strip(each, folder, size, views) for each in record["strips"]]
 
 
-def _strip(record: Mapping[str, Any], folder: Path) -> Strip:
-    def carried(name: str) -> str:
-        return data_uri("image/webp", (folder / Path(name).name).read_bytes())
-
-    files = {view: carried(name) for view, name in record["files"].items()}
+def _strip(
+    record: Mapping[str, Any], folder: Path, size: tuple[int, int], views: Sequence[View]
+) -> Strip:
+    names = {view.value: record["files"][view.value] for view in views}
+    files = {view: _carried(folder / Path(name).name, size) for view, name in names.items()}
     routing = None
     if (routed := record.get("routing")) is not None:
         leaders = [[Turn(**turn) for turn in turns] for turns in routed["leaders"]]
-        routing = RoutingMap(carried(routed["file"]), routed["experts"], leaders)
+        if not all(leaders):
+            raise ValueError(f"{record['name']} has a prompt that nobody leads")
+        picture = _carried(folder / Path(routed["file"]).name)
+        routing = RoutingMap(picture, routed["experts"], leaders)
     return Strip(**{**record, "files": files, "routing": routing})
+
+
+def _carried(path: Path, size: tuple[int, int] | None = None) -> str:
+    """A picture as the page carries it. ValueError for one that is none, or of another size."""
+    from PIL import Image
+
+    content = path.read_bytes()
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        if size is not None and image.size != size:
+            raise ValueError(f"{path.name} has {image.size} pixels, not {size}")
+    return data_uri("image/webp", content)

@@ -39,7 +39,7 @@ class Column:
         """mean ± half-width of the 95 % interval, where there is one."""
         if estimate.mean is None:
             return MISSING
-        mean = f"{estimate.mean:.{self.digits}f}"
+        mean = f"{estimate.mean:z.{self.digits}f}"
         if estimate.half_width is None or (
             self.counted and not round(estimate.half_width, self.digits)
         ):
@@ -57,7 +57,7 @@ def bracketed(column: Column, estimate: Estimate) -> str:
     if not estimate.cut:
         return column.show(estimate)
     mean, low, high = (
-        f"{end:.{column.digits}f}" for end in (estimate.mean, estimate.low, estimate.high)
+        f"{end:z.{column.digits}f}" for end in (estimate.mean, estimate.low, estimate.high)
     )
     return f"{mean} [{low}, {high}]"
 

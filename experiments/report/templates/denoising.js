@@ -8,6 +8,7 @@
     when.value = moments[at];
     moment.setAttribute("aria-valuetext", moments[at]);
     strips.style.setProperty("--at", through[at]);
+    strips.style.setProperty("--mark", at % (moments.length - 1) ? "var(--ink)" : "transparent"); // not at an edge
     for (const image of strips.querySelectorAll(".strip img")) {
       image.hidden = image.dataset.view !== view.value;
       image.style.top = `${-100 * at}%`;

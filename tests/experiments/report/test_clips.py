@@ -27,8 +27,8 @@ def drawn(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "ensure", made_here)
         lab = Noting(scale, store=folder / "store", train=True)
-        shown = clips.drawn(lab, "smoke", folder)
-    shown.write(folder)
+        shown, files = clips.drawn(lab, "smoke")
+    shown.write(folder, files)
     return lab, folder, shown
 
 

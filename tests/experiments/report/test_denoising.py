@@ -1,6 +1,7 @@
 """The strips of the page's slider: tables' own samples, at moments of their denoising."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,9 +9,9 @@ import torch
 from PIL import Image
 
 from experiments.pipeline import build
-from experiments.pipeline.files import StoreError
 from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
+from experiments.report import __main__ as script
 from experiments.report import denoising, strips
 from experiments.report.denoising import Watched, inked, turns
 from experiments.report.gallery import Noting
@@ -35,8 +36,8 @@ def drawn(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "ensure", made_here)
         lab = Noting(turned(SCALES["smoke"], DIALS), store=folder / "store", train=True)
-        shown = denoising.drawn(lab, "smoke", folder)
-    shown.write(folder)
+        shown, files = denoising.drawn(lab, "smoke")
+    shown.write(folder, files)
     return lab, folder, shown
 
 
@@ -106,11 +107,92 @@ def test_what_is_read_is_what_was_written(drawn, tmp_path):
             assert ours.routing.file.startswith("data:image/webp;base64,")
         assert ours.shown(View.STATE).startswith("data:image/webp;base64,")
     assert strips.denoising(tmp_path) is None
-    (tmp_path / strips.FOLDER).mkdir()
-    record = json.loads((folder / strips.FOLDER / "denoising.json").read_text())
-    (tmp_path / strips.FOLDER / "denoising.json").write_text(json.dumps(record))
-    with pytest.raises(StoreError, match=r"denoising\.json"):
-        strips.denoising(tmp_path)
+
+
+def no_picture(record, folder):
+    (folder / record["strips"][3]["files"]["x0"]).unlink()
+
+
+def half_a_picture(record, folder):
+    path = folder / record["strips"][3]["files"]["xt"]
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def other_width(record, _):
+    record["width"] += 1
+
+
+def files_as_list(record, _):
+    record["strips"][0]["files"] = ["0-x0.webp"]
+
+
+def view_lost(record, _):
+    del record["strips"][0]["files"]["xt"]
+
+
+def nobody_leads(record, _):
+    record["strips"][1]["routing"]["leaders"][0] = []
+
+
+def no_strips(record, _):
+    record["strips"] = []
+
+
+def captions_are_numbers(record, _):
+    record["captions"] = [1, 2]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [no_picture, half_a_picture, other_width, files_as_list, view_lost, nobody_leads, no_strips,
+     captions_are_numbers],
+)  # fmt: skip
+def test_what_is_damaged_is_told_in_one_line(drawn, tmp_path, capsys, damage):
+    """kills: a page with a broken picture; a traceback of the template's."""
+    _, folder, _ = drawn
+    place = tmp_path / "small" / strips.FOLDER
+    shutil.copytree(folder / strips.FOLDER, place)
+    for path in (ROOT / "results" / "small").glob("table1.*"):
+        shutil.copy(path, place.parent)
+    record = json.loads((place / "denoising.json").read_text())
+    damage(record, place)
+    (place / "denoising.json").write_text(json.dumps(record))
+    assert script.main(["--scale", "small", "--results", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "denoising.json" in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "small" / script.PAGE).exists()
+
+
+def test_an_interrupted_draw_leaves_no_record_of_other_pictures(drawn, tmp_path, monkeypatch):
+    """kills: the old record kept beside new pictures, which a page would show as one."""
+    _, folder, shown = drawn
+    shutil.copytree(folder / strips.FOLDER, tmp_path / strips.FOLDER)
+    written = []
+
+    def interrupted(path, content):
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(path)
+
+    monkeypatch.setattr(strips, "write_whole", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        shown.write(tmp_path, {f"{i}.webp": b"" for i in range(4)})
+    assert strips.denoising(tmp_path) is None
+
+
+@pytest.mark.parametrize("scale", ["small", "scenes"])
+def test_the_committed_page_shows_what_lies_beside_it(scale):
+    """kills: a page that was not drawn again when tables or pictures were."""
+    folder = ROOT / "results" / scale
+    html = (folder / script.PAGE).read_text()
+    for name in (strips.FOLDER, strips.CLIPS):
+        for path in (folder / name).glob("*.webp"):
+            assert strips.data_uri("image/webp", path.read_bytes()) in html, path
+        for path in (folder / name).glob("*.json"):
+            assert json.loads(path.read_text())["commit"] in html, path
+    for path in folder.glob("*.json"):
+        assert path.stem == "claims" or f'id="{path.stem}"' in html, path
 
 
 def test_the_map_of_weights_is_what_the_ensemble_answers(drawn):
@@ -149,7 +231,8 @@ def test_a_store_without_networks_is_named_in_one_line(tmp_path, capsys):
     said = capsys.readouterr().err
     assert said.startswith("denoising: ")
     assert said.count("\n") == 1
-    assert not (tmp_path / "smoke" / strips.FOLDER / "denoising.json").exists()
+    assert said.endswith("--train makes what is missing\n")
+    assert not (tmp_path / "smoke").exists()
 
 
 @pytest.mark.parametrize("scale", ["small", "scenes"])
