@@ -49,19 +49,11 @@ from modules.solvers import Euler, Solver
 from modules.text import Text
 
 NO_WORKER = (
-    "a worker process ended before its work: memory ran out, or it could not import the program. "
-    "A script that makes networks is a file, and does so below `if __name__ == '__main__':`"
+    "a worker ended before its work: it could not import the program, or memory ran out. A script "
+    "that makes networks is a file, and does so below `if __name__ == '__main__':`"
 )
 StageT = TypeVar("StageT", bound=Stage)
 Value = TypeVar("Value")
-
-
-class MissingError(StoreError):
-    """A stage that a store lacks, and that nobody asked to make."""
-
-    def __init__(self, place: object, stage: Stage) -> None:
-        self.what = f"{place} lacks the {stage.label} ({stage.kind}/{stage.key})"
-        super().__init__(f"{self.what}: Lab(…, train=True) makes it first")
 
 
 class Lab:
@@ -171,7 +163,7 @@ class Lab:
         how, c = scores.default(self.scale), self.text(captions)
         x = self.noise(len(captions)) if noise is None else noise
         later = torch.Generator().manual_seed(run_seed(self.seed, SAMPLING))
-        with torch.inference_mode(), in_one_thread():  # a table's own sums, to the bit
+        with torch.inference_mode(), in_one_thread():  # sums as a table's, to the bit
             latents = solver.draw(
                 ensemble,
                 c,
@@ -200,16 +192,16 @@ class Lab:
 
     def samples(self, selection: Selection, router: str = "text-aware") -> Images:
         """The pictures of a row of Table 1: held-out captions, Flow Matching experts, a router."""
-        each = [self._expert(k, "fm") for k in range(self.scale.data.clusters)]
-        routed = experts.router(self.scale, _named(ROUTERS, router), self.seed)
-        drawn = scores.score(self.scale, each, routed, selection, self.seed).pictures
+        whole, routed = self.scale, experts.router(self.scale, _named(ROUTERS, router), self.seed)
+        each = [self._expert(k, "fm") for k in range(whole.data.clusters)]
+        drawn = scores.score(whole, each, routed, selection, self.seed).pictures
         assert isinstance(drawn, Sample)
         return self.made(drawn).images(self.store)
 
     def _make(self, stages: Sequence[Stage]) -> None:
         if missing := [stage for stage in stages if not self.store.has(stage)]:
             if not self.train:
-                raise MissingError(self.store.place, missing[0])
+                raise build.MissingError(self.store.place, missing[0])
             try:
                 build.ensure(missing, Context(self.store), Local(cores()))
             except BrokenProcessPool:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from experiments.cli.main import reason
-from experiments.lab import Lab, MissingError, StageT
-from experiments.pipeline.build import StagesFailed
+from experiments.lab import Lab, StageT
+from experiments.pipeline.build import MissingError, StagesFailed
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.process import one_thread
 from experiments.recipes import experts
