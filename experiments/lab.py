@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pandas as pd
 import torch
@@ -68,6 +68,8 @@ class Lab:
 
     Raises ValueError for an unknown scale or a negative seed, TypeError for a dial or its type.
     """
+
+    remedy: ClassVar[str] = "Lab(…, train=True) makes it first"
 
     def __init__(
         self,
@@ -201,7 +203,8 @@ class Lab:
     def _make(self, stages: Sequence[Stage]) -> None:
         if missing := [stage for stage in stages if not self.store.has(stage)]:
             if not self.train:
-                raise build.MissingError(self.store.place, missing[0])
+                lacked = f"{missing[0].label} ({missing[0].kind}/{missing[0].key})"
+                raise StoreError(f"{self.store.place} lacks the {lacked}: {self.remedy}")
             try:
                 build.ensure(missing, Context(self.store), Local(cores()))
             except BrokenProcessPool:

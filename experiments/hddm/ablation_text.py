@@ -102,12 +102,12 @@ def figure(results: Results) -> Chart:
 
     drawn, panels = plt.subplots(1, 2, figsize=(7.2, 3.9), layout="constrained")
     for axes, column in zip(panels, (ACCURACY, FID), strict=True):
+        column = results.shown(column)
         for n, strategy in enumerate(STRATEGIES):
-            _points(axes, results, strategy, results.shown(column), n)
+            _points(axes, results, strategy, column, n)
         axes.axhline(0, color=FAINT, lw=0.8)
         axes.set_xlabel(INFORMATION.title, fontsize=9)
-        title = f"{results.shown(column).title}: {FREE} less {AWARE}"
-        axes.set_title(title, fontsize=9, color=INK, pad=10)
+        axes.set_title(f"{column.title}: {FREE} less {AWARE}", fontsize=9, color=INK, pad=10)
         tidy(axes)
         _name_partitions(axes, results)
     handles, labels = panels[0].get_legend_handles_labels()

@@ -75,7 +75,8 @@ def bit_by_bit(results: Results, strategy: str) -> list[str]:
     at = [np.mean([lost[name] for name in UNTOLD], axis=0), *(lost[name] for name in TOLD)]
     steps = [after - before for before, after in itertools.pairwise(at)]
     left = [_left(results, name, strategy) for name in TOLD]
-    bend, features = steps[-1] - steps[0], lost["features"] - lost[TOLD[1]]
+    contrasts = steps[-1] - steps[0], lost["features"] - lost[TOLD[1]]
+    bend, features = (estimate(each.tolist()) for each in contrasts)
     title = f"{shown.title}, {strategy}, {FREE} less {AWARE}"
 
     def said(each: NDArray[np.float64]) -> str:
@@ -83,11 +84,10 @@ def bit_by_bit(results: Results, strategy: str) -> list[str]:
 
     return [
         f"{title}: {', '.join(map(said, steps))} for the first, the second and the third bit of "
-        f"colour; the third less the first: {said(bend)}: {verdict(estimate(bend.tolist()))}.",
+        f"colour; the third less the first: {shown.show(bend)}: {verdict(bend)}.",
         f"{shown.title}, {strategy}: {FREE} has {', '.join(map(said, left))} % of what {AWARE} has "
         "at one, two and three bits of colour; 50, 25 and 12.5 if each bit halved it.",
-        f"{title}: at features less at {TOLD[1]}: {said(features)}: "
-        f"{verdict(estimate(features.tolist()))}.",
+        f"{title}: at features less at {TOLD[1]}: {shown.show(features)}: {verdict(features)}.",
     ]
 
 

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
-from experiments.pipeline.files import StoreError
 from experiments.pipeline.labels import distinct
 from experiments.pipeline.launch import local
 from experiments.pipeline.launch.task import Demand, Engine, Task
@@ -54,14 +53,6 @@ def stacked(stages: Sequence[Stage], stack: int, workers: int) -> list[Stages]:
         size = min(stack, -(-len(members) // workers))
         groups += [tuple(members[i : i + size]) for i in range(0, len(members), size)]
     return groups
-
-
-class MissingError(StoreError):
-    """A stage that a store lacks, and that nobody asked to make.  what: without what to do then."""
-
-    def __init__(self, place: object, stage: Stage) -> None:
-        self.what = f"{place} lacks the {stage.label} ({stage.kind}/{stage.key})"
-        super().__init__(f"{self.what}: Lab(…, train=True) makes it first")
 
 
 class StagesFailed(Exception):  # noqa: N818 -- read as the sentence that it is

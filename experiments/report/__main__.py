@@ -34,9 +34,7 @@ def parser() -> argparse.ArgumentParser:
 
 def refusal(options: argparse.Namespace, every: "Mapping[str, Table[Any]]") -> str | None:
     """What is wrong with the command line of a watch, in words; None if nothing is."""
-    if (wrong := seeds_refused(options.seeds)) is not None:
-        return wrong
-    if (wrong := port_refused(options.port)) is not None:
+    if wrong := seeds_refused(options.seeds) or port_refused(options.port):
         return wrong
     if unknown := [name for name in options.tables or () if name not in every]:
         return f"no table is called {unknown[0]}: choose from {', '.join(every)}"

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from experiments.cli.main import reason
 from experiments.lab import Lab, StageT
-from experiments.pipeline.build import MissingError, StagesFailed
+from experiments.pipeline.build import StagesFailed
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.process import one_thread
 from experiments.recipes import experts
@@ -37,6 +37,7 @@ Choice = Callable[[list[str], NDArray[np.int64]], Sequence[int]]
 class Noting(Lab):
     """A lab that notes what it takes from the store, until it is asked."""
 
+    remedy = "--train makes what is missing"
     taken: frozenset[str] = frozenset()
 
     def made(self, stage: StageT) -> StageT:
@@ -95,8 +96,7 @@ def command(
     """Draw with the networks of a store: 0 when it is done, 1 where networks are missing or files
     cannot be written.
 
-    draw: with a lab, for a scale of that name.  recipe: of the networks,
-    from a scale.
+    draw: with a lab, for a scale of that name.  recipe: of the networks, from a scale.
     """
     options = argparse.ArgumentParser(prog=name, description=about, allow_abbrev=False)
     options.add_argument("--scale", default="small", choices=[*scales])
@@ -109,9 +109,6 @@ def command(
         lab = Noting(recipe(scales[read.scale]), store=read.store, train=read.train)
         shown, files = draw(lab, read.scale)
         print(shown.write(read.results / read.scale, files))
-    except MissingError as error:
-        print(f"{name}: {error.what}: --train makes what is missing", file=sys.stderr)
-        return 1
     except (StoreError, OSError, StagesFailed) as error:
         print(f"{name}: {reason(error, read.store)}", file=sys.stderr)
         return 1

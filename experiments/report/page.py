@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -134,26 +134,33 @@ def verdict_counts(readings: Sequence[JudgedReading]) -> dict[Verdict, int]:
 
 def rendered(contents: Contents, against: Comparison | None = None, live: bool = False) -> str:
     """The page as HTML.  live: whether a server stands behind it that says how the run goes."""
-    return _render("page.html", contents, against, live)
+    folder = contents.folder
+    moving = {"denoising": strips.denoising(folder), "clips": strips.clips(folder)}
+    return _render("page.html", contents, against, live, moving)
 
 
 def fragment(contents: Contents) -> str:
     """The part that changes as rows come: the tables and their figures."""
-    return _render("tables.html", contents, None, True)
+    return _render("tables.html", contents, None, True, {})
 
 
-def _render(template: str, contents: Contents, against: Comparison | None, live: bool) -> str:
+def _render(
+    template: str,
+    contents: Contents,
+    against: Comparison | None,
+    live: bool,
+    moving: Mapping[str, strips.Denoising | strips.Clips | None],
+) -> str:
     values: dict[str, Any] = {
         "contents": contents,
         "against": against,
         "live": live,
         "pictures": pictures(contents),
-        "denoising": strips.denoising(contents.folder),
-        "clips": strips.clips(contents.folder),
         "rows_of": lambda reading: rows_of(contents, reading),
         "row_id": row_id,
         "column_ends": column_ends,
         "against_baseline": against_baseline,
         "counts": verdict_counts(contents.readings),
+        **moving,
     }
     return templates().get_template(template).render(values)
