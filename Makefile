@@ -33,6 +33,23 @@ ifneq ($(filter-out $(KNOWN),$(SAID)),)
 $(error there is no variable $(filter-out $(KNOWN),$(SAID)): $(filter-out SHELL MAKE%,$(KNOWN)))
 endif
 
+# What a verb reads; where nothing is said here, what a table does.
+READ_table     := SCALE SEEDS WORKERS LAUNCH STORE RESULTS PLAN ARGS
+READ_smoke     := WORKERS LAUNCH STORE RESULTS PLAN ARGS
+READ_claims    := SCALE RESULTS ARGS
+READ_report    := SCALE RESULTS AGAINST ARGS
+READ_denoising := SCALE STORE RESULTS ARGS
+READ_clips     := SCALE STORE RESULTS ARGS
+READ_bench     := RESULTS ARGS
+READ_store     := STORE ARGS
+READ_clean     := STORE
+READ_bench-served := $(READ_bench)
+$(foreach v,help env readme docs lock test-report lint format test test-all test-faults,$(eval READ_$v := PYTHON))
+READ    := $(foreach g,$(or $(MAKECMDGOALS),help),$(or $(READ_$g),$(READ_table)))
+ifneq ($(filter-out $(READ) PYTHON SHELL MAKE%,$(SAID)),)
+$(error make $(or $(MAKECMDGOALS),help) does not read $(filter-out $(READ) PYTHON SHELL MAKE%,$(SAID)))
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help env readme docs lock lint format test test-all test-faults store all claims report denoising clips test-report smoke clustering bench bench-served gpu paris2 clean $(TABLES) $(VIDEO)
 

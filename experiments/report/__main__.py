@@ -77,11 +77,18 @@ def watch(options: argparse.Namespace) -> int:
 
 
 def against(here: Contents, other: Path | None) -> Comparison | None:
-    """What moved between two folders; the other is one of tables, or of scales."""
+    """What moved between two folders; the other is one of tables, or of scales.
+
+    StoreError for tables of another scale: their numbers are of other data.
+    """
     if other is None:
         return None
     folder = other if any(other.glob("*.json")) else other / here.folder.name
-    return compare(here, contents.read(folder), other.as_posix())
+    there = contents.read(folder)
+    if there.scale != here.scale:
+        scales = f"{here.folder} is of scale {here.scale}, {folder} of {there.scale}"
+        raise StoreError(f"nothing to compare: {scales}")
+    return compare(here, there, other.as_posix())
 
 
 def write(folder: Path, other: Path | None = None) -> Path:

@@ -2,8 +2,9 @@
 
 They are the best mean, and whatever lies in its interval and differs from it by a paired interval
 that holds 0: no difference found, which is no proof of equality. The first of these keeps rows from
-being bold for their noise. Real pictures are not among the models that are compared, nor is an
-oracle, which knows what no model can.
+being bold for their noise. Where that is every one of several models, none stands out and none is
+bold. Real pictures are not among the models that are compared, nor is an oracle, which knows what
+no model can.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,7 +28,8 @@ def beyond_models(names: Iterable[str], evaluations: Values) -> bool:
 
 
 def best(key: str, rows: Sequence[Values], beyond: Sequence[bool]) -> set[int]:
-    """The rows that are best in the column `key`; none where it has no good direction.
+    """The rows that are best in the column `key`; none where it has no good direction, or where no
+    row is told from the best.
 
     beyond: which rows are no models.
     """
@@ -45,7 +47,8 @@ def best(key: str, rows: Sequence[Values], beyond: Sequence[bool]) -> set[int]:
     first = min(means, key=lambda i: sign * means[i])
     reach = found[first].half_width or 0.0
     near = [i for i in means if abs(means[i] - means[first]) <= reach]
-    return {i for i in near if not _apart(rows[i], rows[first], means[i] == means[first])}
+    level = {i for i in near if not _apart(rows[i], rows[first], means[i] == means[first])}
+    return set() if len(level) == len(means) > 1 else level
 
 
 def _apart(values: Values, others: Values, equal: bool) -> bool:

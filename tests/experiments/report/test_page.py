@@ -150,3 +150,10 @@ def test_the_command_writes_the_page_or_says_in_one_line_what_is_wrong(tmp_path,
         script.write(tmp_path / "small")
     assert script.main(["--results", str(tmp_path)]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_two_scales_are_not_compared(small):
+    """kills: FIDs of digits held against those of scenes, number by number."""
+    with pytest.raises(StoreError, match="is of scale small, .* of scenes"):
+        script.against(small, ROOT / "results" / "scenes")
+    assert script.against(small, ROOT / "results").numbers
