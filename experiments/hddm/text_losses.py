@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from datamodules.partitions import AtRandom, ByFactors, Grouped, StatedPartition
 from datamodules.sources.scenes import Factor
 from experiments.hddm.variants import ROUTERS
-from experiments.tables.columns import ACCURACY, NOT_NEGATIVE, Column
+from experiments.tables.columns import ACCURACY, MISSING, NOT_NEGATIVE, Column
 from experiments.tables.comparisons import index, verdict
 from experiments.tables.results import Results
 from experiments.tables.statistics import Estimate, estimate
@@ -80,7 +80,7 @@ def bit_by_bit(results: Results, strategy: str) -> list[str]:
     title = f"{shown.title}, {strategy}, {FREE} less {AWARE}"
 
     def said(each: NDArray[np.float64]) -> str:
-        return shown.show(estimate(each.tolist()))
+        return MISSING if np.isnan(each).any() else shown.show(estimate(each.tolist()))
 
     return [
         f"{title}: {', '.join(map(said, steps))} for the first, the second and the third bit of "
@@ -92,6 +92,6 @@ def bit_by_bit(results: Results, strategy: str) -> list[str]:
 
 
 def _left(results: Results, partition: str, strategy: str) -> NDArray[np.float64]:
-    """The text-free router's prompts in percent of the text-aware one's, by seed."""
+    """The text-free router's prompts in percent of the text-aware one's, by seed: NaN of none."""
     pairs = _pairs(results, partition, strategy, ACCURACY)
     return np.array([100 * a / b if b else np.nan for a, b in pairs])

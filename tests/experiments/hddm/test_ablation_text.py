@@ -85,9 +85,9 @@ def test_captions_tell_the_bits_that_the_partitions_were_chosen_for(tmp_path):
     assert found == pytest.approx(bits, abs=0.03)
 
 
-def made(bits, losses):
+def made(bits, losses, aware=90):
     """Results of Full alone: the bits of each partition, and what its text-free router has beside
-    90 in each of three seeds."""
+    what the other has in each of three seeds."""
     names = [
         {"Clusters": p, "Router": r, "Strategy": s}
         for p in PARTITIONS
@@ -100,7 +100,7 @@ def made(bits, losses):
         if column.key == "information":
             return [bits[partition]] * 3
         lost = losses[partition] if names[row]["Router"] == "text-free" else [0] * 3
-        return [90 + each for each in lost]
+        return [aware + each for each in lost]
 
     rows = [[SimpleNamespace(names=each) for each in names]]
     table = SimpleNamespace(name="ablation-text")
@@ -138,6 +138,15 @@ def test_bits_are_told_one_by_one():
     assert "the third less the first: 33.8 ± 0.0" in steps
     assert "has 50.0 ± 0.0, 25.0 ± 0.0, 12.5 ± 0.0 % of what text-aware has" in left
     assert "at features less at most of colour: 7.5 ± 0.0" in features
+
+
+def test_a_share_of_no_prompt_obeyed_is_none():
+    """kills: nan in a table's lines where the text-aware router obeys nothing, as at smoke."""
+    bits = dict(zip(PARTITIONS, (0, 0, 1, 2, 3, 2), strict=True))
+    results = made(bits, {name: [0, 0, 0] for name in PARTITIONS}, aware=0)
+    steps, left, features = bit_by_bit(results, "Full")
+    assert "has —, —, — % of what text-aware has" in left
+    assert "nan" not in steps + left + features
 
 
 def test_the_figure_names_partitions_above_their_bits():
