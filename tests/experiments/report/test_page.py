@@ -154,6 +154,6 @@ def test_the_command_writes_the_page_or_says_in_one_line_what_is_wrong(tmp_path,
 
 def test_two_scales_are_not_compared(small):
     """kills: FIDs of digits held against those of scenes, number by number."""
-    with pytest.raises(StoreError, match="is of scale small, .* of scenes"):
+    with pytest.raises(StoreError, match=r"is of scale small, .* of scenes"):
         script.against(small, ROOT / "results" / "scenes")
     assert script.against(small, ROOT / "results").numbers
