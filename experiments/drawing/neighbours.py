@@ -1,6 +1,6 @@
 """Samples beside the training pictures that they are nearest to, so that copies are seen."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,11 +11,13 @@ from datamodules.encoders.encoder import CPU
 from experiments.drawing.pictures import album, grid, named_scores, others_last
 from experiments.drawing.sheet import Cell, PictureRow, sheet
 from experiments.pipeline.store import Store
+from experiments.scores.judge import Judge
 from experiments.scores.score import Score
 from experiments.tables.results import Results
 
-PAIRS, SIDE = 4, 0.86
-"""Samples in a line, and inches of a side at most: 128 pixels are then shown as they are."""
+PAIRS, SIDE = 3, 0.86
+"""Samples in a line, and inches of a side at most: 128 pixels are then shown as they are, which a
+fourth pair would shrink to 90."""
 
 
 @runtime_checkable
@@ -41,14 +43,16 @@ def sample_grid(results: Results) -> bytes:
 def _with_neighbours(scores: Mapping[str, Score], store: Store) -> bytes:
     """A PNG of the first samples of scores, by name, each beside the training picture nearest to
     it, so that copies are seen."""
-    lines = []
-    for name, score in scores.items():
-        cells = album(score, store).cells[:PAIRS]
-        assert isinstance(score.judge, KnowsNeighbours)
-        images = np.stack([cell.image for cell in cells])
-        near = score.judge.neighbours(store, images, CPU)
-        pairs = [[cell, Cell(image, "nearest")] for cell, image in zip(cells, near, strict=True)]
-        lines.append(PictureRow(name, pairs))
+    cells = {name: album(score, store).cells[:PAIRS] for name, score in scores.items()}
+    near = dict[Judge, Iterator[NDArray[np.float32]]]()
+    for judge in {score.judge for score in scores.values()}:  # whose pictures are read once
+        assert isinstance(judge, KnowsNeighbours)
+        own = [x.image for name, each in cells.items() for x in each if scores[name].judge == judge]
+        near[judge] = iter(judge.neighbours(store, np.stack(own), CPU))
+    lines = [
+        PictureRow(name, [[x, Cell(next(near[scores[name].judge]), "nearest")] for x in each])
+        for name, each in cells.items()
+    ]
     return sheet(
         others_last(lines),
         side=SIDE,

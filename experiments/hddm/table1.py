@@ -59,8 +59,8 @@ TABLE = Table(
         "Guidance (draw.guidance) is 1 at small and medium, that is none, 2 at scenes and emoji, "
         "and 7.5 at paper.",
         "Real pictures are training pictures of the classes that the prompts name, scored like "
-        "samples; at scale scenes any, each with its own caption. Where classes are matched, not "
-        "drawn, their KID, unbiased, falls below 0.",
+        "samples; at scenes and emoji any, each with its own caption. Where classes are matched, "
+        "not drawn, their KID, unbiased, falls below 0.",
         "Diversity is the spread among the samples of one prompt. It also rises where a prompt "
         "is ignored.",
         "The experts together see as many samples as the monolith. The router, which serves every "

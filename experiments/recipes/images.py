@@ -171,7 +171,7 @@ LAION_ART = ImageText(
 
 EMOJI = Folder(
     "noto-emoji", os.path.join(os.environ.get("DDM_ASSETS", ""), "data/emoji"), 128,
-    keywords=8, alterations=Alterations(),
+    judge=0.05, heldout=0.2, keywords=8, alterations=Alterations(flip=0.0, hue=0.25),
 )  # fmt: skip
 """1,644 captioned pictures. Where: --scale.data.source.root, or data/emoji of DDM_ASSETS."""
 

@@ -93,7 +93,7 @@ class Score(Measurement):
         if column.key not in numbers or low is None or high is None:
             return MISSING
         value, *around = (
-            f"{column.factor * x:z.{column.digits}f}" for x in (numbers[column.key], low, high)
+            f"{column.factor * x:.{column.digits}f}" for x in (numbers[column.key], low, high)
         )
         return f"{value} [{around[0]}, {around[1]}]"
 

@@ -27,7 +27,7 @@ _LOWER = (
 _HIGHER = (
     *("accuracy", "accuracy_inside", "accuracy_outside", "router_accuracy", "over_majority"),
     *("clip", "aesthetic", "prompt", "digit", "moves", "confidence", "legible"),
-    *("said", "shape", "colour", "size", "place", "texture"),
+    *("retrieved", "said", "shape", "colour", "size", "place", "texture"),
     *("speedup_half", "speedup_final", "speedup_lowest", "reached_final"),
 )
 _DIRECTIONS = {**dict.fromkeys(_LOWER, Better.LOWER), **dict.fromkeys(_HIGHER, Better.HIGHER)}

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 from torchvision.models import squeezenet1_1
 
+from datamodules.encoders.taef2 import TAEF2
 from datamodules.sources.folder import Folder
 from datamodules.sources.moving_digits import MovingDigits
 from datamodules.sources.source import Split
@@ -18,9 +20,10 @@ from experiments.pipeline.store import Context, Store
 from experiments.recipes.images import SCALES
 from experiments.recipes.judges import BySqueezeNet, OwnClassifier
 from experiments.scores.classifier import ClassifierJudge
-from experiments.scores.squeezenet import SqueezeNetJudge, retrieved
+from experiments.scores.squeezenet import COPIED, SqueezeNetJudge, looked_up, retrieved
 from experiments.tables.columns import FID, KID, NEAREST
 from metrics.networks import perceptual, squeezenet
+from metrics.pixels import to_uint8
 from tests.helpers.files import asset
 from tests.helpers.networks import pictures
 
@@ -101,6 +104,34 @@ def test_retrieval_counts_others_that_are_further():
     assert retrieved(np.array([0.1]), held, own) == 0.5
     assert retrieved(np.array([1.5]), held, own) == 0.75  # as far as its own counts half
     assert np.isnan(retrieved(np.array([1.0]), held, np.zeros(4, bool)))
+
+
+def test_a_look_up_takes_the_likest_caption():
+    """kills: words in common counted, not their share; the furthest caption, a held-out picture's
+    own features looked up."""
+    held, asked = np.array([[0.0], [1.0], [9.0]]), ["red cat", "dog", "blue bird"]
+    train = np.array([[0.1], [8.0], [1.2], [2.0]])
+    named = ["cat, red", "a red cat and a dog and a bird", "dog", "bird"]
+    assert looked_up(train, named, held, asked) == pytest.approx((1 + 1 + 0) / 3)
+
+
+@pytest.mark.slow
+def test_a_training_picture_through_the_autoencoder_is_mostly_a_near_copy(monkeypatch):
+    """kills: a threshold that perfect copies do not come below, as an autoencoder moves them."""
+    source = replace(SCALES["emoji"].data.source, root=str(asset("data/emoji")), alterations=None)
+    weights = asset("torch-home/hub/checkpoints")
+    monkeypatch.setenv("TORCH_HOME", os.fspath(weights.parents[1]))
+    squeezenet._squeezenet.cache_clear()
+    train, held = source.read(Split.TRAIN), source.read(Split.HELDOUT)
+    codec, device = TAEF2(str(asset("weights/taef2"))), torch.device("cpu")
+    copies = codec.decode(codec.encode(train.images[:24], device), device)
+    rows = [
+        squeezenet.SqueezeNetFeatures().encode(to_uint8(x), device).astype(float)
+        for x in (copies, held.images[:120], train.images)
+    ]
+    squeezenet._squeezenet.cache_clear()
+    copied, others = (np.linalg.norm(x[:, None] - rows[2], axis=2).min(1) for x in rows[:2])
+    assert (copied < np.quantile(others, COPIED)).mean() >= 0.8
 
 
 @pytest.mark.slow
