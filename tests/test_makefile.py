@@ -4,8 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.helpers.files import ROOT
-from tests.test_readme import commands
+from tests.helpers.files import ROOT, commands
 
 
 def made(*words):

@@ -15,24 +15,14 @@ from experiments.hddm.__main__ import TABLES
 from experiments.recipes.images import SCALES
 from experiments.recipes.video import VIDEO_SCALES
 from experiments.tables import readme
-from tests.helpers.files import ROOT, blocks
+from tests.helpers.files import PAGES, ROOT, blocks, commands
 
 README = (ROOT / "README.md").read_text()
-FILES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
-PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in FILES}
 MAKEFILE = (ROOT / "Makefile").read_text()
 AROUND = [(ROOT / name).read_text() for name in ("environment.yml", ".github/workflows/test.yml")]
 ROOMS = ("modules", "datamodules", "metrics", "experiments")
 SWEEPS = {table.name: table.sweep for table in TABLES if table.sweep is not None}
 PATH = rf"(?:{'|'.join(ROOMS)}|results|tests|docs|\.ci)/[\w./-]*"
-
-
-def commands():
-    """(page, words) of every command line in a plain block, without comments."""
-    for page, text in PAGES.items():
-        for line in "".join(blocks(text)).replace("\\\n", " ").splitlines():
-            if re.match(r"make |(OMP_NUM_THREADS=1 )?\.venv/bin/python ", line):
-                yield page, shlex.split(line, comments=True)
 
 
 def variables(words):

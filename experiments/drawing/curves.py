@@ -45,6 +45,7 @@ def curve(
     by: By,
     xlabel: str,
     less: int | None = None,
+    doubling: bool = False,
 ) -> Chart:
     """Each column of y in a panel, against the number that rows carry under the name x.
 
@@ -53,8 +54,9 @@ def curve(
     values leave gaps.
     less: a row whose numbers are taken from all others', seed by seed: what is drawn is then the
     mean difference, whose interval has not the spread that seeds share.
+    doubling: along x each doubling is as wide, and the numbers that rows have are named.
     """
-    lines = _lines(results, x, by)
+    lines = _lines(results, x, by, math.log2 if doubling else float)
     level = [i for i, row in enumerate(results.rows[0]) if _number(row.names[x]) is None]
     read = _reader(results, less)
     every = [at for points in lines.values() for at, _ in points]
@@ -73,6 +75,8 @@ def curve(
         if less is not None:
             axes.axhline(0, color=FAINT, lw=0.8)
         tidy(axes)
+        if doubling:
+            axes.set_xticks(sorted({*every}), [f"{2**at:g}" for at in sorted({*every})])
     legend(figure, panels)
     name_interval(figure, results.seeds, "" if less is None else results.rows[0][less].name)
     return chart(figure)
@@ -101,13 +105,15 @@ def _group(names: Mapping[str, str], by: By) -> str:
     return joined(names[name] for name in _names(by))
 
 
-def _lines(results: Results, x: str, by: By) -> dict[str, list[tuple[float, int]]]:
-    """For each line its (x, row), by x."""
+def _lines(
+    results: Results, x: str, by: By, placed: Callable[[float], float]
+) -> dict[str, list[tuple[float, int]]]:
+    """For each line its (place along x, row), in their order."""
     lines: dict[str, list[tuple[float, int]]] = {}
     for i, row in enumerate(results.rows[0]):
         at = _number(row.names[x])
         if at is not None:
-            lines.setdefault(_group(row.names, by), []).append((at, i))
+            lines.setdefault(_group(row.names, by), []).append((placed(at), i))
     return {name: sorted(points) for name, points in lines.items()}
 
 

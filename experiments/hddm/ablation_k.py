@@ -2,7 +2,8 @@
 
 The paper has 8 (§3.1). DDM found 16 worse than 8, where all are asked and where one is (FID on
 ImageNet, 15.43 against 10.52, and 12.51 against 9.84). However many they are, experts see together
-as many samples as the monolith; asked at every solver step, more also cost more to draw from.
+as many samples as the monolith, and a router comes on top; asked at every solver step, more also
+cost more to draw from.
 scenes: not timed yet; experts and two routers of three K beyond Table 1's.
 """
 
@@ -16,19 +17,30 @@ from experiments.hddm.variants import ROUTERS
 from experiments.recipes import experts, scores
 from experiments.recipes.images import ImageScale
 from experiments.recipes.scale import turned
+from experiments.scores.scenes import VARIATION
 from experiments.scores.score import Score
-from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, ROUTER
-from experiments.tables.comparisons import compared
+from experiments.tables.columns import (
+    ACCURACY,
+    DIVERSITY,
+    EXPERT,
+    FID,
+    KID,
+    NEAREST,
+    ROUTER,
+    Column,
+)
+from experiments.tables.comparisons import compared, said_by_doubling
 from experiments.tables.results import Chart, Results, Table
-from experiments.tables.rows import Row
+from experiments.tables.rows import Row, joined
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Full, Selection, Top
 
-STEPS, EVALUATIONS = "as many solver steps", "as many evaluations"
-MONOLITH = "Monolithic"
-BUDGET = 3
-"""Evaluations for each step of the scale, where they are kept equal. No strategy asks three, so
-that each has rows of both kinds."""
+STEPS, EVALUATIONS, FEW = "as many solver steps", "as many evaluations", "Full's few steps"
+MONOLITH, REAL = "Monolithic", "Real pictures"
+FREE, AWARE = ROUTERS
+FEWEST = 5
+"""Solver steps of Full of the most experts, where evaluations are kept equal: so many for each of
+them is what every other row spends."""
 
 
 def strategies(k: int) -> dict[str, tuple[Selection, int]]:
@@ -39,23 +51,30 @@ def strategies(k: int) -> dict[str, tuple[Selection, int]]:
     return named | {"Full": (Full(), k)}
 
 
+def affordable(scale: ImageScale, asked: int) -> int:
+    """Solver steps of so many evaluations each that cost what Full's `FEWEST` steps do."""
+    return max(1, FEWEST * max(scale.study.beyond.counts) // asked)
+
+
 def drawn(scale: ImageScale, asked: int) -> dict[str, int]:
-    """Solver steps, by what is kept equal: the scale's own, and those that `BUDGET` pays for."""
-    steps = scale.draw.steps
-    return {STEPS: steps, EVALUATIONS: max(1, BUDGET * steps // asked)}
+    """Solver steps, by what is kept equal: the scale's own, and those that cost as much."""
+    return {STEPS: scale.draw.steps, EVALUATIONS: affordable(scale, asked)}
 
 
 def rows(scale: ImageScale, seed: int) -> list[Row]:
     scale = settings.scenes(scale)
     monolith = experts.monolith(scale, FlowMatchingExpert, seed)
+    counts = scale.study.beyond.counts
+    alone = [*drawn(scale, 1).items(), *((FEW, affordable(scale, k)) for k in counts)]
     made = []
-    for equal, steps in drawn(scale, 1).items():
+    for equal, steps in alone:
         how = scores.setting(scale, steps, scale.draw.guidance)
-        score = scores.alone(scale, monolith, seed, how)
-        made.append(_row(equal, "", MONOLITH, 1, score))
-    for k in scale.study.beyond.counts:
+        name = f"{MONOLITH}, {steps} steps" if equal == FEW else MONOLITH
+        made.append(_row(equal, "", name, 1, scores.alone(scale, monolith, seed, how)))
+    for k in counts:
         made += _of_count(turned(scale, {"data.clusters": k}), seed)
-    return made
+    names = {"Drawn with": "", "Router": "", "Strategy": REAL, "Experts": ""}
+    return [*made, Row(names, scores.real(scale, seed))]
 
 
 def _of_count(scale: ImageScale, seed: int) -> Iterator[Row]:
@@ -77,17 +96,60 @@ def _row(equal: str, router: str, strategy: str, k: int, score: Score) -> Row:
 
 
 def tests(results: Results) -> list[str | None]:
-    """Every K against the monolith, and against half as many experts of the same strategy."""
-    lines, rows = list[str | None](), [tuple(row.names.values()) for row in results.rows[0]]
-    for column in (FID, ACCURACY):
-        for equal, router, strategy, k in rows:
-            if strategy == MONOLITH:
-                continue
-            here, half = (equal, router, strategy, k), (equal, router, strategy, f"{int(k) // 2}")
-            lines.append(compared(results, column, here, (equal, "", MONOLITH, "1")))
-            if half in rows:
-                lines.append(compared(results, column, here, half))
+    """Every row against the monolith and against half as many experts; all asked against one, with
+    text against without, few steps against many; and what each doubling of K does."""
+    lines = list[str | None]()
+    for column in (FID, ACCURACY, VARIATION):
+        lines += _along(results, column)
+        for row in results.rows[0]:
+            here = tuple(row.names.values())
+            others = dict(_others(results, here))
+            few = column == VARIATION  # or there are more lines than anybody reads
+            lines += [
+                compared(results, column, here, other)
+                for other, matters in others.items()
+                if matters or not few
+            ]
     return lines
+
+
+Names = tuple[str, ...]
+
+
+def _others(results: Results, here: Names) -> Iterator[tuple[Names, bool]]:
+    """The rows that one is compared with, and whether in every column."""
+    equal, router, strategy, k = here
+    if equal == FEW:
+        yield (STEPS, "", MONOLITH, "1"), True
+    if equal not in (STEPS, EVALUATIONS) or strategy == MONOLITH:
+        return
+    yield (equal, "", MONOLITH, "1"), True
+    if router == AWARE:
+        yield (equal, FREE, strategy, k), True
+    half = f"{int(k) // 2}"
+    same = "Full" if (strategy, half) == ("Top-2", "2") else strategy
+    if (equal, router, same, half) in _names(results):
+        yield (equal, router, same, half), False
+    if strategy == "Full":
+        yield (equal, router, "Top-1", k), False
+    if equal == EVALUATIONS:
+        yield (STEPS, router, strategy, k), False
+
+
+def _names(results: Results) -> list[Names]:
+    return [tuple(row.names.values()) for row in results.rows[0]]
+
+
+def _along(results: Results, column: Column) -> Iterator[str]:
+    """What each doubling of K does to a strategy that three numbers of experts have, or more."""
+    groups = dict[Names, dict[int, int]]()
+    for i, (equal, router, strategy, k) in enumerate(_names(results)):
+        if equal in (STEPS, EVALUATIONS) and strategy != MONOLITH:
+            groups.setdefault((equal, router, strategy), {})[int(k)] = i
+    for group, rows in groups.items():
+        if len(rows) >= 3:
+            name = joined(group)
+            yield said_by_doubling(results, column, [*rows.values()], [*rows], name)
 
 
 def figure(results: Results) -> Chart:
@@ -102,7 +164,8 @@ def figure_of_evaluations(results: Results) -> Chart:
 
 def _over_k(results: Results, equal: str) -> Chart:
     shown = results.where("Drawn with", equal)
-    return curve(shown, "Experts", [FID, ACCURACY], ("Router", "Strategy"), "experts")
+    panels, by = [FID, ACCURACY, VARIATION], ("Router", "Strategy")
+    return curve(shown, "Experts", panels, by, "experts", doubling=True)
 
 
 TABLE = Table(
@@ -114,12 +177,15 @@ TABLE = Table(
     judge=settings.judge_of_scenes,
     notes=[
         "Whatever K, the experts see together as many samples in training as the monolith, each a "
-        "Kth in a batch of a Kth; the networks are alike. One expert is the monolith.",
-        f"As many evaluations: {BUDGET} for each of the scale's steps, at most, so that a strategy "
-        f"that asks one has {BUDGET} times the steps, and one that asks 16 a fifth of them. The "
-        "router's own are not among them. At K = 2 Top-2 is Full.",
+        "Kth in a batch of a Kth; the networks are alike. One expert is the monolith. The router, "
+        "which the monolith has not, comes on top in training and in sampling.",
+        f"As many evaluations: what Full of the most experts takes in {FEWEST} solver steps, so "
+        "that a strategy that asks one expert has as many times more steps. What so few steps "
+        f"cost by themselves is the monolith's at {FEW}. At K = 2 Top-2 is Full.",
         "Each K has clusters and routers of its own.",
+        settings.UNADJUSTED,
     ],
+    baseline=None,
     figures={"ablation-k": figure, "ablation-k-evaluations": figure_of_evaluations},
     tests=tests,
 )

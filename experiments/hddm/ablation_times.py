@@ -1,27 +1,29 @@
 """Beyond the paper. Which times t an expert is trained on: densities of t, and ranges of t.
 
 HDDM parts the times among experts as it samples (§3.3.3), one above a threshold, another below.
-Here the threshold is there in training: an expert of low noise and one of high, each of half the
-samples, of all data and of each cluster. Beside them uniform t, FLUX's logit-normal, and min-SNR.
-scenes: not timed yet; 6 times the training of a monolith and of eight experts.
+Here the threshold is there in training: an expert of low noise and one of high, of all data and of
+each cluster. Beside them uniform t, FLUX's logit-normal, and min-SNR.
+scenes: not timed yet; 5 times the training of a monolith and of eight experts beyond Table 1's.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from experiments.cli.main import main
+from experiments.drawing.forest import Mark, forest
 from experiments.drawing.neighbours import sample_grid
 from experiments.hddm import settings
 from experiments.recipes import experts, scores
 from experiments.recipes.images import ImageScale
 from experiments.recipes.scale import turned
+from experiments.scores.scenes import VARIATION
 from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
 from experiments.stages.routers import InRanges
-from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST
-from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Table
+from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, Column
+from experiments.tables.comparisons import compared, index, swung
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import DenoisingExpert, FlowMatchingExpert
 from modules.selection import Only, Switch, Top
@@ -29,7 +31,7 @@ from modules.times import Between, MinSNR, MinSNRExpert
 from modules.training import LogitNormal, Times, UniformTimes
 
 ALL, EACH = "all data", "a cluster each"
-UNIFORM = "uniform"
+UNIFORM, DENSITY, WEIGHT = "uniform", "min-SNR, by density", "min-SNR, by weight"
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class TrainedAt:
 DENSITIES = {
     UNIFORM: TrainedAt(UniformTimes()),
     "logit-normal": TrainedAt(LogitNormal()),
-    "min-SNR, by density": TrainedAt(MinSNR()),
-    "min-SNR, by weight": TrainedAt(UniformTimes(), MinSNRExpert),
+    DENSITY: TrainedAt(MinSNR()),
+    WEIGHT: TrainedAt(UniformTimes(), MinSNRExpert),
 }
 
 
@@ -62,7 +64,7 @@ def rows(scale: ImageScale, seed: int) -> list[Row]:
     for boundary in scale.study.beyond.boundaries:
         one, each = _of_ranges(scale, boundary, seed)
         made += [Row(_names(ranges(boundary), ALL), one), Row(_names(ranges(boundary), EACH), each)]
-    return made
+    return [*made, Row(_names("Real pictures", ""), scores.real(scale, seed))]
 
 
 def _names(times: str, data: str) -> dict[str, str]:
@@ -81,31 +83,55 @@ def _of_density(scale: ImageScale, how: TrainedAt, seed: int) -> tuple[Score, Sc
 def _of_ranges(scale: ImageScale, boundary: float, seed: int) -> tuple[Score, Score]:
     """An expert of low noise and one of high, of all data, and such a pair of each cluster."""
     parts = (Between(0, boundary), Between(boundary, 1))
-    low, high = (list(_halved(scale, times, seed)) for times in parts)
+    low, high = (list(_sharing(scale, times, seed)) for times in parts)
     switch = Switch(boundary, early=Only(1), late=Only(0))
     alone = scores.score(scale, [low[0], high[0]], None, switch, seed)
     router = InRanges(experts.router(scale, True, seed), (boundary,))
     return alone, scores.score(scale, [*low[1:], *high[1:]], router, Top(2), seed)
 
 
-def _halved(scale: ImageScale, times: Times, seed: int) -> Iterator[TrainExpert]:
-    """A monolith and an expert of each cluster, trained at these times on half of the samples."""
+def _sharing(scale: ImageScale, times: Between, seed: int) -> Iterator[TrainExpert]:
+    """A monolith and an expert of each cluster, trained in a range of times on the range's share of
+    each batch: together the experts of all ranges see t uniformly, as one network does."""
     scale = turned(scale, {"expert.times": times})
     whole = experts.monolith(scale, FlowMatchingExpert, seed)
     for stage in (whole, *experts.mixed(scale, FlowMatchingExpert, {}, seed)):
-        yield replace(stage, optim=replace(stage.optim, batch=stage.optim.batch // 2))
+        batch = max(1, round((times.high - times.low) * stage.optim.batch))
+        yield replace(stage, optim=experts.of_batch(scale, batch))
 
 
 def tests(results: Results) -> list[str | None]:
-    """Every density and every pair of ranges against uniform t, of all data and of clusters."""
-    names = dict.fromkeys(row.names["Trained at"] for row in results.rows[0])
-    return [
-        compared(results, column, (name, data), (UNIFORM, data))
-        for data in (ALL, EACH)
-        for column in (FID, ACCURACY)
-        for name in names
-        if name != UNIFORM
-    ]
+    """Every density and every pair of ranges against uniform t, min-SNR's two forms against each
+    other, clusters against all data, and whether parting does more within clusters."""
+    names = [row.names["Trained at"] for row in results.rows[0] if row.names["Trained on"] == ALL]
+    lines = list[str | None]()
+    for column in (FID, ACCURACY, VARIATION):
+        for data in (ALL, EACH):
+            others = [name for name in names if name != UNIFORM]
+            lines += [compared(results, column, (name, data), (UNIFORM, data)) for name in others]
+            lines.append(compared(results, column, (DENSITY, data), (WEIGHT, data)))
+        lines += [compared(results, column, (name, EACH), (name, ALL)) for name in names]
+        for name in names:
+            if name not in DENSITIES:
+                pairs = [((name, data), (UNIFORM, data)) for data in (EACH, ALL)]
+                lines.append(swung(results, column, *pairs))
+    return lines
+
+
+def figure_of(column: Column) -> Callable[[Results], Chart]:
+    """What every way of training has above uniform t, paired by seed."""
+
+    def figure(results: Results) -> Chart:
+        panels = dict[str, list[Mark]]()
+        for row in results.rows[0]:
+            name, data = row.names["Trained at"], row.names["Trained on"]
+            if data and name != UNIFORM:
+                own, base = (index(results, each, data) for each in (name, UNIFORM))
+                less = results.difference(own, base, results.shown(column))
+                panels.setdefault(f"Trained on {data}", []).append(Mark(name, less))
+        return forest(panels, results.shown(column).title, results.seeds, less="uniform t")
+
+    return figure
 
 
 TABLE = Table(
@@ -119,13 +145,21 @@ TABLE = Table(
         "Experts of a cluster each are asked by a text-aware router and Top-2, which is the same "
         "for all rows. All rows of one column of data see as many samples in training.",
         "Of two experts of ranges one knows the times to a boundary and the other those from it "
-        "on, each of half the batch, whatever the width of its range; a sampler passes from one to "
-        "the other.",
+        "on, each with its range's share of every batch, to whole samples, and of the learning "
+        "rate that goes with it: together they see t uniformly. They have the weights of two, and "
+        "each time asks one.",
         "Min-SNR weighs the error of x0 by min(SNR, 5) (Hang et al. 2023). By weight t is uniform "
         "and the loss is weighed; by density t is drawn in proportion to that weight, which has "
-        "the same gradient on average.",
+        "the same gradient on average, before it is clipped and Adam divides it. At t = 1, where "
+        "sampling begins, the weight is 0.",
+        settings.UNADJUSTED,
     ],
-    figures={"ablation-times": sample_grid},
+    baseline=None,
+    figures={
+        "ablation-times": sample_grid,
+        "ablation-times-fid": figure_of(FID),
+        "ablation-times-prompts": figure_of(ACCURACY),
+    },
     tests=tests,
 )
 

@@ -7,27 +7,42 @@ experts and student took together, and one expert alone.
 scenes: not timed yet; two students and two longer monoliths beyond Table 1's experts.
 """
 
+import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 
 from experiments.cli.main import main
+from experiments.drawing.forest import Mark, forest
 from experiments.drawing.neighbours import sample_grid
 from experiments.hddm import settings
 from experiments.recipes import experts, scores
+from experiments.recipes.beyond import EVERY
 from experiments.recipes.images import ImageScale
+from experiments.scores.apart import apart, beside
+from experiments.scores.scenes import VARIATION
 from experiments.scores.score import Score
 from experiments.stages.distilled import TrainStudent
 from experiments.stages.experts import TrainExpert
-from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, ROUTER
-from experiments.tables.comparisons import compared
-from experiments.tables.results import Results, Table
+from experiments.tables.columns import (
+    ACCURACY,
+    DIVERSITY,
+    EXPERT,
+    FID,
+    KID,
+    NEAREST,
+    ROUTER,
+    Column,
+)
+from experiments.tables.comparisons import compared, index
+from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import FlowMatchingExpert
 from modules.distilling import StudentExpert
 from modules.selection import Top
 
 MONOLITH, ALONE = "Monolithic", "One expert, of the largest cluster"
+REAL = "Real pictures"
 OWN, EQUAL = "the scale's", "as many evaluations"
 STEP = 3
 """What a sample costs in training, in evaluations: the backward pass costs two forward ones."""
@@ -57,31 +72,46 @@ def of_student(k: int) -> str:
     return f"Student of Top-{k}"
 
 
+def ensemble(k: int) -> str:
+    return f"Ensemble, Top-{k}"
+
+
+def taught_by(k: int) -> str:
+    return f"Top-{k}'s samples"
+
+
 def as_student(k: int) -> str:
     return f"{MONOLITH}, as many FLOPs as experts and student of Top-{k}"
 
 
 def rows(scale: ImageScale, seed: int) -> list[Row]:
     scale = settings.beyond(scale)
-    named = {
+    trained = {
         MONOLITH: experts.monolith(scale, FlowMatchingExpert, seed),
         ALONE: experts.expert(scale, FlowMatchingExpert, 0, seed),
     }
     for k in scale.study.beyond.distilled:
-        named |= {as_student(k): longer(scale, k, seed), of_student(k): student(scale, k, seed)}
-    made = [_row(name, OWN, scores.alone(scale, x, seed)) for name, x in named.items()]
-    return made + [row for k in scale.study.beyond.distilled for row in _teacher(scale, k, seed)]
+        trained |= {as_student(k): longer(scale, k, seed), of_student(k): student(scale, k, seed)}
+    drawn = {(name, OWN): scores.alone(scale, x, seed) for name, x in trained.items()}
+    for k in scale.study.beyond.distilled:
+        drawn |= _teacher(scale, k, seed)
+    near = {taught_by(k): drawn[ensemble(k), OWN] for k in scale.study.beyond.distilled}
+    return [
+        *(_row(*names, beside(score, near)) for names, score in drawn.items()),
+        _row(REAL, "", scores.real(scale, seed)),
+    ]
 
 
-def _teacher(scale: ImageScale, k: int, seed: int) -> Iterator[Row]:
+def _teacher(scale: ImageScale, k: int, seed: int) -> dict[tuple[str, str], Score]:
     """The ensemble at the scale's steps, and at those that cost what one network's do."""
     trained = experts.mixed(scale, FlowMatchingExpert, {}, seed)
     router, steps = experts.router(scale, True, seed), scale.draw.steps
+    made = {}
     for drawn, n in {OWN: steps, EQUAL: max(1, steps // k)}.items():
         if drawn == OWN or n != steps:
             how = scores.setting(scale, n, scale.draw.guidance)
-            score = scores.score(scale, trained, router, Top(k), seed, how)
-            yield _row(f"Ensemble, Top-{k}", drawn, score)
+            made[ensemble(k), drawn] = scores.score(scale, trained, router, Top(k), seed, how)
+    return made
 
 
 def _row(model: str, steps: str, score: Score) -> Row:
@@ -89,23 +119,50 @@ def _row(model: str, steps: str, score: Score) -> Row:
 
 
 def tests(results: Results) -> list[str | None]:
-    """Every student against its teacher, at as many steps and at as many evaluations, and against
-    the monoliths and the expert alone."""
-    lines, rows = list[str | None](), [tuple(row.names.values()) for row in results.rows[0]]
-    for k in results.scale.study.beyond.distilled:
-        others = [(f"Ensemble, Top-{k}", OWN), (f"Ensemble, Top-{k}", EQUAL)]
-        others += [(as_student(k), OWN), (MONOLITH, OWN), (ALONE, OWN)]
-        for column in (FID, ACCURACY, DIVERSITY):
-            for other in others:
-                if other in rows:
-                    lines.append(compared(results, column, (of_student(k), OWN), other))
+    """Every student against its teacher, at as many steps and at as many evaluations, against the
+    monoliths, the expert alone and the other student; teachers and longer training against the
+    monolith; and how much nearer to its teacher's samples a student's are."""
+    lines, taught = list[str | None](), results.scale.study.beyond.distilled
+    models = {row.names["Model"] for row in results.rows[0]}
+    for column in (FID, ACCURACY, VARIATION, *nearness(taught)):
+        pairs = [(of_student(a), of_student(b)) for a, b in itertools.pairwise(taught)]
+        for k in taught:
+            others = [ensemble(k), as_student(k), MONOLITH, ALONE]
+            pairs += [(of_student(k), other) for other in others]
+            pairs += [(ensemble(k), MONOLITH), (ensemble(k), as_student(k))]
+            pairs.append((as_student(k), MONOLITH))
+            if column not in nearness(taught) and k > 1:
+                equal = (of_student(k), OWN), (ensemble(k), EQUAL)
+                lines.append(compared(results, column, *equal))
+        assert {name for pair in pairs for name in pair} <= models or results.partial
+        lines += [compared(results, column, (a, OWN), (b, OWN)) for a, b in pairs]
     return lines
+
+
+def nearness(taught: Sequence[int]) -> list[Column]:
+    """How far samples lie from those of each teacher, from the same noise."""
+    return [apart(taught_by(k)) for k in taught]
+
+
+def figure_of(column: Column) -> Callable[[Results], Chart]:
+    """What every model has above the monolith, paired by seed."""
+
+    def figure(results: Results) -> Chart:
+        base, shown = index(results, MONOLITH, OWN), results.shown(column)
+        marks = [
+            Mark(row.name.replace(f", {OWN}", ""), results.difference(i, base, shown))
+            for i, row in enumerate(results.rows[0])
+            if row.names["Model"] not in (MONOLITH, ALONE, REAL)
+        ]
+        return forest({"": marks}, shown.title, results.seeds, less=MONOLITH)
+
+    return figure
 
 
 TABLE = Table(
     name="distill",
     title="An ensemble distilled into one network (beyond HDDM; DDM)",
-    columns=[FID, KID, ACCURACY, DIVERSITY, NEAREST, EXPERT, ROUTER],
+    columns=[*nearness(EVERY.distilled), FID, KID, ACCURACY, DIVERSITY, NEAREST, EXPERT, ROUTER],
     rows=rows,
     scales=settings.WORLDS,
     judge=settings.judge_of_scenes,
@@ -113,10 +170,17 @@ TABLE = Table(
         "All networks are alike. The student has the monolith's recipe and data, the ensemble's "
         "velocity for its target, and no router when it samples.",
         "FLOPs: a sample in training counts three evaluations, and a teacher's answer one for each "
-        "expert that it asks. The router is counted on neither side.",
+        "expert that it asks. The router's are not counted, of which the monolith has none: they "
+        "are the student's in excess.",
+        "Distances are between samples of the same noise and prompt. A student of this teacher "
+        "whose samples lie no nearer to its than a monolith's do has not learnt what it knows.",
         "One expert is asked every prompt, most of them of clusters that it never saw.",
     ],
-    figures={"distill": sample_grid},
+    figures={
+        "distill": sample_grid,
+        "distill-fid": figure_of(FID),
+        "distill-variation": figure_of(VARIATION),
+    },
     tests=tests,
 )
 

@@ -19,6 +19,12 @@ from modules.selection import Selection
 WORLDS = {name: SCALES[name] for name in ("smoke", "scenes")}
 """The scales of tables that need a world whose truth is known."""
 
+UNADJUSTED = (
+    "Intervals are of 95 %, paired by seed, and not adjusted for their number: of twenty whose "
+    "difference is 0 one is expected to miss it."
+)
+"""What a table of many contrasts says of them all."""
+
 
 def matched(scale: ImageScale) -> ImageScale:
     """The scale of Table 1 and its ablations.  (HDDM, §3.2)"""

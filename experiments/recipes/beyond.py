@@ -9,7 +9,8 @@ class Beyond:
 
     Args:
         clusters: K of all these ablations but `ablation-k`; None for the scale's own.
-        boundaries: the times at which experts of low noise and of high noise part.
+        boundaries: the times at which experts of low noise and of high noise part; whole batches
+            divide at 0.25, the nearest to HDDM's threshold of 0.2 (§3.3.3).
         guidances: scales of guidance; the first is none.
         partly, edges: the scales that are tried in a part of the times alone, and the t that part
             them.
@@ -21,7 +22,7 @@ class Beyond:
     """
 
     clusters: int | None = None
-    boundaries: tuple[float, ...] = (0.2, 0.5)
+    boundaries: tuple[float, ...] = (0.25, 0.5)
     guidances: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
     partly: tuple[float, ...] = (4.0,)
     edges: tuple[float, ...] = (0.3, 0.7)

@@ -55,18 +55,26 @@ CAPTIONS = {
     "ablation-sharpness": f"Who is sharp: Full, Top-k and mixed objectives. {GRID}.",
     "ablation-adaln": f"AdaLN-Single and AdaLN-Zero. {GRID}.",
     "ablation-times": f"Experts trained at other densities and in ranges of t. {GRID}.",
+    "ablation-times-fid": "FID of experts trained at other densities and in ranges of t, less that "
+    "of uniform t: of all data, and of a cluster each; whiskers for 95 % intervals.",
+    "ablation-times-prompts": "Prompt accuracy of experts trained at other densities and in ranges "
+    "of t, less that of uniform t; whiskers for 95 % intervals.",
     "ablation-guidance": "FID, prompt accuracy and the unsaid factors' distance from the truth "
     "over the scale of guidance, a line for each way of routing its halves.",
     **{
-        f"ablation-solver-{model}": f"FID and prompt accuracy of {whose} over evaluations a "
-        "sample, a line for each solver."
+        f"ablation-solver-{model}": f"Distance to the solution, FID and prompt accuracy of {whose} "
+        "over evaluations of the field, a line for each solver."
         for model, whose in SOLVED.items()
     },
-    "ablation-k": "FID and prompt accuracy over the number of experts, drawn with as many solver "
-    "steps, a line for each router and strategy.",
-    "ablation-k-evaluations": "FID and prompt accuracy over the number of experts, drawn with as "
+    "ablation-k": "FID, prompt accuracy and the unsaid factors' distance from the truth over the "
+    "number of experts, drawn with as many solver steps, a line for each router and strategy.",
+    "ablation-k-evaluations": "The same three over the number of experts, drawn with as "
     "many evaluations, a line for each router and strategy.",
     "distill": f"Students, their teachers, monoliths and one expert alone. {GRID}.",
+    "distill-fid": "FID of students, teachers and longer monoliths, less the monolith's; whiskers "
+    "for 95 % intervals.",
+    "distill-variation": "Distance of the unsaid factors from the truth, of students, teachers and "
+    "longer monoliths, less the monolith's; whiskers for 95 % intervals.",
     "ablation-trajectories": "Each cluster's share of the weight over t along the trajectories of "
     "Top-2, a map for the text-free router and one for the text-aware one.",
     "fig01": f"Fig 1: a mosaic of samples of 2DDPM:6FM, {PIPELINES}.",

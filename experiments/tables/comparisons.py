@@ -1,9 +1,14 @@
 """Rows compared with rows, paired by training seed, in words that follow from the interval."""
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
 from experiments.tables.columns import Column
 from experiments.tables.results import Results
 from experiments.tables.rows import joined
-from experiments.tables.statistics import Estimate
+from experiments.tables.statistics import Estimate, estimate
 
 
 class RowAbsentError(LookupError):
@@ -48,4 +53,49 @@ def compared(
     return (
         f"{column.title}, {named[0]} less {named[1]}: {column.show(difference)} "
         f"(n = {difference.n}): {verdict(difference)}."
+    )
+
+
+def swung(
+    results: Results,
+    column: Column,
+    first: tuple[tuple[str, ...], tuple[str, ...]],
+    second: tuple[tuple[str, ...], tuple[str, ...]],
+) -> str | None:
+    """One line: what a row of the first pair is above the other, less the same of the second pair;
+    None where a turned dial has left out one of the rows."""
+    try:
+        rows = [index(results, *names) for names in (*first, *second)]
+    except RowAbsentError:
+        return None
+    column = results.shown(column)
+    each = zip(*(results.values(row, column) for row in rows), strict=True)
+    known = [tuple(x for x in seed if x is not None) for seed in each]
+    difference = estimate([seed[0] - seed[1] - seed[2] + seed[3] for seed in known if seed[3:]])
+    a, b = (" less ".join(joined(names) for names in pair) for pair in (first, second))
+    return (
+        f"{column.title}, ({a}) less ({b}): {column.show(difference)} "
+        f"(n = {difference.n}): {verdict(difference)}."
+    )
+
+
+def by_doubling(
+    results: Results, column: Column, rows: Sequence[int], counts: Sequence[int]
+) -> Estimate:
+    """What a column gains with each doubling of `counts`, one for each row: the slope of the least
+    squares line of each seed that has them all, and its mean over seeds."""
+    seeds = zip(*(results.values(row, column) for row in rows), strict=True)
+    x = [math.log2(count) for count in counts]
+    whole = [[y for y in seed if y is not None] for seed in seeds]
+    return estimate([float(np.polyfit(x, y, 1)[0]) for y in whole if len(y) == len(x)])
+
+
+def said_by_doubling(
+    results: Results, column: Column, rows: Sequence[int], counts: Sequence[int], name: str
+) -> str:
+    """One line: the slope with its interval, and which way it goes."""
+    shown, slope = results.shown(column), by_doubling(results, column, rows, counts)
+    return (
+        f"{shown.title}, {name}, by each doubling from {min(counts)} to {max(counts)}: "
+        f"{shown.show(slope)} (n = {slope.n}): {verdict(slope)}."
     )

@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import shlex
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,12 +13,22 @@ from datamodules.shards import ClusterWriter
 
 ROOT = Path(__file__).parents[2]
 BESIDE = ROOT.parent / "shared" / "assets"
+FILES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in FILES}
 
 
 def blocks(text, language=""):
     """The fenced blocks of a page of README or docs/ in one language."""
     fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.DOTALL)
     return [body for named, body in fenced if named == language]
+
+
+def commands():
+    """(page, words) of every command line in a plain block, without comments."""
+    for page, text in PAGES.items():
+        for line in "".join(blocks(text)).replace("\\\n", " ").splitlines():
+            if re.match(r"make |(OMP_NUM_THREADS=1 )?\.venv/bin/python ", line):
+                yield page, shlex.split(line, comments=True)
 
 
 def asset(name):

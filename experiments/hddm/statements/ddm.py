@@ -17,6 +17,16 @@ def _sixteen(strategy: str) -> tuple[Test, ...]:
     return tuple(above(f, "ablation-k", "fid", *pair) for f, pair in zip(FORMS, rows, strict=True))
 
 
+def _of(k: int, strategy: str, other: tuple[str, ...] | None = None) -> tuple[Test, ...]:
+    """k experts below another row, or the monolith, under either form of router."""
+    rows = {f: ((STEPS, f, strategy, f"{k}"), (STEPS, f, *(other or ()))) for f in FORMS}
+    monolith = STEPS, "", "Monolithic", "1"
+    return tuple(
+        below(f"{f}; {strategy}", "ablation-k", "fid", own, than if other else monolith)
+        for f, (own, than) in rows.items()
+    )
+
+
 def _by_features(strategy: str, form: str) -> Test:
     rows = [(clusters, form, strategy) for clusters in ("features", "at random")]
     return below(f"{form}; {strategy}", "ablation-text", "fid", *rows)
@@ -38,6 +48,34 @@ DDM = (
         half(12.51 - 9.84, 9.84),
     ),
     Claim(
+        "experts",
+        "Eight experts are better than four where one is asked.",
+        "9.84 against 12.54",
+        _of(8, "Top-1", ("Top-1", "4")),
+        half(9.84 - 12.54, 12.54),
+    ),
+    Claim(
+        "strategies",
+        "Of eight experts one alone is better asked than all.",
+        "9.84 against 10.52",
+        _of(8, "Top-1", ("Full", "8")),
+        half(9.84 - 10.52, 10.52),
+    ),
+    Claim(
+        "strategies",
+        "Eight experts of which one is asked are better than the monolith.",
+        "9.84 against 12.81",
+        _of(8, "Top-1"),
+        half(9.84 - 12.81, 12.81),
+    ),
+    Claim(
+        "strategies",
+        "Eight experts that are all asked are better than the monolith.",
+        "10.52 against 12.81",
+        _of(8, "Full"),
+        half(10.52 - 12.81, 12.81),
+    ),
+    Claim(
         "clustering",
         "Clusters of features are better than random ones.",
         "clearly, no number",
@@ -46,8 +84,21 @@ DDM = (
     ),
     Claim(
         "distillation",
+        "Distilled into one dense model, nothing is lost: no FID.",
+        "7.76 against 7.82",
+        tuple(
+            no_less(
+                f"Top-{k}", "distill", "fid",
+                (f"Ensemble, Top-{k}", OWN), (f"Student of Top-{k}", OWN),
+            )
+            for k in (1, 2)
+        ),
+        margins.FID,
+    ),
+    Claim(
+        "distillation",
         "Distilled into one dense model, nothing is lost: as many prompts are obeyed.",
-        "FID 7.76 against 7.82",
+        "none printed",
         tuple(
             no_less(
                 f"Top-{k}", "distill", "accuracy",

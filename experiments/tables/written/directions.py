@@ -21,7 +21,14 @@ class Better(Enum):
 _LOWER = (
     *("fid", "kid", "fd_dinov2", "fvd", "velocity_error", "x0_error", "selected_error", "warping"),
     *("log_loss", "entropy", "calibration_error", "begins", "loss_lowest", "copies", "variation"),
-    *("fine_ratio", "coarse_ratio", "variation_shape", "variation_colour", "variation_size"),
+    *(
+        "apart",
+        "fine_ratio",
+        "coarse_ratio",
+        "variation_shape",
+        "variation_colour",
+        "variation_size",
+    ),
     *("variation_place", "variation_texture"),
 )
 _HIGHER = (

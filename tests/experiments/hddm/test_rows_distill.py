@@ -62,6 +62,7 @@ def test_at_as_many_evaluations_the_ensemble_has_fewer_steps(rows):
     equal = rows["Ensemble, Top-2", "as many evaluations"].measured.pictures
     assert equal.setting.steps == steps // 2
     assert ("Ensemble, Top-1", "as many evaluations") not in rows
+    assert [*rows["Monolithic", OWN].measured.called] == [f"Top-{k}'s samples" for k in (1, 2)]
     others = {row.measured.pictures.setting.steps for (_, how), row in rows.items() if how == OWN}
     assert others == {steps}
 
@@ -69,9 +70,15 @@ def test_at_as_many_evaluations_the_ensemble_has_fewer_steps(rows):
 def test_what_table_1_has_is_its_own(rows):
     """kills: networks trained twice for two tables; one expert of no cluster, or of all."""
     of_table_1 = rows_of(table1, SCENES)
-    assert rows["Monolithic", OWN].measured == of_table_1["Monolithic", ""].measured
-    for k in (1, 2):
-        ensemble = rows[f"Ensemble, Top-{k}", OWN].measured
-        assert ensemble == of_table_1[f"Top-{k}", "text-aware"].measured
+    drawn = of_table_1["Monolithic", ""].measured
+    assert rows["Monolithic", OWN].measured.pictures == drawn.pictures
+    assert rows["Real pictures", ""].measured == of_table_1["Real pictures", ""].measured
+    taught = [of_table_1[f"Top-{k}", "text-aware"].measured for k in (1, 2)]
+    for k, ensemble in zip((1, 2), taught, strict=True):
+        assert rows[f"Ensemble, Top-{k}", OWN].measured.pictures == ensemble.pictures
+    for (name, _), row in rows.items():
+        if name != "Real pictures":
+            assert row.measured.judge == drawn.judge
+            assert [*row.measured.references] == [each.pictures for each in taught]
     (alone,) = rows["One expert, of the largest cluster", OWN].measured.pictures.experts
     assert alone == of_table_1["Top-1", "text-aware"].measured.pictures.experts[0]

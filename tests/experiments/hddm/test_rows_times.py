@@ -6,16 +6,19 @@ import pytest
 import torch
 
 from experiments.hddm import ablation_times, settings, table1
+from experiments.recipes import experts
 from experiments.recipes.images import SCALES
 from experiments.stages.routers import InRanges
 from modules.denoising import FlowMatchingExpert
 from modules.selection import Top
+from modules.stacking import stackable
 from modules.times import Between, MinSNR, MinSNRExpert
 from modules.training import LogitNormal, UniformTimes
 from tests.helpers.rows import EIGHT, SEED, rows_of
 
 SCENES = SimpleNamespace(scale=SCALES["scenes"])
-BATCH = SCALES["scenes"].train.batch
+TRAIN = SCALES["scenes"].train
+BATCH = TRAIN.batch
 DENSITIES = {
     "uniform": (UniformTimes(), FlowMatchingExpert),
     "logit-normal": (LogitNormal(), FlowMatchingExpert),
@@ -47,19 +50,23 @@ def test_every_density_trains_a_monolith_and_eight_experts(rows):
     assert len(routers) == 1
 
 
-@pytest.mark.parametrize("boundary", [0.2, 0.5])
+@pytest.mark.parametrize("boundary", [0.25, 0.5])
 def test_two_experts_of_ranges_share_the_samples_of_one(rows, boundary):
-    """kills: ranges exchanged between training and sampling, the whole batch for each, a range of
-    all times, a threshold in sampling that is another than that of training."""
+    """kills: ranges exchanged between training and sampling, the whole batch for each, halves of
+    unequal ranges, the learning rate of another batch, a range of all times, a threshold in
+    sampling that is another than that of training."""
     name = f"t to {boundary:g}, t from {boundary:g}"
-    ranges = Between(0, boundary), Between(boundary, 1)
+    ranges = {Between(0, boundary): boundary, Between(boundary, 1): 1 - boundary}
     one, each = (rows[name, data].measured.pictures for data in ("all data", "a cluster each"))
-    assert [(e.clusters, e.times, e.optim.batch) for e in one.experts] == [
-        (EIGHT, times, BATCH // 2) for times in ranges
-    ]
-    assert [(e.clusters, e.times, e.optim.batch) for e in each.experts] == [
-        ((k,), times, BATCH // 16) for times in ranges for k in EIGHT
-    ]
+    for sample, wanted in (
+        (one, [(EIGHT, times, share * BATCH) for times, share in ranges.items()]),
+        (each, [((k,), t, share * BATCH / 8) for t, share in ranges.items() for k in EIGHT]),
+    ):
+        assert [(e.clusters, e.times, e.optim.batch) for e in sample.experts] == wanted
+        for e in sample.experts:
+            assert e.optim == experts.of_batch(SCENES.scale, e.optim.batch)
+            assert e.optim.lr == pytest.approx(TRAIN.lr * (e.optim.batch / BATCH) ** 0.5)
+            assert stackable(e.network, e.optim.batch)
     (plain,) = {rows[d, "a cluster each"].measured.pictures.router for d in DENSITIES}
     assert each.router == InRanges(plain, (boundary,))
     for t in (boundary - 0.01, boundary, boundary + 0.01, 1.0):
@@ -71,6 +78,7 @@ def test_two_experts_of_ranges_share_the_samples_of_one(rows, boundary):
 def test_uniform_rows_are_table_1s(rows):
     """kills: networks trained twice for two tables."""
     of_table_1 = rows_of(table1, SCENES)
+    assert rows["Real pictures", ""].measured == of_table_1["Real pictures", ""].measured
     assert rows["uniform", "all data"].measured == of_table_1["Monolithic", ""].measured
     assert rows["uniform", "a cluster each"].measured == of_table_1["Top-2", "text-aware"].measured
 
@@ -79,5 +87,5 @@ def test_smoke_has_two_clusters_of_scenes():
     """kills: eight experts and every boundary where the plumbing alone is tried."""
     smoke = settings.beyond(SCALES["smoke"])
     assert (smoke.data.clusters, smoke.data.source.name) == (2, "scenes")
-    assert len(ablation_times.TABLE.rows(SCALES["smoke"], 0)) == 10
+    assert len(ablation_times.TABLE.rows(SCALES["smoke"], 0)) == 11
     assert settings.beyond(SCALES["scenes"]) == SCALES["scenes"]
