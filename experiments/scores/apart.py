@@ -46,9 +46,11 @@ def _begun(pictures: Pictures) -> tuple[object, int]:
 
 
 def beside(score: Score, others: Mapping[str, Score]) -> ScoreApart:
-    """The score, and how far its pictures lie from those of other scores, by name."""
-    references = tuple(other.pictures for other in others.values())
-    return ScoreApart(score.pictures, score.judge, score.repeated, tuple(others), references)
+    """The score, and how far its pictures lie from those of other scores, by name; from themselves
+    they lie nowhere, and no number says so."""
+    apart = {name: x.pictures for name, x in others.items() if x.pictures != score.pictures}
+    named = tuple(apart), tuple(apart.values())
+    return ScoreApart(score.pictures, score.judge, score.repeated, *named)
 
 
 def apart(name: str) -> Column:

@@ -79,6 +79,7 @@ def test_what_table_1_has_is_its_own(rows):
     for (name, _), row in rows.items():
         if name != "Real pictures":
             assert row.measured.judge == drawn.judge
-            assert [*row.measured.references] == [each.pictures for each in taught]
+            others = [x.pictures for x in taught if x.pictures != row.measured.pictures]
+            assert [*row.measured.references] == others
     (alone,) = rows["One expert, of the largest cluster", OWN].measured.pictures.experts
     assert alone == of_table_1["Top-1", "text-aware"].measured.pictures.experts[0]

@@ -28,12 +28,14 @@ def drawn(value, seed=0, n=4):
 
 
 def test_a_distance_is_a_root_mean_square_to_each_reference(tmp_path, monkeypatch):
-    """kills: a mean or a sum of squares, references exchanged, the score's own numbers lost."""
+    """kills: a mean or a sum of squares, references exchanged, the score's own numbers lost,
+    a distance of 0 to themselves as the best."""
     monkeypatch.setattr(Score, "measure", lambda self, folder, context: {"fid": 1.0})
     score = beside(drawn(3), {"near": drawn(2), "far": drawn(-2)})
     found = score.measure(tmp_path, SimpleNamespace(store=None))
     assert found == {"fid": 1.0, "apart near": 1.0, "apart far": 5.0}
     assert apart("far").key == "apart far"
+    assert [*beside(drawn(3), {"own": drawn(3), "far": drawn(2)}).called] == ["far"]
     assert {each.batch for each in score.inputs() if isinstance(each, Fixed)} == {3, 2, -2}
 
 
