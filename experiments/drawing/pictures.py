@@ -19,11 +19,14 @@ MOST = 400
 """Pictures of a set that are looked at, where a judge tells which class they show."""
 ACROSS = 8
 """Pictures in a line, each of another class where there are any: more would be too small."""
+SPREAD = 5
+"""Neighbours in a list are alike, as are faces among emoji: of so many one is looked at."""
 
 
 @dataclass(frozen=True)
 class Album:
-    """The first MOST pictures of a sample set, and the classes [n] that the prompts name."""
+    """Pictures of a sample set, and the classes [n] that the prompts name: the first MOST, or of
+    sets without classes every SPREAD-th of the first."""
 
     cells: Sequence[Cell]
     labels: NDArray[np.int64]
@@ -45,9 +48,9 @@ def album(shown: Score | Drawn, store: Store) -> Album:
     """The pictures behind a measurement, read by its judge if it has one."""
     captions, labels = shown.pictures.prompts(store)
     few = isinstance(shown, Score) and not shown.judge.classifies
-    first = ACROSS if few else MOST
-    images = shown.pictures.images(store, first)
-    captions, labels = captions[:first], labels[:first]
+    kept = slice(0, SPREAD * ACROSS, SPREAD) if few else slice(0, MOST)
+    images = shown.pictures.images(store, kept.stop)[kept]
+    captions, labels = captions[kept], labels[kept]
     wrong = shown.judge.wrong(store, images, labels) if isinstance(shown, Score) else None
     frames = [False] * len(images) if wrong is None else map(bool, wrong)
     cells = [Cell(*each) for each in zip(images, captions, frames, strict=True)]

@@ -6,6 +6,7 @@ sample is nearer to the held-out picture of its prompt than to another prompt's.
 
 import json
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,7 +78,7 @@ class SqueezeNetJudge(Judge):
         text = json.dumps({**keys, "captions": captions[HELD]})
         (folder / "keys.json").write_text(text + "\n")
         share = looked_up(train, captions[TRAIN], held, captions[HELD])
-        (folder / "looked_up.json").write_text(json.dumps(share) + "\n")
+        (folder / "looked_up.json").write_text(json.dumps({RETRIEVED.key: share}) + "\n")
 
     def _encode(self, images: Images, device: torch.device) -> Rows:
         return self.features.encode(to_uint8(in_colour(images)), device)
@@ -145,11 +146,13 @@ class SqueezeNetJudge(Judge):
 
     def distances(self, own: Rows, real: Rows) -> dict[str, float]:
         """FID and KID of features [N, F] beside those of real pictures [M, F]."""
-        return {"fid": frechet_distance(own, real), "kid": kernel_distance(own, real)}
+        with warnings.catch_warnings():  # fewer pictures than features: `remarks` says so
+            warnings.filterwarnings("ignore", message="Matrix is singular")
+            return {"fid": frechet_distance(own, real), "kid": kernel_distance(own, real)}
 
     def remarks(self, store: Store) -> tuple[str, ...]:
         held, train = (len(self.keys(store, x)) for x in (Split.HELDOUT, Split.TRAIN))
-        share = read_json(store.file(self, "looked_up.json"))
+        share = read_json(store.file(self, "looked_up.json"))[RETRIEVED.key]
         return (
             "The judge is SqueezeNet 1.1, trained on ImageNet: FID and KID compare 512 features "
             f"with those of {held} held-out pictures. FID is mostly the bias of so few, and "

@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -92,8 +93,21 @@ def test_neighbours_and_copies_are_of_the_training_split(tmp_path, home):
     own, real = judge.reference(store), judge.reference(store, Split.TRAIN)
     pairs = np.linalg.norm(own[:, None].astype(float) - real[None], axis=2)
     np.testing.assert_allclose(apart, pairs.min(1), rtol=1e-3, atol=1e-5)
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "error", "Matrix is singular"
+        )  # of more features than pictures, hundreds of times a run
+        judge.distances(own, real)
+    assert f"{held_up(judge, store):.1%}" in judge.remarks(store)[-1]
     reading = judge.read(held.images, held.captions, held.labels, Context(store, device="cpu"))
     assert reading.numbers["retrieved"].tolist() == [1.0] * len(held)
+
+
+def held_up(judge, store):
+    """What a look-up by caption retrieves, from the judge's own features."""
+    train, held = judge.source.read(Split.TRAIN), judge.source.read(Split.HELDOUT)
+    rows = judge.reference(store, Split.TRAIN), judge.reference(store)
+    return looked_up(rows[0], train.captions, rows[1], held.captions)
 
 
 def test_retrieval_counts_others_that_are_further():
