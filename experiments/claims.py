@@ -53,7 +53,7 @@ READ_ME = (
     "*equivalent*. Otherwise it is *undecided*, which is not equality. A claim that nothing is "
     "lost holds where the contrast, the margin added, lies above 0. What no run could have found "
     "otherwise is *by construction*, and counts nowhere. *Every* rule or time is judged by the one "
-    "with the least evidence for the claim. FID is on digit features.",
+    "with the least evidence for the claim. FID is on the judge's features, not Inception's.",
 )
 
 

@@ -1,5 +1,6 @@
 """Which variables a verb of the Makefile reads, and that it refuses the others."""
 
+import os
 import subprocess
 
 import pytest
@@ -8,8 +9,10 @@ from tests.helpers.files import ROOT, commands
 
 
 def made(*words):
-    """What make would do, without doing it."""
-    return subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True)
+    """What make would do, without doing it, and as if nobody had called it from another make."""
+    own = {name: x for name, x in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "-n", *words]
+    return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def sample_grid(results: Results) -> bytes:
 
 
 def _with_neighbours(scores: Mapping[str, Score], store: Store) -> bytes:
-    """A PNG of the first samples of scores, by name, each beside the training picture nearest to
+    """A PNG of samples of scores, by name, each beside the training picture nearest to
     it, so that copies are seen."""
     cells = {name: album(score, store).cells[:PAIRS] for name, score in scores.items()}
     near = dict[Judge, Iterator[NDArray[np.float32]]]()

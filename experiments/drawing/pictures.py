@@ -48,7 +48,8 @@ def album(shown: Score | Drawn, store: Store) -> Album:
     """The pictures behind a measurement, read by its judge if it has one."""
     captions, labels = shown.pictures.prompts(store)
     few = isinstance(shown, Score) and not shown.judge.classifies
-    kept = slice(0, SPREAD * ACROSS, SPREAD) if few else slice(0, MOST)
+    step = max(1, min(SPREAD, len(captions) // ACROSS)) if few else 1
+    kept = slice(0, step * ACROSS if few else MOST, step)
     images = shown.pictures.images(store, kept.stop)[kept]
     captions, labels = captions[kept], labels[kept]
     wrong = shown.judge.wrong(store, images, labels) if isinstance(shown, Score) else None
@@ -59,7 +60,7 @@ def album(shown: Score | Drawn, store: Store) -> Album:
 
 def sample_grid(results: Results) -> bytes:
     """A PNG of seed 0: a line a row, a column for the first held-out caption of each class, or for
-    the first captions where there are no classes; real pictures of captions of their own last."""
+    spread captions where there are no classes; real pictures of captions of their own last."""
     return grid(named_scores(results), results.store)
 
 

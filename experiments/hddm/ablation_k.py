@@ -38,6 +38,7 @@ from modules.selection import Full, Selection, Top
 STEPS, EVALUATIONS, FEW = "as many solver steps", "as many evaluations", "Full's few steps"
 MONOLITH, REAL = "Monolithic", "Real pictures"
 FREE, AWARE = ROUTERS
+Names = tuple[str, ...]
 FEWEST = 5
 """Solver steps of Full of the most experts, where evaluations are kept equal: so many for each of
 them is what every other row spends."""
@@ -96,44 +97,37 @@ def _row(equal: str, router: str, strategy: str, k: int, score: Score) -> Row:
 
 
 def tests(results: Results) -> list[str | None]:
-    """Every row against the monolith and against half as many experts; all asked against one, with
-    text against without, few steps against many; and what each doubling of K does."""
+    """Every row against the monolith; at as many steps all asked against one, half as many experts,
+    text against none; as many evaluations against as many steps; what each doubling of K does."""
     lines = list[str | None]()
     for column in (FID, ACCURACY, VARIATION):
         lines += _along(results, column)
-        for row in results.rows[0]:
-            here = tuple(row.names.values())
-            others = dict(_others(results, here))
-            few = column == VARIATION  # or there are more lines than anybody reads
-            lines += [
-                compared(results, column, here, other)
-                for other, matters in others.items()
-                if matters or not few
-            ]
+        for here in _names(results):
+            for other, everywhere in _others(results, here):
+                if everywhere or column != VARIATION:
+                    lines.append(compared(results, column, here, other))
     return lines
-
-
-Names = tuple[str, ...]
 
 
 def _others(results: Results, here: Names) -> Iterator[tuple[Names, bool]]:
     """The rows that one is compared with, and whether in every column."""
     equal, router, strategy, k = here
     if equal == FEW:
-        yield (STEPS, "", MONOLITH, "1"), True
+        yield (STEPS, "", MONOLITH, "1"), False
     if equal not in (STEPS, EVALUATIONS) or strategy == MONOLITH:
         return
-    yield (equal, "", MONOLITH, "1"), True
-    if router == AWARE:
-        yield (equal, FREE, strategy, k), True
+    yield (equal, "", MONOLITH, "1"), equal == STEPS
+    if equal == EVALUATIONS:
+        yield (STEPS, router, strategy, k), False
+        return
     half = f"{int(k) // 2}"
     same = "Full" if (strategy, half) == ("Top-2", "2") else strategy
     if (equal, router, same, half) in _names(results):
         yield (equal, router, same, half), False
     if strategy == "Full":
         yield (equal, router, "Top-1", k), False
-    if equal == EVALUATIONS:
-        yield (STEPS, router, strategy, k), False
+    if router == AWARE:
+        yield (equal, FREE, strategy, k), False
 
 
 def _names(results: Results) -> list[Names]:

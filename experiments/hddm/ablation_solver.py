@@ -22,7 +22,7 @@ from experiments.scores.apart import apart, beside
 from experiments.scores.score import Score
 from experiments.stages.setting import Setting
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, ROUTER, Column
-from experiments.tables.comparisons import compared, swung
+from experiments.tables.comparisons import compared, interaction
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import DDPMExpert, FlowMatchingExpert
@@ -119,9 +119,9 @@ def _score(scale: ImageScale, model: str, seed: int, setting: Setting) -> Score:
 
 
 def tests(results: Results) -> list[str | None]:
-    """Every solver against Euler at as many evaluations; whether an ensemble's field, which changes
-    its experts on the way, gives a solver as much as one network's; the multistep rules against
-    each other and Heun; and of FID all against the same and against Euler at the most."""
+    """Every solver against Euler at as many evaluations; of distances the multistep rules against
+    each other and Heun, and whether an ensemble's field, which changes its experts on the way,
+    gives a solver as much as one's; of FID all against the same and Euler at the most."""
     names = [tuple(row.names.values()) for row in results.rows[0] if row.names["Model"] != REAL]
     lines = list[str | None]()
     for column in (APART, FID, ACCURACY):
@@ -130,9 +130,9 @@ def tests(results: Results) -> list[str | None]:
             if column == APART and solver == ANCESTRAL:
                 continue
             lines += [compared(results, column, here, x) for x in _others(column, here, names)]
-            if model == ENSEMBLE and solver != EULER and column != ACCURACY:
+            if model == ENSEMBLE and solver != EULER and column == APART:
                 pairs = [((whose, solver, n), (whose, EULER, n)) for whose in (ENSEMBLE, FM)]
-                lines.append(swung(results, column, *pairs))
+                lines.append(interaction(results, column, *pairs))
     return lines
 
 
@@ -142,7 +142,7 @@ def _others(column: Column, here: Names, names: Sequence[Names]) -> Iterator[Nam
     most = max(names, key=lambda row: int(row[2]))[2]
     if solver != EULER:
         yield model, EULER, n
-    if solver in (HEUN, UNIPC) and column != ACCURACY:
+    if solver in (HEUN, UNIPC) and column == APART:
         yield model, DPM, n
     if column == FID and n != most:
         yield from dict.fromkeys([(model, solver, most), (model, EULER, most)])

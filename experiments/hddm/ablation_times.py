@@ -22,7 +22,7 @@ from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
 from experiments.stages.routers import InRanges
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, Column
-from experiments.tables.comparisons import compared, index, swung
+from experiments.tables.comparisons import compared, index, interaction
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import DenoisingExpert, FlowMatchingExpert
@@ -114,7 +114,7 @@ def tests(results: Results) -> list[str | None]:
         for name in names:
             if name not in DENSITIES:
                 pairs = [((name, data), (UNIFORM, data)) for data in (EACH, ALL)]
-                lines.append(swung(results, column, *pairs))
+                lines.append(interaction(results, column, *pairs))
     return lines
 
 

@@ -12,6 +12,7 @@ import itertools
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 
 from experiments.cli.main import main
 from experiments.drawing.forest import Mark, forest
@@ -35,9 +36,10 @@ from experiments.tables.columns import (
     ROUTER,
     Column,
 )
-from experiments.tables.comparisons import compared, index
+from experiments.tables.comparisons import compared, index, verdict
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
+from experiments.tables.statistics import estimate
 from modules.denoising import FlowMatchingExpert
 from modules.distilling import StudentExpert
 from modules.selection import Top
@@ -136,9 +138,24 @@ def tests(results: Results) -> list[str | None]:
         lines += [compared(results, column, a, b) for a, b in pairs]
     for k, column in zip(taught, nearness(taught), strict=True):
         others = [(as_student(k), OWN), (MONOLITH, OWN)]
-        others += [(name, OWN) for name in students if name != of_student(k)]
+        others += [(named(j), OWN) for j in taught if j != k for named in (of_student, ensemble)]
         lines += [compared(results, column, (of_student(k), OWN), other) for other in others]
-    return lines
+    return [*lines, *map(partial(_own_teacher, results), itertools.pairwise(taught))]
+
+
+def _own_teacher(results: Results, both: tuple[int, int]) -> str:
+    """One line: whether each of two students is the nearer one to its own teacher. A set of blander
+    samples is nearer to every other; that cancels here."""
+    rows = [index(results, of_student(k), OWN) for k in both]
+    own, other = ([results.values(row, near) for row in rows] for near in nearness(both))
+    each = zip(*own, *other, strict=True)
+    known = [tuple(x for x in seed if x is not None) for seed in each]
+    gap = estimate([a - b - c + d for a, b, c, d in (seed for seed in known if len(seed) == 4)])
+    first, second = both
+    return (
+        f"RMS distance, {of_student(first)} less {of_student(second)}, to {taught_by(first)} less "
+        f"to {taught_by(second)}: {apart('').show(gap)} (n = {gap.n}): {verdict(gap)}."
+    )
 
 
 def nearness(taught: Sequence[int]) -> list[Column]:
@@ -177,6 +194,7 @@ TABLE = Table(
         "Distances are between samples of the same noise and prompt. A student whose samples lie "
         "no nearer to its teacher's than a monolith's do has not learnt what that knows.",
         "One expert is asked every prompt, most of them of clusters that it never saw.",
+        settings.UNADJUSTED,
     ],
     figures={
         "distill": sample_grid,

@@ -38,11 +38,12 @@ class ScoreApart(Score):
         return numbers
 
 
-def _begun(pictures: Pictures) -> tuple[object, int]:
-    """The prompts, and the seed of the noise. ValueError for pictures that none was drawn for."""
+def _begun(pictures: Pictures) -> tuple[object, object, int]:
+    """Whose captions are asked, which of them, and the seed of the noise. ValueError for pictures
+    that no noise was drawn for."""
     if not isinstance(pictures, Sample):
         raise ValueError(f"{pictures.label} began with no noise")
-    return pictures.asked, pictures.seed
+    return pictures.shards.heldout, pictures.asked, pictures.seed
 
 
 def beside(score: Score, others: Mapping[str, Score]) -> ScoreApart:

@@ -159,8 +159,8 @@ class SqueezeNetJudge(Judge):
             "compares sets of as many different pictures alone; KID has no such bias.",
             f"The nearest is looked for among {train} pictures trained on, altered ones included. "
             f"Of pictures that were not trained on {COPIED:.0%} would count as near-copies.",
-            f"A look-up, the training picture of the likest caption, is nearer to the prompt's "
-            f"picture than to another's in {share:.1%}.",
+            "A look-up, the training picture whose caption shares the largest part of its words, "
+            f"is nearer to its prompt's picture than to {share:.1%} of the others.",
         )
 
 
@@ -181,7 +181,7 @@ def looked_up(train: Rows, named: Sequence[str], held: Rows, asked: Sequence[str
     shares = list[float]()
     for caption in asked:
         own = {*_words(caption)}
-        alike = [len(own & each) / max(1, len(own | each)) for each in words]
+        alike = [len(own & each) / len(own | each) if own | each else 1.0 for each in words]
         shares.append(retrieved(train[int(np.argmax(alike))], held, known == caption))
     return float(np.nanmean(shares))
 

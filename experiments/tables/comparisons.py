@@ -56,14 +56,14 @@ def compared(
     )
 
 
-def swung(
+def interaction(
     results: Results,
     column: Column,
     first: tuple[tuple[str, ...], tuple[str, ...]],
     second: tuple[tuple[str, ...], tuple[str, ...]],
 ) -> str | None:
-    """One line: what a row of the first pair is above the other, less the same of the second pair;
-    None where a turned dial has left out one of the rows."""
+    """One line, a difference of differences: what the first pair's row is above its other, less
+    the same of the second pair; None where a turned dial has left out one of the rows."""
     try:
         rows = [index(results, *names) for names in (*first, *second)]
     except RowAbsentError:

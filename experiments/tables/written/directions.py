@@ -21,14 +21,7 @@ class Better(Enum):
 _LOWER = (
     *("fid", "kid", "fd_dinov2", "fvd", "velocity_error", "x0_error", "selected_error", "warping"),
     *("log_loss", "entropy", "calibration_error", "begins", "loss_lowest", "copies", "variation"),
-    *(
-        "apart",
-        "fine_ratio",
-        "coarse_ratio",
-        "variation_shape",
-        "variation_colour",
-        "variation_size",
-    ),
+    *("fine_ratio", "coarse_ratio", "variation_shape", "variation_colour", "variation_size"),
     *("variation_place", "variation_texture"),
 )
 _HIGHER = (

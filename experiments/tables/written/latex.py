@@ -46,7 +46,8 @@ def latex(table: WrittenTable) -> str:
         [
             f"% {escaped(table.title)}. n = {table.seeds} seeds, code {commits}.",
             "% Mean and half-width of the 95 % interval.",
-            "% Bold: the best, and what lies in its interval and no paired one tells from it.",
+            "% Bold: the best, and what lies in its interval and no paired one tells from it; "
+            "nothing where that is every model.",
             rf"\begin{{tabular}}{{{'l' * len(names)}{'r' * (before - len(names) + ours)}}}",
             r"\toprule",
             *([_groups(table, len(names))] if table.paper else []),

@@ -163,7 +163,8 @@ def _key(results: Results, bold: bool) -> list[str]:
     said = list[str]()
     if bold:
         said.append(
-            "- Bold: the best, and what lies in its interval and no paired one tells from it."
+            "- Bold: the best, and what lies in its interval and no paired one tells from it; "
+            "nothing where that is every model."
         )
     if results.table.paper:
         said.append(

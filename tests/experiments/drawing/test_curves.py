@@ -102,6 +102,19 @@ def test_points_stand_at_their_numbers_in_order_and_gaps_stay_open(store, figure
     assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["a", "b"]
 
 
+def test_each_doubling_is_as_wide(store, figure):
+    """kills: 2 and 4 drawn upon each other beside 16, places named by their logarithms."""
+    made = results(store, [(names(f"{k}"), 3.0, 0.5, 1) for k in (16, 2, 8, 4)])
+    axes = figure(curves.curve, made, "x", [FID], "Line", "experts", None, True).axes[0]
+    ((x, _),) = lines(axes).values()
+    np.testing.assert_allclose(np.diff(x), np.diff(x)[0])
+    ticks = dict(
+        zip([t.get_text() for t in axes.get_xticklabels()], axes.get_xticks(), strict=True)
+    )
+    assert [*ticks] == ["2", "4", "8", "16"]
+    np.testing.assert_allclose([*ticks.values()], x)
+
+
 def whisker_ends(axes):
     """The (low, high) of every upright whisker of a panel."""
     segments = [segment for bars in axes.collections for segment in bars.get_segments()]

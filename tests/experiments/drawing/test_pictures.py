@@ -47,25 +47,6 @@ def test_the_picture_shows_one_sample_a_class_and_row(store):
     assert red(draw((1, 0), (0, 1), pixel=0)) == 2 * red(draw((1, 0), pixel=0)) > 0
 
 
-def test_pictures_of_no_class_are_spread_over_the_first_batch(store):
-    """kills: the first of a list, which are all faces; a picture under another's caption; every
-    picture read where a few are shown."""
-    asked = []
-
-    def images(_, first):
-        asked.append(first)
-        return np.arange(first, dtype=np.float32)[:, None, None, None]
-
-    captions = [f"caption {i}" for i in range(300)]
-    sample = SimpleNamespace(prompts=lambda _: (captions, np.full(300, -1)), images=images)
-    judge = SimpleNamespace(classifies=False, wrong=lambda *_: None)
-    drawn = pictures.album(Score(sample, judge), store)
-    assert asked == [40]
-    assert [int(cell.image.item()) for cell in drawn.cells] == [0, 5, 10, 15, 20, 25, 30, 35]
-    assert [cell.caption for cell in drawn.cells] == [f"caption {i}" for i in range(0, 40, 5)]
-    assert len(drawn.labels) == 8
-
-
 def cells(images, wrong=()):
     return [Cell(image, f"caption {i}", i in wrong) for i, image in enumerate(images)]
 

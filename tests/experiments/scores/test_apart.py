@@ -19,12 +19,16 @@ class Fixed(Sample):
     def __post_init__(self):
         pass
 
+    @property
+    def shards(self):
+        return SimpleNamespace(heldout=self.setting)
+
     def images(self, store, first=None, device=None):
         return np.full((4, 3, 2, 2), self.batch, np.float32)
 
 
-def drawn(value, seed=0, n=4):
-    return Score(Fixed((), None, Full(), Heldout(n), value, seed, None), BrightJudge())
+def drawn(value, seed=0, n=4, data="a"):
+    return Score(Fixed((), None, Full(), Heldout(n), value, seed, data), BrightJudge())
 
 
 def test_a_distance_is_a_root_mean_square_to_each_reference(tmp_path, monkeypatch):
@@ -39,7 +43,7 @@ def test_a_distance_is_a_root_mean_square_to_each_reference(tmp_path, monkeypatc
     assert {each.batch for each in score.inputs() if isinstance(each, Fixed)} == {3, 2, -2}
 
 
-@pytest.mark.parametrize("other", [drawn(2, seed=1), drawn(2, n=5)])
+@pytest.mark.parametrize("other", [drawn(2, seed=1), drawn(2, n=5), drawn(2, data="b")])
 def test_other_noise_or_prompts_are_refused(other):
     """kills: the spread of noise told as an error of a solver or of a student."""
     with pytest.raises(ValueError, match=r"far and .* began otherwise"):
