@@ -20,7 +20,7 @@ from experiments.scores.scenes import VARIATION
 from experiments.scores.score import Score
 from experiments.stages.setting import Setting
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, NEAREST, ROUTER
-from experiments.tables.comparisons import compared
+from experiments.tables.comparisons import compared, row_names
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import FlowMatchingExpert
@@ -81,7 +81,7 @@ def _score(scale: ImageScale, model: str, seed: int, setting: Setting) -> Score 
 def tests(results: Results) -> list[str | None]:
     """Halves together against apart at every scale, every scale against none, and guidance in a
     part of the times against all of them."""
-    lines, names = list[str | None](), [tuple(row.names.values()) for row in results.rows[0]]
+    lines, names = list[str | None](), row_names(results)
     for column in (FID, ACCURACY, VARIATION):
         for model, guidance, times in names:
             here = (model, guidance, times)

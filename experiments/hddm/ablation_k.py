@@ -29,7 +29,8 @@ from experiments.tables.columns import (
     ROUTER,
     Column,
 )
-from experiments.tables.comparisons import compared, said_by_doubling
+from experiments.tables.comparisons import compared, row_names, said_by_doubling
+from experiments.tables.contrasts import Names
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row, joined
 from modules.denoising import FlowMatchingExpert
@@ -38,7 +39,6 @@ from modules.selection import Full, Selection, Top
 STEPS, EVALUATIONS, FEW = "as many solver steps", "as many evaluations", "Full's few steps"
 MONOLITH, REAL = "Monolithic", "Real pictures"
 FREE, AWARE = ROUTERS
-Names = tuple[str, ...]
 FEWEST = 5
 """Solver steps of Full of the most experts, where evaluations are kept equal: so many for each of
 them is what every other row spends."""
@@ -102,7 +102,7 @@ def tests(results: Results) -> list[str | None]:
     lines = list[str | None]()
     for column in (FID, ACCURACY, VARIATION):
         lines += _along(results, column)
-        for here in _names(results):
+        for here in row_names(results):
             for other, everywhere in _others(results, here):
                 if everywhere or column != VARIATION:
                     lines.append(compared(results, column, here, other))
@@ -122,7 +122,7 @@ def _others(results: Results, here: Names) -> Iterator[tuple[Names, bool]]:
         return
     half = f"{int(k) // 2}"
     same = "Full" if (strategy, half) == ("Top-2", "2") else strategy
-    if (equal, router, same, half) in _names(results):
+    if (equal, router, same, half) in row_names(results):
         yield (equal, router, same, half), False
     if strategy == "Full":
         yield (equal, router, "Top-1", k), False
@@ -130,14 +130,10 @@ def _others(results: Results, here: Names) -> Iterator[tuple[Names, bool]]:
         yield (equal, FREE, strategy, k), False
 
 
-def _names(results: Results) -> list[Names]:
-    return [tuple(row.names.values()) for row in results.rows[0]]
-
-
 def _along(results: Results, column: Column) -> Iterator[str]:
     """What each doubling of K does to a strategy that three numbers of experts have, or more."""
     groups = dict[Names, dict[int, int]]()
-    for i, (equal, router, strategy, k) in enumerate(_names(results)):
+    for i, (equal, router, strategy, k) in enumerate(row_names(results)):
         if equal in (STEPS, EVALUATIONS) and strategy != MONOLITH:
             groups.setdefault((equal, router, strategy), {})[int(k)] = i
     for group, rows in groups.items():

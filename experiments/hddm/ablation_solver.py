@@ -9,7 +9,7 @@ experts.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,7 +23,8 @@ from experiments.scores.apart import apart, beside
 from experiments.scores.score import Score
 from experiments.stages.setting import Setting
 from experiments.tables.columns import ACCURACY, DIVERSITY, EXPERT, FID, KID, ROUTER, Column
-from experiments.tables.comparisons import compared, interaction
+from experiments.tables.comparisons import compared, interaction, row_names
+from experiments.tables.contrasts import Names
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
 from modules.denoising import DDPMExpert, FlowMatchingExpert
@@ -37,7 +38,6 @@ REAL, EULER, HEUN, DPM, UNIPC = "Real pictures", "Euler", "Heun", "DPM-Solver++ 
 FINER = 4
 """Of what is taken for the solution: so many times the most evaluations of any row."""
 ANCESTRAL, SOLUTION = "ancestral", "the solution"
-Names = tuple[str, ...]
 APART = apart(SOLUTION)
 LEFT = float(Cosine().alpha(torch.tensor(readings.LAST)))
 """Of the picture in the state at which DDIM and DDPM's own sampler begin."""
@@ -123,24 +123,24 @@ def tests(results: Results) -> list[str | None]:
     """Every solver against Euler at as many evaluations; of distances the multistep rules against
     each other and Heun, and whether an ensemble's field, which changes its experts on the way,
     gives a solver as much as one's; of FID all against the same and Euler at the most."""
-    names = [tuple(row.names.values()) for row in results.rows[0] if row.names["Model"] != REAL]
+    names = [row for row in row_names(results) if row[0] != REAL]
+    most = f"{max(results.scale.study.beyond.evaluations)}"
     lines = list[str | None]()
     for column in (APART, FID, ACCURACY):
         for here in names:
             model, solver, n = here
             if column == APART and solver == ANCESTRAL:
                 continue
-            lines += [compared(results, column, here, x) for x in _others(column, here, names)]
+            lines += [compared(results, column, here, x) for x in _others(column, here, most)]
             if model == ENSEMBLE and solver != EULER and column == APART:
                 pairs = [((whose, solver, n), (whose, EULER, n)) for whose in (ENSEMBLE, FM)]
                 lines.append(interaction(results, column, *pairs))
     return lines
 
 
-def _others(column: Column, here: Names, names: Sequence[Names]) -> Iterator[Names]:
-    """The rows that one is compared with in a column."""
+def _others(column: Column, here: Names, most: str) -> Iterator[Names]:
+    """The rows that one is compared with in a column.  most: evaluations of any row."""
     model, solver, n = here
-    most = max(names, key=lambda row: int(row[2]))[2]
     if solver != EULER:
         yield model, EULER, n
     if solver in (HEUN, UNIPC) and column == APART:

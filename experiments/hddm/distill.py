@@ -36,10 +36,9 @@ from experiments.tables.columns import (
     ROUTER,
     Column,
 )
-from experiments.tables.comparisons import compared, index, verdict
+from experiments.tables.comparisons import compared, index, of_differences, verdict
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row
-from experiments.tables.statistics import estimate
 from modules.denoising import FlowMatchingExpert
 from modules.distilling import StudentExpert
 from modules.selection import Top
@@ -147,10 +146,7 @@ def _own_teacher(results: Results, both: tuple[int, int]) -> str:
     """One line: whether each of two students is the nearer one to its own teacher. A set of blander
     samples is nearer to every other; that cancels here."""
     rows = [index(results, of_student(k), OWN) for k in both]
-    own, other = ([results.values(row, near) for row in rows] for near in nearness(both))
-    each = zip(*own, *other, strict=True)
-    known = [tuple(x for x in seed if x is not None) for seed in each]
-    gap = estimate([a - b - c + d for a, b, c, d in (seed for seed in known if len(seed) == 4)])
+    gap = of_differences(*(results.values(row, near) for near in nearness(both) for row in rows))
     first, second = both
     return (
         f"RMS distance, {of_student(first)} less {of_student(second)}, to {taught_by(first)} less "

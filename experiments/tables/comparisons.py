@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.tables.columns import Column
+from experiments.tables.contrasts import Names
 from experiments.tables.results import Results
 from experiments.tables.rows import joined
 from experiments.tables.statistics import Estimate, estimate
@@ -15,13 +16,18 @@ class RowAbsentError(LookupError):
     """A row that a comparison or a figure picks, and that the table has not."""
 
 
+def row_names(results: Results) -> list[Names]:
+    """The names of every row, in the order of the table's columns."""
+    return [tuple(row.names.values()) for row in results.rows[0]]
+
+
 def index(results: Results, *names: str) -> int:
     """The one row whose names begin with these.
 
     RowAbsentError if there is none: a turned dial may leave it out. ValueError if there are
     several, or if none is there though nothing was turned: the names are then miswritten.
     """
-    rows = [tuple(row.names.values()) for row in results.rows[0]]
+    rows = row_names(results)
     fitting = [i for i, row in enumerate(rows) if row[: len(names)] == names]
     if len(fitting) == 1:
         return fitting[0]
@@ -59,8 +65,8 @@ def compared(
 def interaction(
     results: Results,
     column: Column,
-    first: tuple[tuple[str, ...], tuple[str, ...]],
-    second: tuple[tuple[str, ...], tuple[str, ...]],
+    first: tuple[Names, Names],
+    second: tuple[Names, Names],
 ) -> str | None:
     """One line, a difference of differences: what the first pair's row is above its other, less
     the same of the second pair; None where a turned dial has left out one of the rows."""
@@ -69,14 +75,18 @@ def interaction(
     except RowAbsentError:
         return None
     column = results.shown(column)
-    each = zip(*(results.values(row, column) for row in rows), strict=True)
-    known = [tuple(x for x in seed if x is not None) for seed in each]
-    difference = estimate([seed[0] - seed[1] - seed[2] + seed[3] for seed in known if seed[3:]])
+    difference = of_differences(*(results.values(row, column) for row in rows))
     a, b = (" less ".join(joined(names) for names in pair) for pair in (first, second))
     return (
         f"{column.title}, ({a}) less ({b}): {column.show(difference)} "
         f"(n = {difference.n}): {verdict(difference)}."
     )
+
+
+def of_differences(*rows: Sequence[float | None]) -> Estimate:
+    """(first less second) less (third less fourth) of four rows' numbers by seed, where all are."""
+    seeds = [[x for x in seed if x is not None] for seed in zip(*rows, strict=True)]
+    return estimate([a - b - c + d for a, b, c, d in (seed for seed in seeds if len(seed) == 4)])
 
 
 def by_doubling(
