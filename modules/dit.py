@@ -118,11 +118,14 @@ class Trunk(nn.Module):
         """
         self.checkpointing = on
 
-    def compile_blocks(self) -> None:
-        """Compile each block: they share one graph, whatever the depth, and keep their names."""
+    def compile_blocks(self, rows_vary: bool = False) -> None:
+        """Compile each block: they share one graph, whatever the depth, and keep their names.
+
+        rows_vary: one graph for all numbers of rows but 1, whichever comes first.
+        """
         self.compiled = True
         for block in self.blocks:
-            block.compile(options=INDUCTOR)
+            block.compile(dynamic=rows_vary or None, options=INDUCTOR)
 
     def embed(self, x: Tensor) -> Tensor:
         """Patch tokens [B, N, d] of x [B, C, H, W], or [B, T N, d] of x [B, C, T, H, W]."""

@@ -183,9 +183,12 @@ class MMDiTNetwork(nn.Module):
         (self.transformer.enable_gradient_checkpointing if on
          else self.transformer.disable_gradient_checkpointing)()  # fmt: skip
 
-    def compile_blocks(self) -> None:
-        """Compile each block: those of a kind share their graphs, and keep their names."""
-        self.transformer.compile_repeated_blocks(options=INDUCTOR)
+    def compile_blocks(self, rows_vary: bool = False) -> None:
+        """Compile each block: those of a kind share their graphs, and keep their names.
+
+        rows_vary: one graph for all numbers of rows but 1, whichever comes first.
+        """
+        self.transformer.compile_repeated_blocks(dynamic=rows_vary or None, options=INDUCTOR)
 
     def forward(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
         """The prediction y [B, C, T, H, W], in x's dtype.

@@ -169,7 +169,7 @@ def parse(
     parser.add_argument("--devices", type=int, default=1, help="GPUs that train one stage")
     how = "what each of these GPUs has: a copy of the networks, or a part"
     parser.add_argument("--strategy", type=Literal["ddp", "fsdp"], default="ddp", help=how)
-    parser.add_argument("--compile", type=bool, default=False, help="compile what is trained")
+    parser.add_argument("--compile", type=bool, default=False, help="compile networks")
     parser.add_argument(
         "--checkpointing", type=bool, default=False, help="memory for time: run blocks again"
     )

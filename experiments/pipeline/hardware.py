@@ -18,7 +18,7 @@ class Strategy(Enum):
 class Hardware:
     """What one stage trains on and how, its recipe being the same. ValueError if it makes no sense.
 
-    devices: of one stage; every batch is divided among them.  compile: its network, by torch.
+    devices: of one stage; every batch is divided among them.  compile: its networks, by torch.
     checkpointing: blocks run again going backward, for memory.  stack: as many small experts are
     trained as one stack, at most, on a CPU.  gpus: names of all that the workers divide among them,
     as in CUDA_VISIBLE_DEVICES.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ from experiments.stages.prompts import Asked, Heldout, InClusters, Prompts
 from experiments.stages.routers import Known, Routing, at_rows, networks
 from experiments.stages.seeds import SAMPLING, run_seed
 from experiments.stages.setting import Setting
+from experiments.training.compiling import compile_blocks
 from modules.denoising import DenoisingExpert
 from modules.ensemble import Ensemble, Uniform, counting
 from modules.expert import Expert
@@ -164,6 +166,9 @@ class Sample(Pictures):
 
     def make(self, folder: Path, context: Context) -> None:
         loaded = self.load(context.store, context.torch_device)
+        if context.hardware.compile:
+            for network in chain(*loaded.counted().values()):
+                compile_blocks(network, rows_vary=True)
         starts, hidden = range(0, self.n, self.batch), context.bar is None
         bar = tqdm(starts, desc=self.label, position=context.bar, disable=hidden, leave=False)
         for i, start in enumerate(bar):

@@ -16,6 +16,7 @@ from datamodules.stacked import StackedBatches
 from experiments.pipeline.store import Context
 from experiments.training import checkpoints, isolation, loggers
 from experiments.training.callbacks import Averaging, Curve, StageBar
+from experiments.training.compiling import compile_blocks
 from experiments.training.strategies import autocast, strategy
 from modules.dit import Trunk
 from modules.mmdit import MMDiTNetwork
@@ -127,11 +128,11 @@ def _require_all_steps(trainer: L.Trainer, optim: Optim) -> None:
 
 
 def _prepare(network: nn.Module, context: Context) -> None:
+    if context.hardware.compile:
+        compile_blocks(network)
     for part in network.modules():
         if isinstance(part, Trunk | MMDiTNetwork):
             part.checkpoint(context.hardware.checkpointing)
-            if context.hardware.compile:
-                part.compile_blocks()
 
 
 def _callbacks(
