@@ -53,6 +53,24 @@ def test_compiled_blocks_answer_alike():
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
 
 
+@pytest.mark.longest
+def test_blocks_compiled_for_rows_that_vary_round_alike_whichever_came_first():
+    """kills: a graph for each number of rows, or one of its own for the first of them."""
+    torch.manual_seed(0)
+    network = DiT(Size(32, 2, 4), 8, 3, text=None, head_std=0.5).build().eval()
+    x, t = torch.randn(7, 3, 8, 8), torch.rand(7)
+    found = list[list[torch.Tensor]]()
+    for numbers in ((7, 3, 5), (5, 7, 3)):
+        torch._dynamo.reset()
+        network.trunk.compile_blocks(rows_vary=True)
+        torch._dynamo.utils.counters.clear()
+        with torch.inference_mode():
+            answers = {n: network(x[:n], t[:n]) for n in numbers}
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+        found.append([answers[n] for n in (3, 5, 7)])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
 @pytest.mark.parametrize("batch", [8, 7])
 @pytest.mark.parametrize("context", [4, 10, 17])
 def test_samples_that_attend_together_see_their_own_context_alone(batch, context):

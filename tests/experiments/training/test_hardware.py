@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -15,12 +16,14 @@ from experiments.pipeline import build
 from experiments.pipeline.hardware import Hardware, Strategy
 from experiments.pipeline.launch import local
 from experiments.pipeline.store import Context, Store
-from experiments.recipes import experts
+from experiments.recipes import experts, scores
 from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
+from experiments.training import compiling
 from modules.blocks import Size
 from modules.denoising import FlowMatchingExpert
 from modules.dit import XL, DiT, DiTNetwork, TextShape
+from modules.selection import Top
 from modules.training import Precision
 from tests.helpers.stages import make
 
@@ -196,3 +199,21 @@ def test_a_compiled_network_trains_alike(store, tmp_path):
     trained(store, compiled, stage, Hardware(compile=True))
     one, two = (stage.load(Store(p)).network.state_dict() for p in (straight, compiled))
     assert max(float((one[k] - x).abs().max()) for k, x in two.items()) < 1e-3
+
+
+@pytest.mark.longest
+def test_compiled_networks_draw_alike(store, tmp_path):
+    """kills: networks that draw uncompiled, a graph for each number of rows that an expert is asked
+    about, a compiled network that computes something else, or eight graphs a process."""
+    pair = tuple(experts.expert(SMOKE, FlowMatchingExpert, k, 0) for k in range(2))
+    stage = scores.score(SMOKE, pair, experts.router(SMOKE, True, 0), Top(1), 0).pictures
+    straight = make(store, stage)
+    torch._dynamo.utils.counters.clear()
+    tmp_path.joinpath("drawn").mkdir()
+    stage.make(tmp_path / "drawn", Context(store, device="cpu", hardware=Hardware(compile=True)))
+    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    assert 2 <= graphs <= 3  # of the router, of an expert, of one that is asked about one row
+    assert torch._dynamo.config.recompile_limit == compiling.GRAPHS > 8
+    one, two = (np.load(folder / "00000.npz") for folder in (straight, tmp_path / "drawn"))
+    assert np.abs(one["latents"] - two["latents"]).max() < 1e-3
+    assert one["expert_evaluations"] == two["expert_evaluations"]
