@@ -112,10 +112,7 @@ class Trunk(nn.Module):
         )
 
     def checkpoint(self, on: bool) -> None:
-        """Turn activation checkpointing on or off: recompute each block in the backward pass.
-
-        The gradients have the same bits.
-        """
+        """Turn on or off that backward passes run each block again. Gradients keep their bits."""
         self.checkpointing = on
 
     def compile_blocks(self, rows_vary: bool = False) -> None:

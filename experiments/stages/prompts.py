@@ -1,13 +1,19 @@
 """What a sample set is asked for: held-out captions, a few of them many times, or given ones."""
 
+import functools
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from datamodules.encoders.encoder import Array, TextEncoder
 
 Asked = tuple[list[str], NDArray[np.int64]]
 """The caption and the label of each picture."""
+REMEMBERED = 1_000
+"""Captions that are remembered as encoded, at most: 50,000 of CLIP-L would fill 12 GB."""
 
 
 class Prompts(Protocol):
@@ -106,3 +112,18 @@ class Given:
 
     def read(self, heldout: Asked) -> Asked:
         return list(self.captions), np.full(self.n, -1, dtype=np.int64)
+
+
+@functools.lru_cache(maxsize=2)
+def _remembered(
+    text: TextEncoder, captions: tuple[str, ...], device: torch.device
+) -> tuple[Array, Array]:
+    return text.encode([*captions], device)
+
+
+def encoded(text: TextEncoder, captions: list[str], device: torch.device) -> tuple[Array, Array]:
+    """Token states and pooled vectors of captions. A table's samples are mostly of the same few,
+    and to begin to read, a tokenizer being built, takes longer than to draw twenty digits."""
+    if len(captions) > REMEMBERED:
+        return text.encode(captions, device)
+    return _remembered(text, tuple(captions), device)  # type: ignore[arg-type]  # frozen, as all

@@ -1,6 +1,5 @@
 """The stage that draws pictures for captions: an ensemble, a router, a selection."""
 
-import functools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,13 +14,13 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-from datamodules.encoders.encoder import CPU, Array, TextEncoder
+from datamodules.encoders.encoder import CPU
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
 from experiments.stages.corpus import Corpus
 from experiments.stages.experts import TrainExpert
-from experiments.stages.prompts import Asked, Heldout, InClusters, Prompts
+from experiments.stages.prompts import Asked, Heldout, InClusters, Prompts, encoded
 from experiments.stages.routers import Known, Routing, at_rows, networks
 from experiments.stages.seeds import SAMPLING, run_seed
 from experiments.stages.setting import Setting
@@ -36,8 +35,6 @@ from modules.text import GivenFrame, Text
 from modules.training import half
 
 Arrays = dict[str, NDArray[Any]]
-REMEMBERED = 1_000
-"""Captions that are remembered as read, at most: 50,000 of CLIP-L would fill 12 GB."""
 Images = NDArray[np.float32]
 
 
@@ -61,21 +58,6 @@ class Loaded:
     def counted(self) -> dict[str, list[nn.Module]]:
         """The networks whose evaluations are counted, by who pays for them."""
         return {"expert": [x.network for x in self.experts], "router": networks(self.router)}
-
-
-@functools.lru_cache(maxsize=2)
-def _remembered(
-    text: TextEncoder, captions: tuple[str, ...], device: torch.device
-) -> tuple[Array, Array]:
-    return text.encode([*captions], device)
-
-
-def _read(text: TextEncoder, captions: list[str], device: torch.device) -> tuple[Array, Array]:
-    """Token states and pooled vectors of captions. A table's samples are mostly of the same few,
-    and to begin to read, a tokenizer being built, takes longer than to draw twenty digits."""
-    if len(captions) > REMEMBERED:
-        return text.encode(captions, device)
-    return _remembered(text, tuple(captions), device)  # type: ignore[arg-type]  # frozen, as all
 
 
 class Pictures(Stage):
@@ -180,7 +162,7 @@ class Sample(Pictures):
                 write_whole(path, content.getbuffer(), part=Path(f"{path}.part"))
 
     def load(self, store: Store, device: torch.device) -> Loaded:
-        arrays = _read(self.shards.text, self.prompts(store)[0], device)
+        arrays = encoded(self.shards.text, self.prompts(store)[0], device)
         tokens, pooled = map(torch.tensor, arrays)
         router = Uniform(len(self.experts)) if self.router is None else self.router.load(store)
         experts = [stage.load(store).to(device) for stage in self.experts]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.stages import samples
+from experiments.stages import prompts
 
 CPU = torch.device("cpu")
 
@@ -28,12 +28,12 @@ class Lengths:
 
 @pytest.fixture(autouse=True)
 def nothing_remembered():
-    samples._remembered.cache_clear()
+    prompts._remembered.cache_clear()
     Lengths.calls.clear()
 
 
 def read(captions, text=Lengths()):
-    return samples._read(text, captions, CPU)[1][:, 0].tolist()
+    return prompts.encoded(text, captions, CPU)[1][:, 0].tolist()
 
 
 def test_the_same_captions_are_read_once_and_others_are_read():
@@ -48,7 +48,7 @@ def test_the_same_captions_are_read_once_and_others_are_read():
 
 def test_many_captions_are_not_remembered(monkeypatch):
     """kills: gigabytes of states kept by every worker at the papers' size."""
-    monkeypatch.setattr(samples, "REMEMBERED", 2)
+    monkeypatch.setattr(prompts, "REMEMBERED", 2)
     for _ in range(2):
         assert read(["a", "bb", "ccc"]) == [1, 2, 3]
     assert Lengths.calls == [3, 3]
