@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from io import BytesIO
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -58,6 +57,22 @@ class Loaded:
     def counted(self) -> dict[str, list[nn.Module]]:
         """The networks whose evaluations are counted, by who pays for them."""
         return {"expert": [x.network for x in self.experts], "router": networks(self.router)}
+
+
+KEPT = 64_000_000
+"""Parameters of all experts that a process keeps as loaded, at most: 256 MB."""
+_kept = dict[tuple[Path, str, torch.device], DenoisingExpert]()
+
+
+def kept(stage: TrainExpert, store: Store, device: torch.device) -> DenoisingExpert:
+    """A trained expert on a device, loaded now or before: a table's sample sets are of the same
+    few, and to build and load eight small ones takes longer than to draw twenty digits."""
+    which = store.root, stage.key, device
+    module = _kept.pop(which) if which in _kept else stage.load(store).to(device)
+    _kept[which] = module  # as the last: those that nobody has asked for are dropped first
+    while sum(p.numel() for x in _kept.values() for p in x.parameters()) > KEPT:
+        del _kept[next(iter(_kept))]
+    return module
 
 
 class Pictures(Stage):
@@ -149,8 +164,7 @@ class Sample(Pictures):
     def make(self, folder: Path, context: Context) -> None:
         loaded = self.load(context.store, context.torch_device)
         if context.hardware.compile:
-            for network in chain(*loaded.counted().values()):
-                compile_blocks(network, rows_vary=True)
+            compile_blocks(nn.ModuleList([*loaded.experts, loaded.router]), rows_vary=True)
         starts, hidden = range(0, self.n, self.batch), context.bar is None
         bar = tqdm(starts, desc=self.label, position=context.bar, disable=hidden, leave=False)
         for i, start in enumerate(bar):
@@ -165,7 +179,7 @@ class Sample(Pictures):
         arrays = encoded(self.shards.text, self.prompts(store)[0], device)
         tokens, pooled = map(torch.tensor, arrays)
         router = Uniform(len(self.experts)) if self.router is None else self.router.load(store)
-        experts = [stage.load(store).to(device) for stage in self.experts]
+        experts = [kept(stage, store, device) for stage in self.experts]
         return Loaded(experts, router.to(device), Text.of(tokens, pooled), self._firsts(store))
 
     def _firsts(self, store: Store) -> GivenFrame | None:
