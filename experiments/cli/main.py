@@ -17,17 +17,18 @@ from experiments.cli import downloads
 from experiments.cli.options import Options, UsageError, parse
 from experiments.cli.plan import plan
 from experiments.cli.records import bad_records, unused
+from experiments.cli.writing import Writing
 from experiments.measures.costs import cost
 from experiments.pipeline import build, edits
 from experiments.pipeline.address import check_store, open_store
-from experiments.pipeline.files import StoreError, write_whole
+from experiments.pipeline.files import StoreError
 from experiments.pipeline.launch.remote import OtherCodeError
 from experiments.pipeline.launch.task import WorkerLostError
 from experiments.pipeline.process import one_thread
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context
 from experiments.tables import report
-from experiments.tables.results import Results, Table
+from experiments.tables.results import Table
 from experiments.tables.rows import measurements
 from metrics.networks import weights
 from modules.weights.checkpoint import CheckpointError
@@ -94,21 +95,13 @@ def run(tables: Sequence[Table], options: Options) -> Iterator[str]:
     tell(tables, edits.outdated([*made.values()], store))
     for line in bad_records(missing, store):
         tell(tables, line)
-    for table, rows in zip(tables, by_seed, strict=True):
-        named = table, options.scale_name, options.scale, options.seeds
-        results = Results(*named, store, rows)
-        if len(results.lacking) < sum(row.measured is not None for row in results.rows[0]):
-            # A partial table stands beside the whole ones and takes the place of none.
-            name = f"{options.scale_name}-incomplete" if results.lacking else options.scale_name
-            own = build.behind(measurements(rows))
-            remark = edits.outdated([stage for stage in own if stage.key in made], store)
-            remarks = [f"{remark[0].upper()}{remark[1:]}."] if remark else []
-            folder = report.open_folder(options.results, name, turned)
-            yield report.write(results, folder, remarks)
-            write_whole(folder / f"{table.name}.yaml", options.repeated_by.encode())
-            tell([table], f"written to {folder}" if turned and not results.lacking else None)
-        if results.lacking:
-            missing_rows += [f"{table.name}, {results.rows[0][i].name}" for i in results.lacking]
+    writing = Writing(options, store, frozenset(made), turned)
+    for table, written in zip(tables, writing.each(tables, by_seed), strict=True):
+        missing_rows += written.lacking
+        if written.folder is not None:
+            yield written.markdown
+            if turned and not written.lacking:
+                tell([table], f"written to {written.folder}")
     report.close_folder(opened)
     if failed is not None:
         raise RowsMissingError(missing_rows, failed)

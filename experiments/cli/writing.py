@@ -1,0 +1,102 @@
+"""Tables written from a store that has what they show, several at once."""
+
+import multiprocessing
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from experiments.cli.options import Options
+from experiments.pipeline import build, edits
+from experiments.pipeline.files import write_whole
+from experiments.pipeline.launch.local import Local
+from experiments.pipeline.store import Store
+from experiments.tables import report
+from experiments.tables.results import Results, Table
+from experiments.tables.rows import Row, measurements
+
+
+@dataclass(frozen=True)
+class Written:
+    """A table's markdown and folder, and its rows that lack a number; no folder if all do."""
+
+    markdown: str
+    folder: Path | None
+    lacking: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What the tables of a run are written with.
+
+    made: keys of the stages behind them that the store has.  turned: dials that were.
+    """
+
+    options: Options
+    store: Store
+    made: frozenset[str]
+    turned: Mapping[str, object]
+
+    def write(self, table: Table[Any], rows: list[list[Row]]) -> Written:
+        """Write one. Of a table without some numbers it takes the place of no whole one."""
+        options = self.options
+        named = table, options.scale_name, options.scale, options.seeds
+        results = Results(*named, self.store, rows)
+        lacking = tuple(f"{table.name}, {results.rows[0][i].name}" for i in results.lacking)
+        if len(lacking) >= sum(row.measured is not None for row in results.rows[0]):
+            return Written("", None, lacking)
+        name = f"{options.scale_name}-incomplete" if lacking else options.scale_name
+        behind = build.behind(measurements(rows))
+        remark = edits.outdated([x for x in behind if x.key in self.made], self.store)
+        remarks = [f"{remark[0].upper()}{remark[1:]}."] if remark else []
+        folder = report.open_folder(options.results, name, self.turned)
+        markdown = report.write(results, folder, remarks)
+        write_whole(folder / f"{table.name}.yaml", options.repeated_by.encode())
+        return Written(markdown, folder, lacking)
+
+    def each(
+        self, tables: Sequence[Table[Any]], by_seed: Sequence[list[list[Row]]]
+    ) -> Iterator[Written]:
+        """Write all, and give each in turn."""
+        jobs = [*zip(tables, by_seed, strict=True)]
+        return in_forks(lambda i: self.write(*jobs[i]), len(jobs), self.processes)
+
+    @property
+    def processes(self) -> int:
+        """As many as there are workers here. One where a fork of this process is not safe: it talks
+        to a cluster or to a store elsewhere, or the system's own libraries do not bear it."""
+        engine = self.options.launch
+        alone = self.store.remote is not None or sys.platform != "linux"
+        return 1 if alone or not isinstance(engine, Local) else engine.workers
+
+
+def in_forks(work: Callable[[int], Any], n: int, processes: int) -> Iterator[Any]:
+    """work(0), …, work(n - 1), by forks of this process: they have what `work` refers to."""
+    if min(n, processes) < 2:
+        yield from map(work, range(n))
+        return
+    _Fork.work = work
+    forked = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(min(n, processes), forked, _Fork.start) as pool:
+        try:
+            yield from pool.map(_Fork.call, range(n))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class _Fork:
+    """What a fork is asked for, since a function of this run's own cannot be sent to it."""
+
+    work: ClassVar[Callable[[int], Any]]
+
+    @staticmethod
+    def start() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    @staticmethod
+    def call(i: int) -> Any:
+        return _Fork.work(i)
