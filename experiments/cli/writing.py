@@ -1,18 +1,17 @@
 """Tables written from a store that has what they show, several at once."""
 
 import multiprocessing
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from experiments.cli.options import Options
 from experiments.pipeline import build, edits
 from experiments.pipeline.files import write_whole
-from experiments.pipeline.launch.local import Local
+from experiments.pipeline.launch import local, server
 from experiments.pipeline.store import Store
 from experiments.tables import report
 from experiments.tables.results import Results, Table
@@ -70,33 +69,38 @@ class Writing:
         to a cluster or to a store elsewhere, or the system's own libraries do not bear it."""
         engine = self.options.launch
         alone = self.store.remote is not None or sys.platform != "linux"
-        return 1 if alone or not isinstance(engine, Local) else engine.workers
+        return 1 if alone or not isinstance(engine, local.Local) else engine.workers
+
+
+_work: Callable[[int], Any] | None = None
+"""In a fork: what it is asked for, since a function of this run's own cannot be sent to it."""
 
 
 def in_forks(work: Callable[[int], Any], n: int, processes: int) -> Iterator[Any]:
-    """work(0), …, work(n - 1), by forks of this process: they have what `work` refers to."""
+    """work(0), …, work(n - 1), by forks of this process: they have what `work` refers to.
+
+    What it does is done on the CPU. Raises BrokenProcessPool if a fork is killed.
+    """
+    global _work
     if min(n, processes) < 2:
         yield from map(work, range(n))
         return
-    _Fork.work = work
-    forked = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(min(n, processes), forked, _Fork.start) as pool:
-        try:
-            yield from pool.map(_Fork.call, range(n))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    _work, forks = work, local.Processes()
+    pool = ProcessPoolExecutor(min(n, processes), multiprocessing.get_context("fork"), local.settle)
+    try:
+        with server.block_sigint():
+            futures = [pool.submit(_called, i) for i in range(n)]
+        for future in futures:
+            yield future.result()
+        pool.shutdown()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        forks.end()
+        raise
+    finally:
+        _work = None
 
 
-class _Fork:
-    """What a fork is asked for, since a function of this run's own cannot be sent to it."""
-
-    work: ClassVar[Callable[[int], Any]]
-
-    @staticmethod
-    def start() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    @staticmethod
-    def call(i: int) -> Any:
-        return _Fork.work(i)
+def _called(i: int) -> Any:
+    assert _work is not None
+    return _work(i)

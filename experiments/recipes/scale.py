@@ -81,14 +81,18 @@ class Scale(Generic[StudyT]):
                 "trains and samples anew; data split, clusters, text encoder and judge are the "
                 "same for all"
             )
-        same, anew = "the same for all", "clusters and judge, and trains and samples anew"
-        if not isinstance(source := self.data.source, DividedSource):
+        source, same = self.data.source, "the same for all"
+        judges = {self.judge.stage(source, seed) for seed in (self.data.seed, self.data.seed + 1)}
+        own, shared = ("", "judge, ") if len(judges) == 1 else (" and judge", "")
+        anew = f"clusters{own}, and trains and samples anew"
+        if not isinstance(source, DividedSource):
             return (
-                f"has its own {anew}; the data's splits and the text encoder are the same for all"
+                f"has its own {anew}; the data's splits, prompts, {shared}and the text encoder are "
+                f"{same}, so that intervals say nothing of other prompts"
             )
         disjoint = getattr(source, "disjoint", False)
         overlap = "" if disjoint else " (all of the same records, so that splits overlap)"
-        return f"has its own data split{overlap}, {anew}; the text encoder is {same}"
+        return f"has its own data split{overlap}, {anew}; {shared}the text encoder is {same}"
 
     def of_seed(self, seed: int) -> Self:
         """The scale on the partition of the data that a seed of a table has; seed 0 its own."""

@@ -28,7 +28,8 @@ class Real(Pictures):
     has a class, any n, with their own captions.
 
     Scored like samples they are what a perfect copy of the data would get: no sample set of this
-    size and these prompts should be expected closer to the held-out pictures. None is altered.
+    size and these prompts should be expected closer to the held-out pictures. None is altered, so
+    that a model of altered ones is not to be expected as close.
     """
 
     shards: Shards

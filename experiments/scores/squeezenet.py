@@ -157,8 +157,13 @@ class SqueezeNetJudge(Judge):
             "The judge is SqueezeNet 1.1, trained on ImageNet: FID and KID compare 512 features "
             f"with those of {held} held-out pictures. FID is mostly the bias of so few, and "
             "compares sets of as many different pictures alone; KID has no such bias.",
+            "Clusters that are found in these features too, as at emoji, confine experts in the "
+            "space that the judge measures in, and LPIPS is of the same network: no column is "
+            "independent of it.",
             f"The nearest is looked for among {train} pictures trained on, altered ones included. "
-            f"Of pictures that were not trained on {COPIED:.0%} would count as near-copies.",
+            f"Of pictures that were not trained on {COPIED:.0%} would count as near-copies. Real "
+            "pictures are trained on, so all count; none of them is altered, as most that a model "
+            "sees may be, so that a model that has learned all is not at their FID.",
             "A look-up, the training picture whose caption shares the largest part of its words, "
             f"is nearer to its prompt's picture than to {share:.1%} of the others.",
         )

@@ -3,20 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import nn
 
 from datamodules.validation import ValidationBatches
 from experiments.pipeline.stage import Stage
-from experiments.pipeline.store import Context, Store
+from experiments.pipeline.store import Artifact, Context, Store
 from experiments.stages.clusters import Encoded
 from experiments.stages.corpus import Corpus
 from experiments.training import distributed
+from experiments.training.compiling import compile_blocks
 from modules.training import DiffusionModule, Optim
 from modules.weights.checkpoint import load_weights
 
+M = TypeVar("M", bound=nn.Module, covariant=True)
 VALIDATION_BATCH = 256
 
 
@@ -124,3 +126,33 @@ def training_cost(optim: Optim) -> float:
 def load_trained(network: nn.Module, stage: Stage, store: Store) -> None:
     """Load a stage's weights. CheckpointError if they do not fit, StoreError if they changed."""
     load_weights(network, store.file(stage, "weights.safetensors"))
+
+
+class Loads(Artifact, Protocol[M]):
+    """A stage whose artifact is the weights of a module."""
+
+    def load(self, store: Store) -> M: ...
+
+
+LOADED_NUMBERS = 64_000_000
+"""Parameters of all modules that a process keeps as loaded, at most: 256 MB."""
+_loaded = dict[tuple[Path, int, torch.device, bool], nn.Module]()
+
+
+def loaded_once(stage: Loads[M], store: Store, device: torch.device, compiled: bool) -> M:
+    """A trained module on a device, its blocks compiled or not, loaded now or before.
+
+    A table's sample sets are of the same few experts. The file is checked at each call; one that
+    was made anew is read anew. CheckpointError, StoreError as by `load_trained`.
+    """
+    path = store.file(stage, "weights.safetensors")
+    asked = path.resolve(), path.stat().st_mtime_ns, device, compiled
+    module = _loaded.pop(asked, None)
+    if module is None:
+        module = stage.load(store).to(device)
+        if compiled:
+            compile_blocks(module, rows_vary=True)
+    _loaded[asked] = module  # as the last: those that nobody has asked for are dropped first
+    while sum(p.numel() for x in _loaded.values() for p in x.parameters()) > LOADED_NUMBERS:
+        del _loaded[next(iter(_loaded))]
+    return cast(M, module)

@@ -21,6 +21,7 @@ from experiments.stages.corpus import Corpus
 from experiments.stages.experts import TrainExpert
 from experiments.stages.prompts import Asked, Heldout, InClusters, Prompts, encoded
 from experiments.stages.routers import Known, Routing, at_rows, networks
+from experiments.stages.run import loaded_once
 from experiments.stages.seeds import SAMPLING, run_seed
 from experiments.stages.setting import Setting
 from experiments.training.compiling import compile_blocks
@@ -57,22 +58,6 @@ class Loaded:
     def counted(self) -> dict[str, list[nn.Module]]:
         """The networks whose evaluations are counted, by who pays for them."""
         return {"expert": [x.network for x in self.experts], "router": networks(self.router)}
-
-
-KEPT = 64_000_000
-"""Parameters of all experts that a process keeps as loaded, at most: 256 MB."""
-_kept = dict[tuple[Path, str, torch.device], DenoisingExpert]()
-
-
-def kept(stage: TrainExpert, store: Store, device: torch.device) -> DenoisingExpert:
-    """A trained expert on a device, loaded now or before: a table's sample sets are of the same
-    few, and to build and load eight small ones takes longer than to draw twenty digits."""
-    which = store.root, stage.key, device
-    module = _kept.pop(which) if which in _kept else stage.load(store).to(device)
-    _kept[which] = module  # as the last: those that nobody has asked for are dropped first
-    while sum(p.numel() for x in _kept.values() for p in x.parameters()) > KEPT:
-        del _kept[next(iter(_kept))]
-    return module
 
 
 class Pictures(Stage):
@@ -162,9 +147,7 @@ class Sample(Pictures):
         return self.asked.chosen(heldout, self.shards.heldout_clusters(store))
 
     def make(self, folder: Path, context: Context) -> None:
-        loaded = self.load(context.store, context.torch_device)
-        if context.hardware.compile:
-            compile_blocks(nn.ModuleList([*loaded.experts, loaded.router]), rows_vary=True)
+        loaded = self.load(context.store, context.torch_device, context.hardware.compile)
         starts, hidden = range(0, self.n, self.batch), context.bar is None
         bar = tqdm(starts, desc=self.label, position=context.bar, disable=hidden, leave=False)
         for i, start in enumerate(bar):
@@ -175,11 +158,13 @@ class Sample(Pictures):
                 np.savez(content, **self._draw(loaded, rows))  # type: ignore[arg-type]
                 write_whole(path, content.getbuffer(), part=Path(f"{path}.part"))
 
-    def load(self, store: Store, device: torch.device) -> Loaded:
+    def load(self, store: Store, device: torch.device, compiled: bool = False) -> Loaded:
         arrays = encoded(self.shards.text, self.prompts(store)[0], device)
         tokens, pooled = map(torch.tensor, arrays)
         router = Uniform(len(self.experts)) if self.router is None else self.router.load(store)
-        experts = [kept(stage, store, device) for stage in self.experts]
+        if compiled:
+            compile_blocks(router, rows_vary=True)
+        experts = [loaded_once(stage, store, device, compiled) for stage in self.experts]
         return Loaded(experts, router.to(device), Text.of(tokens, pooled), self._firsts(store))
 
     def _firsts(self, store: Store) -> GivenFrame | None:

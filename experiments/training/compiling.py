@@ -13,8 +13,8 @@ in whether they are stacked or trained; torch keeps eight, and runs the ninth as
 def compile_blocks(network: nn.Module, rows_vary: bool = False) -> None:
     """Compile the blocks of all transformers in a network.
 
-    rows_vary: as where an ensemble asks each expert about some rows only. Rounding then depends on
-    no number of rows but 1, and on none that came before.
+    rows_vary: as where an ensemble asks each expert about some rows only. On a CPU rounding then
+    depends on no number of rows but 1, nor on which came first; in training it may.
     """
     import torch._dynamo
 
