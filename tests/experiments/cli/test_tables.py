@@ -1,8 +1,6 @@
 """Many tables in one command: one pool, what they share made once, each written."""
 
-import os
 from dataclasses import dataclass, replace
-from time import sleep
 
 import pytest
 
@@ -10,7 +8,7 @@ from experiments.cli import main as cli
 from experiments.pipeline.launch import local
 from experiments.tables.comparisons import compared, index
 from experiments.tables.rows import Row
-from tests.helpers.stages import die, places, serial
+from tests.helpers.stages import places, serial
 from tests.helpers.tables import TABLE, Given, rows
 
 SMOKE = ["--scale", "smoke", "--seeds", "2"]
@@ -209,34 +207,3 @@ def test_a_store_that_may_not_be_written_is_read_where_nothing_is_missing(
     assert cli.main(TABLE, arguments=[*SMOKE, *places(tmp_path)]) == 0
     assert cli.main(TABLE, arguments=[*SMOKE[:-1], "3", *places(tmp_path)]) != 0
     assert "can keep nothing: Operation not permitted" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("workers", "processes"), [("1", 1), ("2", 2)])
-def test_tables_are_written_by_as_many_processes_as_there_are_workers(
-    pools, capsys, tmp_path, workers, processes
-):
-    """kills: tables drawn one by one beside an idle core, or told in the order of their ends."""
-
-    def slow(results):
-        sleep(1.0)
-        return str(os.getpid()).encode()
-
-    first = replace(TABLE, figures={"who": slow})
-    second = replace(OTHER, figures={"who too": lambda _: str(os.getpid()).encode()})
-    asked = [*SMOKE, *places(tmp_path), "--workers", workers]
-    assert cli.main(first, second, arguments=asked) == 0
-    drawn = [path.read_text() for path in (tmp_path / "results/smoke/figures").iterdir()]
-    assert len({*drawn}) == processes
-    assert (str(os.getpid()) in drawn) == (processes == 1)
-    out = capsys.readouterr().out
-    assert out.index("Table 9") < out.index("Table 10")
-
-
-def test_a_killed_writer_is_one_line(pools, capsys, tmp_path):
-    """kills: a pool that waits for a dead process, or its traceback."""
-    killed = replace(OTHER, figures={"figure": die})
-    arguments = [*SMOKE, *places(tmp_path), "--workers", "2"]
-    assert cli.main(TABLE, killed, arguments=arguments) == 1
-    assert capsys.readouterr().err == (
-        "all: a worker process was killed; the same command goes on from here\n"
-    )

@@ -1,0 +1,138 @@
+"""Tables written by several forks at once: in order, and none of them outlives the command."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from experiments.cli import main as cli
+from experiments.cli.writing import in_forks
+from experiments.pipeline.launch import local
+from tests.helpers.files import ROOT
+from tests.helpers.stages import places, serial
+from tests.helpers.tables import TABLE
+
+SMOKE = ["--scale", "smoke", "--seeds", "2"]
+forks = pytest.mark.skipif(sys.platform != "linux", reason="forks are for Linux alone")
+
+
+def written(tmp_path, workers, first, second):
+    """The status of a command of two tables with such figures."""
+    tables = replace(TABLE, figures=first), replace(TABLE, name="table10", figures=second)
+    return cli.main(*tables, arguments=[*SMOKE, *places(tmp_path), "--workers", workers])
+
+
+@pytest.fixture(autouse=True)
+def no_workers(monkeypatch):
+    """Stages are made in this process."""
+    monkeypatch.setattr(local, "map", serial)
+
+
+@forks
+def test_two_workers_write_two_tables_at_once(tmp_path, capsys):
+    """kills: tables drawn one by one beside an idle core."""
+    both = multiprocessing.get_context("fork").Barrier(2)
+
+    def meets(results):
+        both.wait(60)
+        return str(os.getpid()).encode()
+
+    assert written(tmp_path, "2", {"one": meets}, {"two": meets}) == 0
+    drawn = {path.read_text() for path in (tmp_path / "results/smoke/figures").iterdir()}
+    assert len(drawn) == 2
+    assert str(os.getpid()) not in drawn
+
+
+def test_one_worker_writes_in_the_command_itself(tmp_path):
+    """kills: forks that nobody asked for."""
+    own = {"one": lambda _: str(os.getpid()).encode()}
+    assert written(tmp_path, "1", own, {"two": own["one"]}) == 0
+    drawn = {path.read_text() for path in (tmp_path / "results/smoke/figures").iterdir()}
+    assert drawn == {str(os.getpid())}
+
+
+@forks
+def test_what_is_done_first_is_given_in_its_turn():
+    """kills: tables that are printed as they end."""
+    assert [*in_forks(lambda i: time.sleep(0.3 * (i == 0)) or i, 5, 2)] == [0, 1, 2, 3, 4]
+
+
+@forks
+def test_a_killed_writer_is_one_line(tmp_path, capsys):
+    """kills: a command that waits for a dead process, or its traceback."""
+    parent = os.getpid()
+
+    def die(results):
+        assert os.getpid() != parent
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert written(tmp_path, "2", {}, {"figure": die}) == 1
+    assert capsys.readouterr().err == (
+        "all: a worker process was killed; the same command goes on from here\n"
+    )
+
+
+@forks
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
+def test_after_an_error_nothing_more_is_done(error, tmp_path):
+    """kills: jobs that are finished behind a command that has said that it ended."""
+
+    def work(i):
+        if i == 0:
+            raise error
+        time.sleep(0.5)
+        (tmp_path / f"{i}").touch()
+
+    with pytest.raises(type(error)):
+        [*in_forks(work, 8, 2)]
+    assert not [child for child in multiprocessing.active_children() if child.is_alive()]
+    done = {*tmp_path.iterdir()}
+    time.sleep(1.0)
+    assert {*tmp_path.iterdir()} == done
+    assert len(done) <= 1
+
+
+HANGS = """
+import time
+from experiments.cli.writing import in_forks
+
+def work(i):
+    print(__import__("os").getpid(), flush=True)
+    time.sleep(600)
+
+list(in_forks(work, 2, 2))
+"""
+
+
+@forks
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_no_fork_outlives_its_command(end):
+    """kills: writers that hold a gigabyte each when their command was killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGS], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as command:
+        watch = threading.Timer(60, command.kill)
+        watch.start()
+        writers = [int(command.stdout.readline()) for _ in range(2)]
+        command.send_signal(end)
+        command.wait(30)
+        watch.cancel()
+    end_by = time.monotonic() + 20
+    while (left := [pid for pid in writers if alive(pid)]) and time.monotonic() < end_by:
+        time.sleep(0.05)
+    assert not left
+
+
+def alive(pid):
+    """Whether a process is there that has not ended."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
