@@ -19,7 +19,7 @@ from experiments.tables.rows import Row, measurements
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenFiles:
     """A table's markdown and folder, and its rows that lack a number; no folder if all do."""
 
     markdown: str
@@ -39,14 +39,14 @@ class Writing:
     made: frozenset[str]
     turned: Mapping[str, object]
 
-    def write(self, table: Table[Any], rows: list[list[Row]]) -> Written:
+    def write(self, table: Table[Any], rows: list[list[Row]]) -> WrittenFiles:
         """Write one. Of a table without some numbers it takes the place of no whole one."""
         options = self.options
         named = table, options.scale_name, options.scale, options.seeds
         results = Results(*named, self.store, rows)
         lacking = tuple(f"{table.name}, {results.rows[0][i].name}" for i in results.lacking)
         if len(lacking) >= sum(row.measured is not None for row in results.rows[0]):
-            return Written("", None, lacking)
+            return WrittenFiles("", None, lacking)
         name = f"{options.scale_name}-incomplete" if lacking else options.scale_name
         behind = build.behind(measurements(rows))
         remark = edits.outdated([x for x in behind if x.key in self.made], self.store)
@@ -54,11 +54,11 @@ class Writing:
         folder = report.open_folder(options.results, name, self.turned)
         markdown = report.write(results, folder, remarks)
         write_whole(folder / f"{table.name}.yaml", options.repeated_by.encode())
-        return Written(markdown, folder, lacking)
+        return WrittenFiles(markdown, folder, lacking)
 
     def each(
         self, tables: Sequence[Table[Any]], by_seed: Sequence[list[list[Row]]]
-    ) -> Iterator[Written]:
+    ) -> Iterator[WrittenFiles]:
         """Write all, and give each in turn."""
         jobs = [*zip(tables, by_seed, strict=True)]
         return in_forks(lambda i: self.write(*jobs[i]), len(jobs), self.processes)

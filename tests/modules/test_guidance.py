@@ -1,5 +1,6 @@
 """Guidance in closed form, and trajectories against a plain sum over experts, halves and rows."""
 
+import functools
 import itertools
 
 import pytest
@@ -141,6 +142,23 @@ def drawn(kinds, posterior, selection, scale, fewest=4):
     return ours, plain
 
 
+@functools.cache
+def rows_round_alike():
+    """Whether a row has the same bits among any number of rows above three, on this processor. On
+    some a product of few rows is computed otherwise than one of many."""
+    x, c = start()
+    rows = torch.arange(ROWS).repeat(2)
+    x, c, t = x[rows], c[rows], torch.linspace(0.1, 0.9, 2 * ROWS)
+    networks = [expert.network for expert in experts(*[FM] * K)]
+    with torch.inference_mode():
+        for network in networks:
+            whole = network(x, t, c)
+            for n in range(4, 2 * ROWS):
+                if not torch.equal(network(x[:n], t[:n], c[:n]), whole[:n]):
+                    return False
+    return True
+
+
 @pytest.mark.parametrize(
     ("posterior", "selection"),
     [
@@ -155,7 +173,8 @@ def drawn(kinds, posterior, selection, scale, fewest=4):
 def test_a_trajectory_has_the_bits_of_the_plain_one(posterior, selection, scale):
     """kills: keys and values of another row, expert or half; a row given another's answer; a sum
     in another order; a router that sees one caption for both halves."""
-    assert torch.equal(*drawn([FM] * K, posterior, selection, scale))
+    ours, plain = drawn([FM] * K, posterior, selection, scale)
+    assert (ours - plain).abs().max() <= (0 if rows_round_alike() else 1e-5)
 
 
 @pytest.mark.parametrize("selection", [Full(), Top(2)], ids=str)
