@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
@@ -78,3 +80,20 @@ def contribute(home, folder, cluster, objective, *more):
     where = ["--manifest", str(home / "m.json"), "--store", str(folder / "own")]
     which = ["--cluster", str(cluster), "--objective", objective, "--licence", "CC0-1.0"]
     return ["train", *where, *which, "--out", str(folder / f"expert_{cluster}"), *more]
+
+
+def alive(pid):
+    """Whether process `pid` still runs: a zombie that nobody has reaped does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
+
+
+def until(condition, seconds):
+    """Whether the condition holds within so many seconds."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    return condition()

@@ -15,7 +15,7 @@ from experiments.cli import main as cli
 from experiments.cli.writing import in_forks
 from experiments.pipeline.launch import local
 from tests.helpers.files import ROOT
-from tests.helpers.stages import places, serial
+from tests.helpers.stages import alive, places, serial, until
 from tests.helpers.tables import TABLE
 
 SMOKE = ["--scale", "smoke", "--seeds", "2"]
@@ -91,7 +91,7 @@ def test_after_an_error_nothing_more_is_done(error, tmp_path):
 
     with pytest.raises(type(error)):
         [*in_forks(work, 8, 2)]
-    assert_ended([int(path.name) for path in tmp_path.iterdir()])
+    assert until(lambda: not any(alive(int(path.name)) for path in tmp_path.iterdir()), 60)
 
 
 HANGS = r"""
@@ -120,21 +120,4 @@ def test_no_fork_outlives_its_command(end):
         command.send_signal(end)
         command.wait(30)
         watch.cancel()
-    assert_ended(writers)
-
-
-def assert_ended(pids):
-    """Within a time in which no job ends by itself, these processes do."""
-    end_by = time.monotonic() + 60
-    while (left := [pid for pid in pids if alive(pid)]) and time.monotonic() < end_by:
-        time.sleep(0.05)
-    assert not left
-
-
-def alive(pid):
-    """Whether a process is there that has not ended."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    assert until(lambda: not any(map(alive, writers)), 60)

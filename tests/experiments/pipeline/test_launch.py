@@ -16,6 +16,7 @@ from tqdm import tqdm
 from experiments.pipeline.launch import local
 from experiments.pipeline.launch.task import Task
 from tests.helpers.files import ROOT
+from tests.helpers.stages import alive, until
 
 #        key     cost  needs
 GRAPH = [
@@ -177,22 +178,6 @@ def test_a_killed_worker_breaks_the_pool(tmp_path):
     with pytest.raises(BrokenProcessPool):
         local.map(note_or_die, tasks(tmp_path, graph), 1)
     assert notes(tmp_path) == []
-
-
-def alive(pid):
-    """Whether process `pid` still runs: a zombie that nobody has reaped does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in "ZX"
-
-
-def until(condition, seconds):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.1)
-    return condition()
 
 
 def in_a_process(code):
