@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from experiments.pipeline.files import StoreError, write_whole
 from experiments.pipeline.key import key
@@ -74,8 +75,18 @@ def _detail(results: Results) -> dict[str, object]:
         "inputs": {name: entry["inputs"] for name, entry in results.provenance.items()},
         "commits": results.commits,
         "machines": sorted({f"{entry['machine']}, {entry['device']}" for entry in made}),
+        "compile": _compiled(results.provenance),
         "packages": packages(),
     }
+
+
+def _compiled(provenance: Mapping[str, Mapping[str, Any]]) -> dict[str, list[bool]]:
+    """What --compile was for the stages of each kind. Compiled networks round otherwise."""
+    said: dict[str, set[bool]] = {}
+    for name, entry in provenance.items():
+        asked = bool(entry.get("hardware", {}).get("compile", False))
+        said.setdefault(name.split("/")[0], set()).add(asked)
+    return {kind: sorted(values) for kind, values in sorted(said.items())}
 
 
 def _off_page(results: Results, row: int) -> dict[str, list[str]]:

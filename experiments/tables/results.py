@@ -124,11 +124,13 @@ class Results(Generic[ScaleT]):
         self.table, self.scale, self.seeds, self.store = table, scale, seeds, store
         self.scale_name, self.changed = scale_name, table.changed(scale_name, scale)
         self.judge = table.judge(scale)
-        self.columns = [
-            shown for column in table.columns for shown in self.judge.columns_for(column)
-        ]
         self.rows = table.by_seed(scale, seeds) if rows is None else rows  # [seeds][rows]
         self.numbers = [[row.read(store) for row in rows] for rows in self.rows]
+        judged = [shown for column in table.columns for shown in self.judge.columns_for(column)]
+        there = {key for rows in self.numbers for row in rows for key in row}
+        # As of diversity within a prompt, where each is asked once. What failed may have had any.
+        kept = judged if self.lacking else [column for column in judged if column.key in there]
+        self.columns = kept or judged
 
     @property
     def partial(self) -> bool:

@@ -219,6 +219,20 @@ def test_wall_times_are_in_the_json_alone(filled, tmp_path):
     assert seconds == dict.fromkeys({f"brightjudge/{BrightJudge().key}", *stages}, 1234.5)
 
 
+def test_the_json_says_which_stages_were_to_be_compiled(filled, tmp_path):
+    """kills: compiled numbers, which round otherwise, that nothing tells from others; a kind of
+    which some were and some were not, by the last of them alone."""
+    folder = write(filled, tmp_path)
+    detail = json.loads((folder / "table9.json").read_text())
+    assert detail["compile"] == {"brightjudge": [False], "given": [False]}
+    path = min(filled.root.glob("given/*/provenance.json"))
+    made = read_sealed(path)
+    path.write_bytes(sealed({**made, "hardware": {**made["hardware"], "compile": True}}))
+    write(Store(filled.root), tmp_path)
+    detail = json.loads((folder / "table9.json").read_text())
+    assert detail["compile"] == {"brightjudge": [False], "given": [False, True]}
+
+
 @pytest.mark.parametrize("how", ["refused", "full"])
 def test_files_are_whole_or_absent(filled, tmp_path, monkeypatch, how):
     """kills: writing in place, so that a failure leaves half a table where a whole one was."""

@@ -90,6 +90,19 @@ def test_a_part_that_is_not_there_is_no_missing_number(swept):
         results(swept, wrong, 1)
 
 
+def test_a_column_in_which_nothing_was_measured_is_left_out(store, tmp_path):
+    """kills: a column of dashes, as of diversity within a prompt where each is asked once."""
+
+    def without_hits(scale, seed):
+        return [replace(row, measured=replace(row.measured, hits=-1)) for row in rows(scale, seed)]
+
+    store = fill(store, without_hits, 2)
+    folder = write(store, tmp_path, replace(TABLE, rows=without_hits), seeds=2)
+    text = (folder / "table9.md").read_text()
+    assert "FID" in text
+    assert "Hits" not in text + (folder / "table9.csv").read_text()
+
+
 def test_the_papers_columns_stand_in_the_tables_order(swept, tmp_path):
     """kills: columns in the order of a row, a number under another title, a gap filled with 0."""
     folder = write(swept, tmp_path, SWEEP, seeds=1)
