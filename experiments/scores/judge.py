@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,9 @@ from experiments.pipeline.store import Context, Store
 from experiments.stages.samples import Images, Pictures
 from experiments.tables.columns import ACCURACY, Column
 
-FeatureRows = Mapping[str, NDArray[np.floating]]
-"""Features [N, F] of samples, by the network that they are of."""
+FeatureRows = Mapping[str, NDArray[Any]]
+"""Features [N, F] of samples, by the network that they are of; or what else of them a judge needs
+of the whole set."""
 PerSample = dict[str, NDArray[np.float64]]
 """A number [N] of every sample, by column; not finite where it has none."""
 Wrong = NDArray[np.bool_] | None

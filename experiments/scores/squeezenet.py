@@ -30,12 +30,14 @@ from metrics.pixels import to_uint8
 
 Rows = NDArray[np.floating]
 NETWORK = "SqueezeNet"
+PICTURES = "pictures"
+"""What LPIPS looks at, in eight bits: to decode emoji's latents again is a third of a score."""
 HELD, TRAIN = Split.HELDOUT.value, Split.TRAIN.value
 COPIED = 0.05
 """A sample is a near-copy where it is nearer to a training picture than this share of held-out ones
 are: of emoji that went through TAEF2 nine in ten are, and at 0.01 not one in four."""
-RETRIEVED = percent("retrieved", "Nearer to its prompt's picture than another's, %")
-"""50 by chance: over all held-out pictures of other captions."""
+RETRIEVED = percent("retrieved", "Held-out pictures further off than its prompt's, %")
+"""The mean share of those of other captions; 50 by chance."""
 NEAR_COPIES = percent("copies", "Near-copies (SqueezeNet features), %")
 
 
@@ -120,10 +122,11 @@ class SqueezeNetJudge(Judge):
     def read(
         self, samples: Images, captions: Sequence[str], labels: NDArray[np.int64], context: Context
     ) -> Reading:
-        own, held = self._encode(samples, context.torch_device), self.reference(context.store)
+        shown, held = to_uint8(in_colour(samples)), self.reference(context.store)
+        own = self.features.encode(shown, context.torch_device)
         known = np.array(read_json(context.store.file(self, "keys.json"))["captions"])
         shares = [retrieved(x, held, known == c) for x, c in zip(own, captions, strict=True)]
-        return Reading({NETWORK: own}, {RETRIEVED.key: np.array(shares)})
+        return Reading({NETWORK: own, PICTURES: shown}, {RETRIEVED.key: np.array(shares)})
 
     def read_set(
         self, features: FeatureRows, drawn: Pictures, several: Pictures, context: Context
@@ -131,8 +134,7 @@ class SqueezeNetJudge(Judge):
         store, device, own = context.store, context.torch_device, features[NETWORK]
         near = _nearest(own, self.reference(store, Split.TRAIN))[1]
         apart = np.load(store.file(self, "apart.npy"))
-        images = to_uint8(in_colour(drawn.images(store, device=device)))
-        again = images
+        images = again = features[PICTURES]
         if several is not drawn:
             again = to_uint8(in_colour(several.images(store, device=device)))
         captions = np.array(several.prompts(store)[0])
@@ -164,8 +166,9 @@ class SqueezeNetJudge(Judge):
             f"Of pictures that were not trained on {COPIED:.0%} would count as near-copies. Real "
             "pictures are trained on, so all count; none of them is altered, as most that a model "
             "sees may be, so that a model that has learned all is not at their FID.",
-            "A look-up, the training picture whose caption shares the largest part of its words, "
-            f"is nearer to its prompt's picture than to {share:.1%} of the others.",
+            "By chance half of the held-out pictures are further from a sample than its prompt's. "
+            "Of a look-up, the training picture whose caption shares the largest part of its "
+            f"words, {share:.1%} are, over all {held} prompts.",
         )
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -21,7 +21,9 @@ from experiments.pipeline.store import Context, Store
 from experiments.recipes.images import SCALES
 from experiments.recipes.judges import BySqueezeNet, OwnClassifier
 from experiments.scores.classifier import ClassifierJudge
+from experiments.scores.score import Score
 from experiments.scores.squeezenet import COPIED, SqueezeNetJudge, looked_up, retrieved
+from experiments.stages.samples import Pictures
 from experiments.tables.columns import FID, KID, NEAREST
 from metrics.networks import perceptual, squeezenet
 from metrics.pixels import to_uint8
@@ -44,11 +46,11 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def lay(root, n, label=None):
-    """n pictures of 16 x 16, with their list."""
+def lay(root, n, label=None, side=16):
+    """n pictures of side x side, with their list."""
     root.mkdir()
     with open(root / "captions.jsonl", "w") as lines:
-        for i, x in enumerate(pictures(n, 16, 16, seed=0)):
+        for i, x in enumerate(pictures(n, side, side, seed=0)):
             Image.fromarray(x.transpose(1, 2, 0)).save(root / f"{i}.png")
             fields = {} if label is None else {"label": label(i)}
             lines.write(json.dumps({"file": f"{i}.png", "caption": f"{i}", **fields}) + "\n")
@@ -101,6 +103,41 @@ def test_neighbours_and_copies_are_of_the_training_split(tmp_path, home):
     assert f"{held_up(judge, store):.1%}" in judge.remarks(store)[-1]
     reading = judge.read(held.images, held.captions, held.labels, Context(store, device="cpu"))
     assert reading.numbers["retrieved"].tolist() == [1.0] * len(held)
+
+
+@dataclass(frozen=True)
+class Asked(Pictures):
+    """The held-out pictures; a mark for each time that they are asked for."""
+
+    source: Folder
+    marks: str
+
+    def make(self, folder, context):
+        pass
+
+    def prompts(self, store):
+        held = self.source.read(Split.HELDOUT)
+        return held.captions, held.labels
+
+    def pictures(self, store, device=None):
+        with open(self.marks, "a") as file:
+            file.write("!")
+        yield self.source.read(Split.HELDOUT).images
+
+    def evaluations(self, store):
+        return {}
+
+
+def test_pictures_are_decoded_once_for_features_and_lpips(tmp_path, home):
+    """kills: latents decoded again for LPIPS, a third of a score; LPIPS of other pictures."""
+    source = Folder("a", str(lay(tmp_path / "in", 60, side=64)), 64)
+    store, judge = Store(tmp_path / "store"), SqueezeNetJudge(source)
+    context = Context(store, device="cpu")
+    store.make(judge, context)
+    numbers = Score(Asked(source, str(tmp_path / "marks")), judge).measure(tmp_path, context)
+    assert (tmp_path / "marks").read_text() == "!"
+    held = to_uint8(source.read(Split.HELDOUT).images)
+    assert numbers["spread"] == pytest.approx(judge.lpips.diversity(held, torch.device("cpu")))
 
 
 def held_up(judge, store):
