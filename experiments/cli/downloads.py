@@ -1,6 +1,7 @@
 """Which data and weights of others stages ask for in vain, known before anything is run."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -39,11 +40,23 @@ def require(stages: Sequence[Stage]) -> None:
 def _values(value: Any) -> Iterator[Downloaded]:
     """The value, if it is downloaded, and those among its fields, at any depth; other stages speak
     for themselves."""
-    if isinstance(value, Downloaded):
+    if _downloaded(value):
         yield value
     for field in dataclasses.fields(value):
         held = getattr(value, field.name)
         for item in held if isinstance(held, tuple) else (held,):
             plain = dataclasses.is_dataclass(item) and not isinstance(item, Stage | type)
-            if plain or isinstance(item, Downloaded):
+            if plain or _downloaded(item):
                 yield from _values(item)
+
+
+def _downloaded(value: Any) -> bool:
+    kind: type = type(value)
+    return _downloaded_kind(kind)
+
+
+@functools.cache
+def _downloaded_kind(kind: type) -> bool:
+    """To ask each value of thousands of stages takes a second: a protocol looks its own methods up
+    anew each time."""
+    return issubclass(kind, Downloaded)

@@ -59,9 +59,11 @@ class Writing:
     def each(
         self, tables: Sequence[Table[Any]], by_seed: Sequence[list[list[Row]]]
     ) -> Iterator[WrittenFiles]:
-        """Write all, and give each in turn."""
+        """Write all, and give each in turn. The one of most figures is begun first, so that nobody
+        waits for it alone at the end."""
         jobs = [*zip(tables, by_seed, strict=True)]
-        return in_forks(lambda i: self.write(*jobs[i]), len(jobs), self.processes)
+        order = sorted(range(len(jobs)), key=lambda i: -len(tables[i].figures))
+        return in_forks(lambda i: self.write(*jobs[i]), order, self.processes)
 
     @property
     def processes(self) -> int:
@@ -76,12 +78,14 @@ _work: Callable[[int], Any] | None = None
 """In a fork: what it is asked for, since a function of this run's own cannot be sent to it."""
 
 
-def in_forks(work: Callable[[int], Any], n: int, processes: int) -> Iterator[Any]:
-    """work(0), …, work(n - 1), by forks of this process: they have what `work` refers to.
+def in_forks(work: Callable[[int], Any], order: Sequence[int], processes: int) -> Iterator[Any]:
+    """work(0), work(1), …, begun in `order`, by forks of this process, which have what it refers
+    to; one process does each as it is asked for.
 
     What it does is done on the CPU. Raises BrokenProcessPool if a fork is killed.
     """
     global _work
+    n = len(order)
     if min(n, processes) < 2:
         yield from map(work, range(n))
         return
@@ -89,9 +93,9 @@ def in_forks(work: Callable[[int], Any], n: int, processes: int) -> Iterator[Any
     pool = ProcessPoolExecutor(min(n, processes), multiprocessing.get_context("fork"), local.settle)
     try:
         with server.block_sigint():
-            futures = [pool.submit(_called, i) for i in range(n)]
-        for future in futures:
-            yield future.result()
+            futures = {i: pool.submit(_called, i) for i in order}
+        for i in range(n):
+            yield futures[i].result()
         pool.shutdown()
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)

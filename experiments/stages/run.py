@@ -136,7 +136,9 @@ class Loads(Artifact, Protocol[M]):
 
 LOADED_NUMBERS = 64_000_000
 """Parameters of all modules that a process keeps as loaded, at most: 256 MB."""
-_loaded = dict[tuple[Path, int, torch.device, bool], nn.Module]()
+_loaded = dict[tuple[Path, int, torch.device, bool], tuple[nn.Module, int]]()
+"""Modules by what was asked for, each with its number of parameters: counting them again at each
+call took most of a small sample set's time."""
 
 
 def loaded_once(stage: Loads[M], store: Store, device: torch.device, compiled: bool) -> M:
@@ -147,12 +149,13 @@ def loaded_once(stage: Loads[M], store: Store, device: torch.device, compiled: b
     """
     path = store.file(stage, "weights.safetensors")
     asked = path.resolve(), path.stat().st_mtime_ns, device, compiled
-    module = _loaded.pop(asked, None)
-    if module is None:
+    kept = _loaded.pop(asked, None)
+    if kept is None:
         module = stage.load(store).to(device)
         if compiled:
             compile_blocks(module, rows_vary=True)
-    _loaded[asked] = module  # as the last: those that nobody has asked for are dropped first
-    while sum(p.numel() for x in _loaded.values() for p in x.parameters()) > LOADED_NUMBERS:
+        kept = module, sum(p.numel() for p in module.parameters())
+    _loaded[asked] = kept  # as the last: those that nobody has asked for are dropped first
+    while sum(numbers for _, numbers in _loaded.values()) > LOADED_NUMBERS:
         del _loaded[next(iter(_loaded))]
-    return cast(M, module)
+    return cast(M, kept[0])

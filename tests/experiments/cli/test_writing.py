@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from experiments.cli import main as cli
+from experiments.cli import writing
 from experiments.cli.writing import in_forks
 from experiments.pipeline.launch import local
 from tests.helpers.files import ROOT
@@ -22,9 +23,9 @@ SMOKE = ["--scale", "smoke", "--seeds", "2"]
 forks = pytest.mark.skipif(sys.platform != "linux", reason="forks are for Linux alone")
 
 
-def written(tmp_path, workers, first, second):
-    """The status of a command of two tables with such figures."""
-    tables = replace(TABLE, figures=first), replace(TABLE, name="table10", figures=second)
+def written(tmp_path, workers, *figures):
+    """The status of a command of tables with such figures."""
+    tables = [replace(TABLE, name=f"table{9 + i}", figures=x) for i, x in enumerate(figures)]
     return cli.main(*tables, arguments=[*SMOKE, *places(tmp_path), "--workers", workers])
 
 
@@ -60,7 +61,35 @@ def test_one_worker_writes_in_the_command_itself(tmp_path):
 @forks
 def test_what_is_done_first_is_given_in_its_turn():
     """kills: tables that are printed as they end."""
-    assert [*in_forks(lambda i: time.sleep(0.3 * (i == 0)) or i, 5, 2)] == [0, 1, 2, 3, 4]
+    assert [*in_forks(lambda i: time.sleep(0.3 * (i == 0)) or i, range(5), 2)] == [0, 1, 2, 3, 4]
+
+
+def test_the_table_of_most_figures_is_begun_first(tmp_path, monkeypatch):
+    """kills: one with a dozen figures that is drawn alone at the end, beside an idle core."""
+    orders = []
+
+    def in_turn(work, order, processes):
+        orders.append([*order])
+        return map(work, range(len(order)))
+
+    monkeypatch.setattr(writing, "in_forks", in_turn)
+    figure = {"a": lambda _: b""}
+    assert written(tmp_path, "2", {}, figure, {**figure, "b": figure["a"]}) == 0
+    assert orders == [[2, 1, 0]]
+
+
+@forks
+def test_forks_begin_in_the_order_that_is_asked_for(tmp_path):
+    """kills: an order that nobody follows. Of three for two forks the last waits for one to end."""
+    begun = tmp_path / "begun"
+
+    def work(i):
+        with begun.open("a") as file:
+            file.write(f"{i}")
+        return until(lambda: len(begun.read_text()) > 1, 60) and i
+
+    assert [*in_forks(work, [2, 1, 0], 2)] == [0, 1, 2]
+    assert begun.read_text()[-1] == "0"
 
 
 @forks
@@ -90,7 +119,7 @@ def test_after_an_error_nothing_more_is_done(error, tmp_path):
         time.sleep(600)
 
     with pytest.raises(type(error)):
-        [*in_forks(work, 8, 2)]
+        [*in_forks(work, range(8), 2)]
     assert until(lambda: not any(alive(int(path.name)) for path in tmp_path.iterdir()), 60)
 
 
@@ -103,7 +132,7 @@ def work(i):
     time.sleep(600)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # as a command has it
-list(in_forks(work, 2, 2))
+list(in_forks(work, range(2), 2))
 """
 
 

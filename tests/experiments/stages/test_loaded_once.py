@@ -52,6 +52,15 @@ def test_an_expert_is_loaded_once_a_process(store, loads):
             assert all(torch.equal(module.network.state_dict()[k], x) for k, x in expected.items())
 
 
+def test_what_is_kept_is_not_counted_anew(store, loads, monkeypatch):
+    """kills: the parameters of all kept modules counted at each call, which took longer than to
+    draw."""
+    first = [loaded_once(stage, store, CPU, False) for stage in EXPERTS]
+    monkeypatch.setattr(torch.nn.Module, "parameters", lambda self: pytest.fail("counted"))
+    again = [loaded_once(stage, store, CPU, False) for stage in EXPERTS]
+    assert all(one is other for one, other in zip(first, again, strict=True))
+
+
 def test_what_is_compiled_is_kept_apart(store, loads):
     """kills: blocks that one sample set has compiled, of which a measure is then made too."""
     compiled, plain = (loaded_once(EXPERTS[0], store, CPU, which) for which in (True, False))
