@@ -4,7 +4,7 @@ The paper has 8 (§3.1). DDM found 16 worse than 8, where all are asked and wher
 ImageNet, 15.43 against 10.52, and 12.51 against 9.84). However many they are, experts see together
 as many samples as the monolith, and a router comes on top; asked at every solver step, more also
 cost more to draw from.
-scenes: not timed yet; experts and two routers of three K beyond Table 1's.
+scenes: 2 h for 3 seeds on 2 cores, Table 1's stages among them, other work beside.
 """
 
 import sys
