@@ -8,7 +8,7 @@ scenes: 2 h for 3 seeds on 2 cores, Table 1's stages among them, other work besi
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from experiments.cli.main import main
 from experiments.drawing.curves import curve
@@ -29,7 +29,7 @@ from experiments.tables.columns import (
     ROUTER,
     Column,
 )
-from experiments.tables.comparisons import compared, row_names, said_by_doubling
+from experiments.tables.comparisons import Rising, compared, index, row_names, said_by_doubling
 from experiments.tables.contrasts import Names
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row, joined
@@ -97,65 +97,70 @@ def _row(equal: str, router: str, strategy: str, k: int, score: Score) -> Row:
 
 
 def tests(results: Results) -> list[str | None]:
-    """Every row against the monolith; at as many steps all asked against one, half as many experts,
-    text against none; as many evaluations against as many steps; what each doubling of K does."""
+    """What each doubling of K does, and with which router more; every row against the monolith at
+    its own budget; all asked against one, each K against half of it; what few steps cost Full."""
     lines = list[str | None]()
-    for column in (FID, ACCURACY, VARIATION):
+    for column in (FID, KID, ACCURACY, VARIATION):
         lines += _along(results, column)
         for here in row_names(results):
-            for other, everywhere in _others(results, here):
-                if everywhere or column != VARIATION:
+            for other, also in _others(results, here):
+                if column in (FID, ACCURACY, *also):
                     lines.append(compared(results, column, here, other))
     return lines
 
 
-def _others(results: Results, here: Names) -> Iterator[tuple[Names, bool]]:
-    """The rows that one is compared with, and whether in every column."""
+def _others(results: Results, here: Names) -> Iterator[tuple[Names, tuple[Column, ...]]]:
+    """The rows that one is compared with, and in which columns beside FID and prompts."""
     equal, router, strategy, k = here
     if equal == FEW:
-        yield (STEPS, "", MONOLITH, "1"), False
+        yield (STEPS, "", MONOLITH, "1"), ()
     if equal not in (STEPS, EVALUATIONS) or strategy == MONOLITH:
         return
-    yield (equal, "", MONOLITH, "1"), equal == STEPS
+    yield (equal, "", MONOLITH, "1"), (VARIATION,) if equal == STEPS else ()
     if equal == EVALUATIONS:
-        yield (STEPS, router, strategy, k), False
+        if strategy == "Full":
+            steps = affordable(results.scale, int(k))
+            yield (FEW, "", f"{MONOLITH}, {steps} steps", "1"), ()
+            yield (STEPS, router, strategy, k), (KID, VARIATION)
         return
     half = f"{int(k) // 2}"
     same = "Full" if (strategy, half) == ("Top-2", "2") else strategy
     if (equal, router, same, half) in row_names(results):
-        yield (equal, router, same, half), False
+        yield (equal, router, same, half), ()
     if strategy == "Full":
-        yield (equal, router, "Top-1", k), False
-    if router == AWARE:
-        yield (equal, FREE, strategy, k), False
+        yield (equal, router, "Top-1", k), ()
 
 
 def _along(results: Results, column: Column) -> Iterator[str]:
-    """What each doubling of K does to a strategy that three numbers of experts have, or more."""
+    """What each doubling of K does to a strategy that two numbers of experts have, or more, under
+    each router; and the first router's slope less the other's. Of two experts Top-2 is Full."""
     groups = dict[Names, dict[int, int]]()
     for i, (equal, router, strategy, k) in enumerate(row_names(results)):
         if equal in (STEPS, EVALUATIONS) and strategy != MONOLITH:
             groups.setdefault((equal, router, strategy), {})[int(k)] = i
-    for group, rows in groups.items():
-        if len(rows) >= 3:
-            name = joined(group)
-            yield said_by_doubling(results, column, [*rows.values()], [*rows], name)
+            if (strategy, k) == ("Full", "2"):
+                groups.setdefault((equal, router, "Top-2"), {})[2] = i
+    risings = {
+        group: Rising(joined(group), (*rows.values(),), (*rows,))
+        for group, rows in groups.items()
+        if len(rows) >= 2
+    }
+    for (equal, router, strategy), rising in risings.items():
+        yield said_by_doubling(results, column, rising)
+        if router == FREE:
+            yield said_by_doubling(results, column, rising, risings[equal, AWARE, strategy])
 
 
-def figure(results: Results) -> Chart:
-    """As many solver steps: quality against K, a line for each strategy and router."""
-    return _over_k(results, STEPS)
+def _over_k(equal: str, router: str) -> Callable[[Results], Chart]:
+    """What K experts with a router have above the monolith at the same budget, against K."""
 
+    def figure(results: Results) -> Chart:
+        shown = results.where("Drawn with", equal, "").where("Router", router, "")
+        monolith = index(shown, equal, "", MONOLITH)
+        panels = [FID, ACCURACY, VARIATION]
+        return curve(shown, "Experts", panels, "Strategy", "experts", less=monolith, doubling=True)
 
-def figure_of_evaluations(results: Results) -> Chart:
-    """The same, of as many evaluations."""
-    return _over_k(results, EVALUATIONS)
-
-
-def _over_k(results: Results, equal: str) -> Chart:
-    shown = results.where("Drawn with", equal)
-    panels, by = [FID, ACCURACY, VARIATION], ("Router", "Strategy")
-    return curve(shown, "Experts", panels, by, "experts", doubling=True)
+    return figure
 
 
 TABLE = Table(
@@ -166,9 +171,11 @@ TABLE = Table(
     scales=settings.WORLDS,
     judge=settings.judge_of_scenes,
     notes=[
-        "Whatever K, the experts see together as many samples in training as the monolith, each a "
-        "Kth in a batch of a Kth; the networks are alike. One expert is the monolith. The router, "
-        "which the monolith has not, comes on top in training and in sampling.",
+        "Whatever K, the experts see together as many samples in training as the monolith, in as "
+        "many steps: each a Kth, whatever its cluster's size, in a batch of a Kth at the learning "
+        "rate that goes with it. The networks are alike, so that parameters grow with K. One "
+        "expert is the monolith. The router, which the monolith has not, comes on top in training "
+        "and in sampling, and is not counted among evaluations.",
         f"As many evaluations: what Full of the most experts takes in {FEWEST} solver steps, so "
         "that a strategy that asks one expert has as many times more steps. What so few steps "
         f"cost by themselves is the monolith's at {FEW}. At K = 2 Top-2 is Full.",
@@ -176,7 +183,11 @@ TABLE = Table(
         settings.UNADJUSTED,
     ],
     baseline=None,
-    figures={"ablation-k": figure, "ablation-k-evaluations": figure_of_evaluations},
+    figures={
+        f"ablation-k{budget}{form}": _over_k(equal, router)
+        for budget, equal in (("", STEPS), ("-evaluations", EVALUATIONS))
+        for form, router in (("", AWARE), ("-text-free", FREE))
+    },
     tests=tests,
 )
 

@@ -66,10 +66,14 @@ CAPTIONS = {
         "over evaluations of the field, a line for each solver."
         for model, whose in SOLVED.items()
     },
-    "ablation-k": "FID, prompt accuracy and the unsaid factors' distance from the truth over the "
-    "number of experts, drawn with as many solver steps, a line for each router and strategy.",
-    "ablation-k-evaluations": "The same three over the number of experts, drawn with as "
-    "many evaluations, a line for each router and strategy.",
+    **{
+        f"ablation-k{budget}{form}": "FID, prompt accuracy and the unsaid factors' distance from "
+        f"the truth, less the monolith's, over the number of experts, drawn with as many {equal}: "
+        f"each strategy with a {router} router, and real pictures; whiskers for 95 % intervals of "
+        "these differences."
+        for budget, equal in (("", "solver steps"), ("-evaluations", "evaluations"))
+        for form, router in (("", "text-aware"), ("-text-free", "text-free"))
+    },
     "distill": f"Students, their teachers, monoliths and one expert alone. {GRID}.",
     "distill-fid": "FID of students, teachers and longer monoliths, less the monolith's; whiskers "
     "for 95 % intervals.",

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -91,21 +92,34 @@ def of_differences(*rows: Sequence[float | None]) -> Estimate:
 
 def by_doubling(
     results: Results, column: Column, rows: Sequence[int], counts: Sequence[int]
-) -> Estimate:
+) -> list[float]:
     """What a column gains with each doubling of `counts`, one for each row: the slope of the least
-    squares line of each seed that has them all, and its mean over seeds."""
+    squares line of each seed that has them all."""
     seeds = zip(*(results.values(row, column) for row in rows), strict=True)
     x = [math.log2(count) for count in counts]
     whole = [[y for y in seed if y is not None] for seed in seeds]
-    return estimate([float(np.polyfit(x, y, 1)[0]) for y in whole if len(y) == len(x)])
+    return [float(np.polyfit(x, y, 1)[0]) for y in whole if len(y) == len(x)]
+
+
+@dataclass(frozen=True)
+class Rising:
+    """Rows of ever more of something, under one name. rows, counts: one each for a point."""
+
+    name: str
+    rows: tuple[int, ...]
+    counts: tuple[int, ...]
 
 
 def said_by_doubling(
-    results: Results, column: Column, rows: Sequence[int], counts: Sequence[int], name: str
+    results: Results, column: Column, rising: Rising, less: Rising | None = None
 ) -> str:
-    """One line: the slope with its interval, and which way it goes."""
-    shown, slope = results.shown(column), by_doubling(results, column, rows, counts)
+    """One line: the slope with its interval, and which way it goes. Of two, the first's slope less
+    the second's, seed by seed."""
+    shown = results.shown(column)
+    each = [by_doubling(results, column, x.rows, x.counts) for x in (rising, less) if x is not None]
+    slope = estimate(each[0] if less is None else [a - b for a, b in zip(*each, strict=True)])
+    name = rising.name if less is None else f"({rising.name}) less ({less.name})"
     return (
-        f"{shown.title}, {name}, by each doubling from {min(counts)} to {max(counts)}: "
-        f"{shown.show(slope)} (n = {slope.n}): {verdict(slope)}."
+        f"{shown.title}, {name}, fitted slope for each doubling from {min(rising.counts)} to "
+        f"{max(rising.counts)}: {shown.show(slope)} (n = {slope.n}): {verdict(slope)}."
     )

@@ -148,9 +148,9 @@ class Results(Generic[ScaleT]):
         """The same results, of the rows alone that no seed lacks."""
         return self._only([i for i in range(len(self.rows[0])) if i not in self.lacking])
 
-    def where(self, name: str, value: str) -> "Results[ScaleT]":
-        """The same results, of the rows alone whose `name` is `value`."""
-        return self._only([i for i, row in enumerate(self.rows[0]) if row.names[name] == value])
+    def where(self, name: str, *values: str) -> "Results[ScaleT]":
+        """The same results, of the rows alone whose `name` is one of `values`."""
+        return self._only([i for i, row in enumerate(self.rows[0]) if row.names[name] in values])
 
     def _only(self, kept: Sequence[int]) -> "Results[ScaleT]":
         partial, part = self.lacking, copy.copy(self)
