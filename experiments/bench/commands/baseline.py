@@ -24,6 +24,12 @@ STEPS = {"small": 1500, "smoke": 13}
 """What ours trains by scale: at `small` as the commit did, since it trains 600 steps now and
 less work would be taken for speed; at `smoke` a number that is not its own either."""
 ACCURACY = "Prompt accuracy, %"
+SHARED = (
+    *("table1", "ablation_threshold", "ablation_ordering", "ablation_schedules", "ablation_ratio"),
+    *("ablation_objectives", "ablation_join", "ablation_alignment", "ablation_weights"),
+)
+"""The tables of HDDM that the commit has too, row for row. The others have more rows now, or are
+new: to make them is other work."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +55,13 @@ class Written:
 
 @dataclass(frozen=True)
 class Making:
-    """A module of tables in a tree of the suite, made from an empty store in the folder `home`.
+    """Tables in a tree of the suite, made from an empty store in the folder `home`.
 
-    more: further options of the command.
+    program: what Python is given before the options.  more: further options of the command.
     """
 
     tree: Path
-    module: str
+    program: tuple[str, str]
     home: Path
     scale: str
     seeds: int
@@ -68,7 +74,7 @@ class Making:
     def __call__(self) -> Written:
         where = ("--store", str(self.home / "store"), "--results", str(self.home / "results"))
         dials = ("--scale", self.scale, "--seeds", str(self.seeds))
-        python.require(("-m", self.module, *dials, *self.more, *where), self.tree)
+        python.require((*self.program, *dials, *self.more, *where), self.tree)
         return Written.of(self.home / "results")
 
 
@@ -86,7 +92,15 @@ def clone(commit: str, folder: Path, of: Path = ROOT) -> Path:
     return folder
 
 
-def _sides(ours: str, peer: str, room: Room) -> TwoSides:
+def _together(main: str) -> tuple[str, str]:
+    """The program that makes the shared tables in one run.  main: the module that has it here."""
+    names = ", ".join(SHARED)
+    tables = ", ".join(f"{name}.TABLE" for name in SHARED)
+    imports = f"import sys; from experiments.hddm import {names}; from {main} import main"
+    return "-c", f"{imports}; sys.exit(main({tables}))"
+
+
+def _sides(ours: tuple[str, str], peer: tuple[str, str], room: Room) -> TwoSides:
     scale = "smoke" if room.brief else "small"
     trained = ("--scale.train.steps", f"{STEPS[scale]}")
     old = clone(COMMIT, room.folder / "tree")
@@ -94,18 +108,17 @@ def _sides(ours: str, peer: str, room: Room) -> TwoSides:
         for tree in (ROOT, old):
             compileall.compile_dir(tree / room_of_code, quiet=2)
     sides = [
-        Making(tree, module, room.folder / name, scale, room.seeds, more)
-        for tree, module, name, more in (
+        Making(tree, program, room.folder / name, scale, room.seeds, more)
+        for tree, program, name, more in (
             (ROOT, ours, "ours", trained),
             (old, peer, "peer", ()),
         )
     ]
 
     def alike(made: Written, before: Written) -> Sequence[Alike]:
-        same = 0.0 if ours == peer else 0.1  # tables may be added
         return (
-            Alike("rows", made.rows, before.rows, same),
-            Alike("rows with a prompt accuracy", made.scored, before.scored, same),
+            Alike("rows", made.rows, before.rows, 0.0),
+            Alike("rows with a prompt accuracy", made.scored, before.scored, 0.0),
             Alike("mean prompt accuracy", made.accuracy, before.accuracy, 1 if room.brief else 0.1),
         )
 
@@ -113,13 +126,15 @@ def _sides(ours: str, peer: str, room: Room) -> TwoSides:
     return TwoSides(first, second, alike)
 
 
-def _row(name: str, ours: str, peer: str, goal: float) -> BenchRow:
+def _row(
+    name: str, what: str, unit: str, goal: float, ours: tuple[str, str], peer: tuple[str, str]
+) -> BenchRow:
     return BenchRow(
         name=name,
-        what=f"`make {name}` from an empty store",
+        what=f"{what} from an empty store",
         peer=f"commit {COMMIT}, the same environment",
         ratio=TimeRatio(goal),
-        unit="table" if ours == peer else "run",
+        unit=unit,
         shapes="scale small, experts and monolith trained 1,500 steps",
         precision="fp32",
         prepare=partial(_sides, ours, peer),
@@ -138,13 +153,28 @@ NOTES = (
 TABLE1 = Bench(
     name="table1",
     title="Table 1 against the commit before",
-    rows=(_row("table1", "experiments.hddm.table1", "experiments.hddm.table1", 0.62),),
+    rows=(
+        _row("table1", "`make table1`", "table", 0.62, *(("-m", "experiments.hddm.table1"),) * 2),
+    ),
     notes=NOTES,
 )
 ALL = Bench(
     name="all",
-    title="All tables of HDDM against the commit before",
-    rows=(_row("all", "experiments.hddm", "experiments.all_tables", 0.65),),
-    notes=NOTES,
+    title="Nine tables of HDDM in one run against the commit before",
+    rows=(
+        _row(
+            "all",
+            f"the {len(SHARED)} tables that have as many rows on both sides, in one run,",
+            "run",
+            0.65,
+            _together("experiments.cli.main"),
+            _together("experiments.cli"),
+        ),
+    ),
+    notes=(
+        *NOTES,
+        f"The tables: {', '.join(name.replace('_', '-') for name in SHARED)}. The commit's other "
+        "seven have more rows now, and to make those is other work.",
+    ),
     asked_only=True,
 )

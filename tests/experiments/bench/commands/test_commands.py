@@ -76,7 +76,7 @@ def test_each_making_begins_with_an_empty_store(tmp_path):
     read as 0."""
     repository(tmp_path / "suite", TABLE)
     making = Making(
-        tmp_path / "suite", "experiments.say", tmp_path / "home", "tiny", 3, ("--third", "")
+        tmp_path / "suite", ("-m", "experiments.say"), tmp_path / "home", "tiny", 3, ("--third", "")
     )
     for _ in range(2):
         making.clear()
