@@ -134,9 +134,14 @@ class AddressPlace:
 
 @functools.cache  # anew in each process: its threads do not outlive a fork
 def _file_system(address: str, process: int) -> tuple[Any, str]:
-    """fsspec's file system and the path in it. StoreError for an address that it does not know."""
+    """fsspec's file system and the path in it. StoreError for an address that it does not know, or
+    of a server of pages: it keeps nothing, and where it fails fsspec says that nothing is there."""
     import fsspec
 
+    if address.startswith(("http://", "https://")):
+        raise StoreError(
+            f"no store at {address}: HTTP keeps and lists nothing; copy it to a folder"
+        )
     try:
         fs, path = fsspec.url_to_fs(address, use_listings_cache=False)
     except (ImportError, ValueError) as error:

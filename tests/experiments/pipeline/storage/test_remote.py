@@ -217,9 +217,18 @@ def test_an_artifact_that_came_meanwhile_is_seen(store, tmp_path):
     assert pickle.loads(pickle.dumps(other)).has(stages[0])
 
 
-def test_an_address_that_no_library_knows_is_one_line(tmp_path):
-    with pytest.raises(StoreError, match="no store at nowhere://bucket: Protocol not known"):
-        open_store("nowhere://bucket", tmp_path).has(Part())
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("nowhere://bucket", "Protocol not known"),
+        ("http://127.0.0.1:1/store", "HTTP keeps and lists nothing"),
+        ("https://127.0.0.1:1/store", "HTTP keeps and lists nothing"),
+    ],
+)
+def test_an_address_that_can_be_no_store_is_one_line(address, reason, tmp_path):
+    """kills: a server of pages that fails taken for a store that lacks everything."""
+    with pytest.raises(StoreError, match=f"no store at {address}: {reason}"):
+        open_store(address, tmp_path).has(Part())
 
 
 def test_a_server_that_fails_every_fifth_request_loses_nothing(tmp_path):
