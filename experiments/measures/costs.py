@@ -23,7 +23,7 @@ from experiments.measures.resources import (
 )
 from experiments.pipeline.stage import Stage
 from experiments.scores.published import PublishedMetrics
-from experiments.scores.real import Real
+from experiments.scores.real import Decoded, Real
 from experiments.scores.score import Score
 from experiments.scores.within import WithinClusters
 from experiments.stages.clusters import Clusters, Encoded
@@ -161,7 +161,7 @@ def _(stage: Score, checkpointing: bool = False) -> Cost:
     judge = stage.judge.judge if isinstance(stage.judge, WithinClusters) else stage.judge
     if not isinstance(judge, PublishedMetrics):
         return Cost()
-    assert isinstance(stage.pictures, Sample | Real)
+    assert isinstance(stage.pictures, Sample | Real | Decoded)
     shards, count = stage.pictures.shards, stage.pictures.n
     if stage.repeated is not None:
         count += stage.repeated.n
@@ -180,3 +180,11 @@ def _(stage: PublishedMetrics, checkpointing: bool = False) -> Cost:
 def _(stage: Real, checkpointing: bool = False) -> Cost:
     size = stage.n * stage.shards.source.channels * stage.shards.source.image**2
     return Cost(disk=size, memory=size)
+
+
+@cost.register
+def _(stage: Decoded, checkpointing: bool = False) -> Cost:
+    shards = stage.shards
+    size = 2.0 * stage.n * math.prod(shards.latents.shape(record_shape(shards.source)))
+    each = encoding.encode_flops(shards.latents, shards.source.image)
+    return Cost(stage.n * each, size, size)

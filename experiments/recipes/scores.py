@@ -8,7 +8,7 @@ from datamodules.sources.source import DrawingSource, Split
 from experiments.recipes.experts import encoded, shards
 from experiments.recipes.scale import Scale
 from experiments.scores.judge import Judge
-from experiments.scores.real import Real, RealClips
+from experiments.scores.real import Decoded, Real, RealClips
 from experiments.scores.score import Score
 from experiments.stages.experts import TrainExpert
 from experiments.stages.prompts import Heldout, InClusters, Prompts
@@ -38,6 +38,11 @@ def real(scale: Scale[Any], seed: int) -> Score:
     if isinstance(source, DrawingSource):
         return Score(RealClips(source, n, seed), judge(scale))
     return Score(Real(shards(scale), n, seed), judge(scale))
+
+
+def decoded(scale: Scale[Any], seed: int) -> Score:
+    """The score of the same pictures, encoded and decoded."""
+    return Score(Decoded(Real(shards(scale), scale.draw.samples, seed)), judge(scale))
 
 
 def default(scale: Scale[Any]) -> Setting:

@@ -17,7 +17,7 @@ from experiments.pipeline.store import Context, Store
 from experiments.stages.corpus import Shards
 from experiments.stages.encode import BATCH
 from experiments.stages.prompts import Asked, Heldout
-from experiments.stages.samples import Images, Pictures
+from experiments.stages.samples import Images, Pictures, decoded
 from experiments.stages.seeds import SAMPLING, run_seed
 from metrics.pixels import to_uint8
 
@@ -97,6 +97,43 @@ class Real(Pictures):
     def evaluations(self, store: Store) -> dict[str, float]:
         """They took none."""
         return {"expert_evaluations": 0.0, "router_evaluations": 0.0}
+
+
+@dataclass(frozen=True)
+class Decoded(Pictures):
+    """latents.npy: real pictures encoded, to be decoded again: what an autoencoder alone costs, and
+    so each sample that it decodes."""
+
+    real: Real
+
+    @property
+    def label(self) -> str:
+        return f"{self.real.label}, encoded and decoded"
+
+    @property
+    def shards(self) -> Shards:
+        return self.real.shards
+
+    @property
+    def n(self) -> int:
+        return self.real.n
+
+    def prompts(self, store: Store) -> Asked:
+        return self.real.prompts(store)
+
+    def make(self, folder: Path, context: Context) -> None:
+        encoder, store = self.shards.latents, context.store
+        device = context.torch_device
+        latents = [encoder.encode(x, device) for x in self.real.pictures(store, device)]
+        np.save(folder / "latents.npy", np.concatenate(latents))
+
+    def pictures(self, store: Store, device: torch.device = CPU) -> Iterator[Images]:
+        latents = np.load(store.file(self, "latents.npy"), mmap_mode="r")
+        for start in range(0, self.n, BATCH):
+            yield decoded(self.shards.latents, np.array(latents[start : start + BATCH]), device)
+
+    def evaluations(self, store: Store) -> dict[str, float]:
+        return self.real.evaluations(store)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-from datamodules.encoders.encoder import CPU
+from datamodules.encoders.encoder import CPU, LatentEncoder
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.stage import Stage
 from experiments.pipeline.store import Context, Store
@@ -58,6 +58,17 @@ class Loaded:
     def counted(self) -> dict[str, list[nn.Module]]:
         """The networks whose evaluations are counted, by who pays for them."""
         return {"expert": [x.network for x in self.experts], "router": networks(self.router)}
+
+
+DECODED = 4
+"""Pictures decoded at once on a CPU, whose caches hold the activations of no more."""
+
+
+def decoded(encoder: LatentEncoder, latents: Images, device: torch.device) -> Images:
+    """Pictures [b, C, H, W] in [-1, 1] of latents [b, c, h, w]."""
+    size = DECODED if device.type == "cpu" else len(latents)
+    starts = range(0, len(latents), size)
+    return np.concatenate([encoder.decode(latents[i : i + size], device) for i in starts])
 
 
 class Pictures(Stage):
@@ -222,7 +233,7 @@ class Sample(Pictures):
 
     def pictures(self, store: Store, device: torch.device = CPU) -> Iterator[Images]:
         for part in self._parts(store):
-            yield self.shards.latents.decode(part["latents"], device)
+            yield decoded(self.shards.latents, part["latents"], device)
 
     def evaluations(self, store: Store) -> dict[str, float]:
         names = ("expert_evaluations", "router_evaluations")

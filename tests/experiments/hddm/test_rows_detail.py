@@ -1,13 +1,16 @@
-"""The rows of the ablations of sharpness and of AdaLN name the sets and networks that they have."""
+"""Rows of real pictures, and those of the ablations of sharpness and of AdaLN: what they name."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from datamodules.sources.source import Split
-from experiments.hddm import ablation_adaln, ablation_sharpness, figures
+from experiments.hddm import ablation_adaln, ablation_sharpness, figures, table1
 from experiments.hddm.statements import STATEMENTS
+from experiments.measures.costs import cost
 from experiments.measures.resources import parameters
+from experiments.recipes.images import SCALES
 from experiments.scores.score import Score
 from modules.blocks import AdaLN
 from modules.selection import Full, Top
@@ -27,6 +30,19 @@ from tests.helpers.rows import (
 
 EACH = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 """A scale, and what the paper says of it."""
+
+
+@pytest.mark.parametrize("name", ["small", "scenes", "emoji", "paper"])
+def test_real_pictures_are_decoded_too_where_samples_are(name):
+    """kills: the row left out at a scale of latents, made where pictures are latents, or of other
+    pictures than the row above it; a plan without its encoding."""
+    rows = rows_of(table1, SimpleNamespace(scale=SCALES[name]))
+    back = rows.get(("Real pictures, encoded and decoded", ""))
+    assert (back is not None) == (name in ("emoji", "paper"))
+    if back is not None:
+        pictures = back.measured.pictures
+        assert pictures.real == rows["Real pictures", ""].measured.pictures
+        assert (cost(pictures).flops > 0) == (name == "paper")
 
 
 @EACH

@@ -1,6 +1,6 @@
 """Who judges at which scale, and what its columns are called; the classifier beyond digits."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from experiments.recipes.images import SCALES
 from experiments.recipes.scale import turned
 from experiments.scores.classifier import ClassifierJudge
 from experiments.scores.published import PublishedMetrics
-from experiments.scores.real import Real
+from experiments.scores.real import Decoded, Real
 from experiments.tables.columns import ACCURACY, DIVERSITY, FID, SPREAD
 from metrics.embedded import ClassJudge, classify, train_judge
 from metrics.networks.perceptual import Backbone, Lpips
@@ -94,3 +94,33 @@ def test_real_pictures_without_labels_are_read_a_part_at_a_time(tmp_path):
     np.testing.assert_allclose((real.images(store) + 1) * 127.5, stored, atol=1e-4)
     said, _ = real.prompts(store)
     assert said == [f"caption {image.flat[0]}" for image in stored]  # their own
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """Latents are the pictures mirrored; what is decoded is darker by a tenth."""
+
+    pixels = False
+
+    def shape(self, picture):
+        return picture
+
+    def encode(self, images, device):
+        return np.flip(images, axis=-1).astype(np.float16)
+
+    def decode(self, latents, device):
+        assert len(latents) <= 4  # on a CPU
+        return np.flip(latents, axis=-1).astype(np.float32) - 0.1
+
+
+def test_what_is_decoded_is_each_real_picture_after_the_autoencoder(tmp_path):
+    """kills: pictures that no autoencoder has seen, latents shown as they are, the last few of a
+    batch lost, captions of other pictures."""
+    data = source(write_five(tmp_path), judge=1, heldout=1)
+    dials = {"data.source": data, "data.latents": Mirrored()}
+    real = Real(experts.shards(turned(SCALES["smoke"], dials)), 25, 0)
+    store, back = Store(tmp_path / "store"), Decoded(real)
+    for stage in (real, back):
+        store.make(stage, Context(store))
+    np.testing.assert_allclose(back.images(store), real.images(store) - 0.1, atol=1e-3)
+    assert back.prompts(store)[0] == real.prompts(store)[0]
