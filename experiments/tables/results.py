@@ -163,6 +163,12 @@ class Results(Generic[ScaleT]):
         """The column under the name of what measured it here; as it is if that measures it not."""
         return next(iter(self.judge.columns_for(column)), column)
 
+    def measures(self, column: Column) -> bool:
+        """Whether some row has a column's number, as none has diversity within a prompt where each
+        is asked once."""
+        key = self.shown(column).key
+        return any(key in row for rows in self.numbers for row in rows)
+
     def values(self, row: int, column: Column) -> list[float | None]:
         """The row's number in a column's unit, by seed; None where the measurement lacks it."""
         numbers = [rows[row].get(column.key) for rows in self.numbers]
