@@ -20,8 +20,9 @@ CAPTIONS = {
     "table3": "Table 3 as pictures of seed 0: FM, and native, converted and combined sampling from "
     f"{APART}.",
     "table4": f"Table 4 as pictures. {GRID}.",
-    "ablation-threshold": "FID and two diversities over the threshold between FM and DDPM, "
-    "each seed's less its own by the paper's reading half way; whiskers for 95 % intervals.",
+    "ablation-threshold": "FID, diversity over all pairs, and that within a prompt, or KID where "
+    "each is asked once, over the threshold between FM and DDPM, each seed's less its own by the "
+    "paper's reading half way; whiskers for 95 % intervals.",
     "ablation-ordering": f"FM first and DDPM first, at every switching time, from {APART}.",
     "ablation-schedules": "Experts alone and mixtures, different schedules and the same, from "
     f"{APART}.",
