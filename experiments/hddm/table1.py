@@ -64,8 +64,8 @@ TABLE = Table(
         "and 7.5 at paper.",
         "Real pictures are training pictures of the classes that the prompts name, scored like "
         "samples; at scenes and emoji any, each with its own caption. Where classes are matched, "
-        "not drawn, their KID, unbiased, falls below 0. Encoded and decoded they are what the "
-        "autoencoder alone leaves of them: every sample of a latent model is decoded.",
+        "not drawn, their KID, unbiased, falls below 0. At emoji and paper they stand there once "
+        "more, encoded and decoded: what the autoencoder does to them, as to every sample.",
         "Diversity is the spread among the samples of one prompt. It also rises where a prompt "
         "is ignored.",
         "The experts together see as many samples as the monolith. The router, which serves every "

@@ -187,4 +187,4 @@ def _(stage: Decoded, checkpointing: bool = False) -> Cost:
     shards = stage.shards
     size = 2.0 * stage.n * math.prod(shards.latents.shape(record_shape(shards.source)))
     each = encoding.encode_flops(shards.latents, shards.source.image)
-    return Cost(stage.n * each, size, size)
+    return Cost(stage.n * each, size, 2 * size)  # of batches, and joined

@@ -60,15 +60,17 @@ class Loaded:
         return {"expert": [x.network for x in self.experts], "router": networks(self.router)}
 
 
-DECODED = 4
-"""Pictures decoded at once on a CPU, whose caches hold the activations of no more."""
+AT_ONCE = 4
+"""Pictures decoded at once on a CPU, whose caches hold the activations of no more. It stands here,
+since an encoder's own code is in the key of all that is trained on its latents."""
 
 
 def decoded(encoder: LatentEncoder, latents: Images, device: torch.device) -> Images:
-    """Pictures [b, C, H, W] in [-1, 1] of latents [b, c, h, w]."""
-    size = DECODED if device.type == "cpu" else len(latents)
-    starts = range(0, len(latents), size)
-    return np.concatenate([encoder.decode(latents[i : i + size], device) for i in starts])
+    """Pictures [b, C, H, W], or clips, in [-1, 1] of latents [b, c, h, w] or [b, c, t, h, w]."""
+    if encoder.pixels or device.type != "cpu":
+        return encoder.decode(latents, device)
+    starts = range(0, max(1, len(latents)), AT_ONCE)
+    return np.concatenate([encoder.decode(latents[i : i + AT_ONCE], device) for i in starts])
 
 
 class Pictures(Stage):

@@ -16,6 +16,7 @@ from experiments.recipes.scale import turned
 from experiments.scores.classifier import ClassifierJudge
 from experiments.scores.published import PublishedMetrics
 from experiments.scores.real import Decoded, Real
+from experiments.stages.samples import decoded
 from experiments.tables.columns import ACCURACY, DIVERSITY, FID, SPREAD
 from metrics.embedded import ClassJudge, classify, train_judge
 from metrics.networks.perceptual import Backbone, Lpips
@@ -113,9 +114,10 @@ class Mirrored:
         return np.flip(latents, axis=-1).astype(np.float32) - 0.1
 
 
-def test_what_is_decoded_is_each_real_picture_after_the_autoencoder(tmp_path):
+def test_what_is_decoded_is_each_real_picture_after_the_autoencoder(tmp_path, monkeypatch):
     """kills: pictures that no autoencoder has seen, latents shown as they are, the last few of a
-    batch lost, captions of other pictures."""
+    batch lost, or a batch after the first, captions of other pictures."""
+    monkeypatch.setattr("experiments.scores.real.BATCH", 10)
     data = source(write_five(tmp_path), judge=1, heldout=1)
     dials = {"data.source": data, "data.latents": Mirrored()}
     real = Real(experts.shards(turned(SCALES["smoke"], dials)), 25, 0)
@@ -124,3 +126,11 @@ def test_what_is_decoded_is_each_real_picture_after_the_autoencoder(tmp_path):
         store.make(stage, Context(store))
     np.testing.assert_allclose(back.images(store), real.images(store) - 0.1, atol=1e-3)
     assert back.prompts(store)[0] == real.prompts(store)[0]
+
+
+@pytest.mark.parametrize("n", [0, 3, 4, 9])
+def test_any_number_of_latents_is_decoded(n):
+    """kills: no latents taken for an error, those after the last whole four lost."""
+    latents = np.random.default_rng(0).uniform(size=(n, 3, 2, 2))
+    shown = decoded(Mirrored(), latents, torch.device("cpu"))
+    np.testing.assert_allclose(shown, np.flip(latents, axis=-1) - 0.1, atol=1e-6)
