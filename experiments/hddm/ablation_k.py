@@ -29,7 +29,14 @@ from experiments.tables.columns import (
     ROUTER,
     Column,
 )
-from experiments.tables.comparisons import Rising, compared, index, row_names, said_by_doubling
+from experiments.tables.comparisons import (
+    Rising,
+    compared,
+    index,
+    interaction,
+    row_names,
+    said_by_doubling,
+)
 from experiments.tables.contrasts import Names
 from experiments.tables.results import Chart, Results, Table
 from experiments.tables.rows import Row, joined
@@ -98,22 +105,34 @@ def _row(equal: str, router: str, strategy: str, k: int, score: Score) -> Row:
 
 def tests(results: Results) -> list[str | None]:
     """What each doubling of K does, and with which router more; every row against the monolith at
-    its own budget; all asked against one, each K against half of it; what few steps cost Full."""
+    its own budget; all asked against one, each K against half of it; what few steps do to Full, and
+    whether more than to the monolith."""
     lines = list[str | None]()
     for column in (FID, KID, ACCURACY, VARIATION):
-        lines += _along(results, column)
+        lines += [line for line in _along(results, column) if line is not None]
         for here in row_names(results):
             for other, also in _others(results, here):
                 if column in (FID, ACCURACY, *also):
                     lines.append(compared(results, column, here, other))
+        lines += _of_few_steps(results, column)
     return lines
+
+
+def _of_few_steps(results: Results, column: Column) -> Iterator[str | None]:
+    """What so few steps do to Full of the most experts, less what they do to the monolith."""
+    most = max(results.scale.study.beyond.counts)
+    one = f"{MONOLITH}, {affordable(results.scale, most)} steps"
+    for router in (FREE, AWARE):
+        full = [(equal, router, "Full", f"{most}") for equal in (EVALUATIONS, STEPS)]
+        alone = (FEW, "", one, "1"), (STEPS, "", MONOLITH, "1")
+        yield interaction(results, column, (full[0], full[1]), alone)
 
 
 def _others(results: Results, here: Names) -> Iterator[tuple[Names, tuple[Column, ...]]]:
     """The rows that one is compared with, and in which columns beside FID and prompts."""
     equal, router, strategy, k = here
     if equal == FEW:
-        yield (STEPS, "", MONOLITH, "1"), ()
+        yield (STEPS, "", MONOLITH, "1"), (KID, VARIATION)
     if equal not in (STEPS, EVALUATIONS) or strategy == MONOLITH:
         return
     yield (equal, "", MONOLITH, "1"), (VARIATION,) if equal == STEPS else ()
@@ -131,9 +150,9 @@ def _others(results: Results, here: Names) -> Iterator[tuple[Names, tuple[Column
         yield (equal, router, "Top-1", k), ()
 
 
-def _along(results: Results, column: Column) -> Iterator[str]:
-    """What each doubling of K does to a strategy that two numbers of experts have, or more, under
-    each router; and the first router's slope less the other's. Of two experts Top-2 is Full."""
+def _along(results: Results, column: Column) -> Iterator[str | None]:
+    """What each doubling of K does to a strategy under each router, and the slope under the first
+    router less that under the other. Of two experts Top-2 is Full."""
     groups = dict[Names, dict[int, int]]()
     for i, (equal, router, strategy, k) in enumerate(row_names(results)):
         if equal in (STEPS, EVALUATIONS) and strategy != MONOLITH:
@@ -141,14 +160,13 @@ def _along(results: Results, column: Column) -> Iterator[str]:
             if (strategy, k) == ("Full", "2"):
                 groups.setdefault((equal, router, "Top-2"), {})[2] = i
     risings = {
-        group: Rising(joined(group), (*rows.values(),), (*rows,))
-        for group, rows in groups.items()
-        if len(rows) >= 2
+        group: Rising(joined(group), (*rows.values(),), (*rows,)) for group, rows in groups.items()
     }
     for (equal, router, strategy), rising in risings.items():
         yield said_by_doubling(results, column, rising)
-        if router == FREE:
-            yield said_by_doubling(results, column, rising, risings[equal, AWARE, strategy])
+        other = risings.get((equal, AWARE, strategy))
+        if router == FREE and other is not None:
+            yield said_by_doubling(results, column, rising, other)
 
 
 def _over_k(equal: str, router: str) -> Callable[[Results], Chart]:

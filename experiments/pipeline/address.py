@@ -19,7 +19,8 @@ def open_store(store: str, cache: Path | None = None, cache_gb: float = CACHE_GB
     """The store in a folder or at an address of fsspec, as a person writes it.
 
     cache: the folder of copies of what lies at an address; by default one below ~/.cache.
-    cache_gb: what it may hold.  Raises StoreError for an address of no kind that is known.
+    cache_gb: what it may hold.  Raises StoreError for an address of HTTP; one of no kind that is
+    known raises it when it is first asked.
     """
     place = place_of(store)
     if isinstance(place, FolderPlace):

@@ -70,8 +70,8 @@ CAPTIONS = {
     **{
         f"ablation-k{budget}{form}": "FID, prompt accuracy and the unsaid factors' distance from "
         f"the truth, less the monolith's, over the number of experts, drawn with as many {equal}: "
-        f"each strategy with a {router} router, and real pictures; whiskers for 95 % intervals of "
-        "these differences."
+        f"each strategy with a {router} router, and real pictures. Of two experts Top-2 is Full; "
+        "whiskers for 95 % intervals of these differences."
         for budget, equal in (("", "solver steps"), ("-evaluations", "evaluations"))
         for form, router in (("", "text-aware"), ("-text-free", "text-free"))
     },

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -90,17 +90,6 @@ def of_differences(*rows: Sequence[float | None]) -> Estimate:
     return estimate([a - b - c + d for a, b, c, d in (seed for seed in seeds if len(seed) == 4)])
 
 
-def by_doubling(
-    results: Results, column: Column, rows: Sequence[int], counts: Sequence[int]
-) -> list[float]:
-    """What a column gains with each doubling of `counts`, one for each row: the slope of the least
-    squares line of each seed that has them all."""
-    seeds = zip(*(results.values(row, column) for row in rows), strict=True)
-    x = [math.log2(count) for count in counts]
-    whole = [[y for y in seed if y is not None] for seed in seeds]
-    return [float(np.polyfit(x, y, 1)[0]) for y in whole if len(y) == len(x)]
-
-
 @dataclass(frozen=True)
 class Rising:
     """Rows of ever more of something, under one name. rows, counts: one each for a point."""
@@ -109,16 +98,34 @@ class Rising:
     rows: tuple[int, ...]
     counts: tuple[int, ...]
 
+    def shared_with(self, other: "Rising") -> "Rising":
+        """The points alone whose count the other has too."""
+        both = [(i, n) for i, n in zip(self.rows, self.counts, strict=True) if n in other.counts]
+        return replace(self, rows=tuple(i for i, _ in both), counts=tuple(n for _, n in both))
+
+
+def by_doubling(results: Results, column: Column, rising: Rising) -> list[float | None]:
+    """What a column gains with each doubling of the counts, by seed: the slope of the least squares
+    line; None for a seed that lacks a point."""
+    seeds = zip(*(results.values(row, column) for row in rising.rows), strict=True)
+    x = [math.log2(count) for count in rising.counts]
+    return [None if None in y else float(np.polyfit(x, y, 1)[0]) for y in seeds]
+
 
 def said_by_doubling(
     results: Results, column: Column, rising: Rising, less: Rising | None = None
-) -> str:
+) -> str | None:
     """One line: the slope with its interval, and which way it goes. Of two, the first's slope less
-    the second's, seed by seed."""
-    shown = results.shown(column)
-    each = [by_doubling(results, column, x.rows, x.counts) for x in (rising, less) if x is not None]
-    slope = estimate(each[0] if less is None else [a - b for a, b in zip(*each, strict=True)])
+    the second's, over the counts and seeds that both have. None for fewer than two counts."""
     name = rising.name if less is None else f"({rising.name}) less ({less.name})"
+    if less is not None:
+        rising, less = rising.shared_with(less), less.shared_with(rising)
+    if len(rising.counts) < 2:
+        return None
+    own = by_doubling(results, column, rising)
+    others = [0.0] * len(own) if less is None else by_doubling(results, column, less)
+    pairs = [(a, b) for a, b in zip(own, others, strict=True) if a is not None and b is not None]
+    shown, slope = results.shown(column), estimate([a - b for a, b in pairs])
     return (
         f"{shown.title}, {name}, fitted slope for each doubling from {min(rising.counts)} to "
         f"{max(rising.counts)}: {shown.show(slope)} (n = {slope.n}): {verdict(slope)}."

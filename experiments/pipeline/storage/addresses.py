@@ -27,9 +27,17 @@ TOUCHED = ".touched"
 
 @dataclass(frozen=True)
 class AddressPlace:
-    """An address of fsspec, such as s3://bucket/prefix. Each request is tried TRIES times."""
+    """An address of fsspec, such as s3://bucket/prefix. Each request is tried TRIES times.
+
+    StoreError for one of HTTP: it keeps nothing, and fsspec calls absent what its server fails to
+    send, so that everything would be made anew.
+    """
 
     address: str
+
+    def __post_init__(self) -> None:
+        if any(part.startswith(("http:", "https:")) for part in self.address.split("::")):
+            raise StoreError(f"no store at {self.address}: HTTP keeps nothing; copy it to a folder")
 
     def __str__(self) -> str:
         return self.address.rstrip("/")
@@ -45,7 +53,7 @@ class AddressPlace:
         for pause in (*(PAUSE * 2**i for i in range(TRIES - 1)), None):
             try:
                 return request()
-            except FINAL:
+            except (*FINAL, StoreError):
                 raise
             except Exception as error:  # each library behind fsspec has errors of its own
                 if pause is None:

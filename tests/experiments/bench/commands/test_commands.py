@@ -86,15 +86,26 @@ def test_each_making_begins_with_an_empty_store(tmp_path):
 
 
 def test_ours_trains_as_long_as_the_commit_did(tmp_path, monkeypatch):
-    """kills: a recipe of fewer steps taken for speed; the commit given an option it does not know;
-    a brief run that trains at length, or that turns nothing, whose results lie elsewhere."""
+    """kills: a recipe of fewer steps or other batches taken for speed; the commit given an option
+    it does not know; a brief run that trains at length, or that turns nothing, whose results lie
+    elsewhere."""
     monkeypatch.setattr(baseline, "clone", lambda commit, folder: folder)
     monkeypatch.setattr(baseline, "compileall", SimpleNamespace(compile_dir=lambda *_, **__: True))
     (row,) = baseline.TABLE1.rows
-    for brief, steps in ((False, "1500"), (True, "13")):
+    pairs = ("--scale.study.pair_batch", "64")
+    for brief, steps, more in ((False, "1500", pairs), (True, "13", ())):
         sides = row.prepare(Room(tmp_path, brief))
-        assert sides.ours.work.more == ("--scale.train.steps", steps)
+        assert sides.ours.work.more == ("--scale.train.steps", steps, *more)
         assert sides.peer.work.more == ()
+
+
+def test_the_shared_tables_are_made_by_one_command_on_either_side():
+    """kills: a table that is misspelt or gone, found when the other side has been measured; ours
+    made by the module that the commit calls `cli`, which holds no `main` here."""
+    (row,) = baseline.ALL.rows
+    ours, peer = row.prepare.args
+    assert python.status((*ours, "--help")) == 0
+    assert peer == (ours[0], ours[1].replace("experiments.cli.main", "experiments.cli"))
 
 
 def test_other_tables_are_other_work(tmp_path, monkeypatch):
