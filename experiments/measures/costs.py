@@ -131,20 +131,25 @@ def _training(
 
 @cost.register
 def _(stage: Sample, checkpointing: bool = False) -> Cost:
-    text, network = stage.shards.text, stage.experts[0].network
+    text, (expert, router) = stage.shards.text, evaluation_flops(stage)
     evaluations = stage.setting.steps * (1 if stage.setting.guidance == 1 else 2)
-    flops = evaluations * asked(stage) * expert_flops(network) * FORWARD
-    if isinstance(stage.router, TrainRouter | Calibrated):
-        router = stage.router.router if isinstance(stage.router, Calibrated) else stage.router
-        pooled = text.pooled if router.reads_text else None
-        each = router_flops(router.network, router.shards.k, pooled)
-        flops += evaluations * each * FORWARD
-    flops += encoding.text_flops(text)
+    flops = evaluations * (asked(stage) * expert + router) + encoding.text_flops(text)
     embeddings = stage.n * 2 * (text.length * text.width + text.pooled)
     weights = 4 * sum(parameters(expert.network) for expert in stage.experts)
     return Cost(
         stage.n * flops, stage.n * 4 * math.prod(stage.shards.latent_shape), embeddings + weights
     )
+
+
+def evaluation_flops(stage: Sample) -> tuple[float, float]:
+    """FLOPs of one evaluation of an expert for a sample, and of its router: 0 for an untrained."""
+    expert, router = expert_flops(stage.experts[0].network) * FORWARD, stage.router
+    if isinstance(router, Calibrated):
+        router = router.router
+    if not isinstance(router, TrainRouter):
+        return expert, 0.0
+    pooled = stage.shards.text.pooled if router.reads_text else None
+    return expert, router_flops(router.network, router.shards.k, pooled) * FORWARD
 
 
 def asked(stage: Sample) -> float:

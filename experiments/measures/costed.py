@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.measures.costs import evaluation_flops
 from experiments.pipeline.stage import Measurement
 from experiments.pipeline.store import Context
 from experiments.scores.score import Score
@@ -11,17 +12,17 @@ from experiments.stages.samples import Sample
 
 @dataclass(frozen=True)
 class Costed(Measurement):
-    """measured.json: the score's numbers and `milliseconds`, of a core, that a sample took.
+    """measured.json: the score's numbers and `megaflops`, millions of floating-point operations of
+    experts and router for a sample: of one evaluation times those that were counted.
 
-    They are read from the provenance of the samples, hence the same whenever they are asked again.
-    A worker has one thread, so its seconds are core-seconds.
+    Seconds would be of the machine, and of what else it did when a sample set was drawn.
     """
 
     score: Score
 
     @property
     def label(self) -> str:
-        return f"time of {self.score.pictures.label}"
+        return f"cost of {self.score.pictures.label}"
 
     def inputs(self) -> tuple[Sample | Score, ...]:
         return (self.score, self.samples)
@@ -32,6 +33,6 @@ class Costed(Measurement):
         return self.score.pictures
 
     def measure(self, folder: Path, context: Context) -> dict[str, float]:
-        seconds = context.store.provenance(self.samples)["seconds"]
-        numbers = self.score.read(context.store)
-        return {**numbers, "milliseconds": 1000 * seconds / self.samples.n}
+        numbers, (expert, router) = self.score.read(context.store), evaluation_flops(self.samples)
+        flops = numbers["expert_evaluations"] * expert + numbers["router_evaluations"] * router
+        return {**numbers, "megaflops": flops / 1e6}
