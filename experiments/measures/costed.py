@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from experiments.measures.costs import evaluation_flops
 from experiments.pipeline.stage import Measurement
@@ -18,6 +19,7 @@ class Costed(Measurement):
     Seconds would be of the machine, and of what else it did when a sample set was drawn.
     """
 
+    version: ClassVar[int] = 2  # FLOPs, not milliseconds
     score: Score
 
     @property

@@ -31,8 +31,8 @@ CAPTIONS = {
     "text-aware routers apart; whiskers for 95 % intervals.",
     "ablation-sampling": "FID where the router is asked seldom or guidance is given in a part of "
     "the times only, less that of sampling which spares neither: a row for each, the cheapest on "
-    "top, the FLOPs of a sample at the right end; whiskers for 95 % intervals. A router asked once is "
-    "left out.",
+    "top, the FLOPs of a sample at the right end; whiskers for 95 % intervals. A router "
+    "asked once is left out.",
     "ablation-assignment": "The regret in FID of each way to choose the clusters that DDPM learns, "
     "above the best of all fixed sets: two rules, none, all, the paper's two and sets drawn at "
     "random; whiskers for 95 % intervals.",
