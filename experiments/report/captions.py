@@ -61,6 +61,8 @@ CAPTIONS = {
     "of uniform t: of all data, and of a cluster each; whiskers for 95 % intervals.",
     "ablation-times-prompts": "Prompt accuracy of experts trained at other densities and in ranges "
     "of t, less that of uniform t; whiskers for 95 % intervals.",
+    "ablation-times-unsaid": "Distance of the unsaid factors from the truth, of experts trained at "
+    "other densities and in ranges of t, less that of uniform t; whiskers for 95 % intervals.",
     "ablation-guidance": "FID, prompt accuracy and the unsaid factors' distance from the truth "
     "over the scale of guidance, a line for each way of routing its halves.",
     **{
