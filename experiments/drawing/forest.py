@@ -35,7 +35,7 @@ class Mark:
 def forest(
     panels: Mapping[str, Sequence[Mark]], xlabel: str, seeds: int, beside: str = "", less: str = ""
 ) -> Chart:
-    """The marks of each panel from its top down, under the panel's name.
+    """The marks of each panel from its top down, under the panel's name; along one scale in all.
 
     beside: what the words at the right are.  less: what the numbers are differences to.
     """
@@ -47,6 +47,9 @@ def forest(
         axes.set_xlabel(xlabel, fontsize=9)
         if any(mark.beside for mark in marks):
             _beside(axes, marks, beside)
+    ends = [end for axes in axes_of for end in axes.get_xlim()]
+    for axes in axes_of:
+        axes.set_xlim(min(ends), max(ends))
     name_interval(figure, seeds, less)
     return chart(figure)
 

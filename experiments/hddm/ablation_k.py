@@ -189,13 +189,13 @@ TABLE = Table(
     scales=settings.WORLDS,
     judge=settings.judge_of_scenes,
     notes=[
-        "Whatever K, the experts see together as many samples in training as the monolith, in as "
-        "many steps: each a Kth, whatever its cluster's size, in a batch of a Kth at the learning "
-        "rate that goes with it. The networks are alike, so that parameters grow with K. One "
-        "expert is the monolith. The router, which the monolith has not, comes on top in training "
-        "and in sampling, and is not counted among evaluations.",
-        f"As many evaluations: what Full of the most experts takes in {FEWEST} solver steps, so "
-        "that a strategy that asks one expert has as many times more steps. What so few steps "
+        "Whatever K, the experts see together as many samples in training as the monolith, each in "
+        "as many steps: a Kth of them, whatever its cluster's size, in a batch of a Kth at the "
+        "learning rate that goes with it. The networks are alike, so that parameters grow with K. "
+        "One expert is the monolith. The router, which the monolith has not, comes on top in "
+        "training and in sampling, and is not counted among evaluations.",
+        f"As many evaluations: what Full of the most experts takes in {FEWEST} solver steps; the "
+        "fewer experts a strategy asks, the more steps it has. What so few steps "
         f"cost by themselves is the monolith's at {FEW}. At K = 2 Top-2 is Full.",
         "Each K has clusters and routers of its own.",
         settings.UNADJUSTED,

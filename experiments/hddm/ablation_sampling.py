@@ -35,7 +35,7 @@ from modules.guidance import Within
 from modules.selection import Top
 
 MEGAFLOPS = Column("megaflops", "MFLOPs a sample", 0, counted=True, lies=NOT_NEGATIVE)
-PLAIN, UNGUIDED = "as elsewhere", "no guidance"
+PLAIN, UNGUIDED = "nothing spared", "no guidance"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def tests(results: Results) -> list[str | None]:
 
 def figure(results: Results) -> Chart:
     """FID against what is spared, each seed's less that of the row that spares nothing. A router
-    that is asked once, of noise alone, is so far off that nothing else would be seen."""
+    that is asked once, at t = 1, is so far off that nothing else would be seen."""
     often = [row.names["Spared"] for row in results.rows[0] if not _asks_once(row.measured)]
     shown = results.where("Spared", *often)
     plain = {form: index(shown, PLAIN, form) for form in ROUTERS}
@@ -116,8 +116,8 @@ TABLE = Table(
     notes=[
         "Top-2 of eight FM experts, at the guidance and steps of Table 4's aligned rows. Where a "
         "sample is not guided, there is no second half to evaluate.",
-        "A router that is asked seldom sees the state of an earlier step. Weights are made anew at "
-        "each step, of the answer that is kept.",
+        "Between two answers of the router weights rest on that for an earlier state, and are made "
+        "of it anew at each step.",
         "MFLOPs are of the networks' evaluations as they were counted, each as if nothing of a "
         "caption was kept between steps.",
         settings.UNADJUSTED,

@@ -142,15 +142,17 @@ TABLE = Table(
     judge=settings.judge_of_scenes,
     notes=[
         "Experts of a cluster each are asked by a text-aware router and Top-2, which is the same "
-        "for all rows. All rows of one column of data see as many samples in training.",
+        "for all rows. All rows of one kind of data, all or a cluster each, see as many samples in "
+        "training.",
         "Of two experts of ranges one knows the times to a boundary and the other those from it "
-        "on, each with its range's share of every batch, to whole samples, and of the learning "
-        "rate that goes with it: together they see t uniformly. They have the weights of two, and "
-        "each time asks one.",
-        "Min-SNR weighs the error of x0 by min(SNR, 5) (Hang et al. 2023). By weight t is uniform "
-        "and the loss is weighed; by density t is drawn in proportion to that weight, which has "
-        "the same gradient on average, before it is clipped and Adam divides it. At t = 1, where "
-        "sampling begins, the weight is 0.",
+        "on, each with its range's share of every batch, to whole samples, at the learning rate "
+        "that goes with it: together they see t uniformly. They have the weights of two, and each "
+        "time asks one of them.",
+        "Min-SNR weighs the error of x0 by min(SNR, 5) (Hang et al. 2023), that is the velocity's "
+        "by min((1 - t)^2, 5 t^2) on the linear path, which is 0 at both ends. By weight t is "
+        "uniform and the loss is weighed; by density t is drawn in proportion to the weight of the "
+        "velocity's error, which has the same gradient on average, before it is clipped and Adam "
+        "divides it.",
         settings.UNADJUSTED,
     ],
     baseline=None,

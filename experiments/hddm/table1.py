@@ -65,7 +65,7 @@ TABLE = Table(
         "Real pictures are training pictures of the classes that the prompts name, scored like "
         "samples; at scenes and emoji any, each with its own caption. Where classes are matched, "
         "not drawn, their KID, unbiased, falls below 0. At emoji and paper they stand there once "
-        "more, encoded and decoded: what the autoencoder does to them, as to every sample.",
+        "more, encoded and decoded: the autoencoder, which decodes every sample, alone.",
         "Diversity is the spread among the samples of one prompt. It also rises where a prompt "
         "is ignored.",
         "The experts together see as many samples as the monolith. The router, which serves every "

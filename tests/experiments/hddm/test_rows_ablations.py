@@ -49,7 +49,7 @@ def test_each_row_of_sampling_spares_one_thing(case):
     """kills: n for 1 / n, an interval's ends exchanged, a row that spares two things or none."""
     steps, scale = case.settings["aligned"]
     plain = Setting(steps, scale, precision=case.scale.train.precision)
-    spared = {"as elsewhere": plain, "no guidance": replace(plain, guidance=1.0)}
+    spared = {"nothing spared": plain, "no guidance": replace(plain, guidance=1.0)}
     spared |= {f"router every {n} steps": replace(plain, router_every=n) for n in (2, 5, 25)}
     for low, high in ((0, 0.9), (0, 0.7), (0, 0.5)):
         spared[f"guidance at t <= {high}"] = replace(plain, guidance=Within(scale, low, high))
