@@ -121,11 +121,11 @@ def tests(results: Results) -> list[str | None]:
 def _of_few_steps(results: Results, column: Column) -> Iterator[str | None]:
     """What so few steps do to Full of the most experts, less what they do to the monolith."""
     most = max(results.scale.study.beyond.counts)
-    one = f"{MONOLITH}, {affordable(results.scale, most)} steps"
+    few = f"{MONOLITH}, {affordable(results.scale, most)} steps"
+    alone = (FEW, "", few, "1"), (STEPS, "", MONOLITH, "1")
     for router in (FREE, AWARE):
-        full = [(equal, router, "Full", f"{most}") for equal in (EVALUATIONS, STEPS)]
-        alone = (FEW, "", one, "1"), (STEPS, "", MONOLITH, "1")
-        yield interaction(results, column, (full[0], full[1]), alone)
+        full = (EVALUATIONS, router, "Full", f"{most}"), (STEPS, router, "Full", f"{most}")
+        yield interaction(results, column, full, alone)
 
 
 def _others(results: Results, here: Names) -> Iterator[tuple[Names, tuple[Column, ...]]]:
