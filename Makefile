@@ -71,6 +71,7 @@ $(READY):
 
 readme: env ## copy the committed tables into README.md and docs/performance.md
 	@$(RUN) experiments.bench.stage_costs
+	@$(RUN) experiments.bench.goals
 	@$(RUN) experiments.tables.readme
 
 docs: env ## build the documentation into site/

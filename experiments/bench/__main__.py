@@ -90,8 +90,8 @@ def run(bench: Bench, pairs: int, results: Path | None, seeds: int = 1) -> bool:
                 refused = True
                 continue
         print(summary_line(measurements[-1]), flush=True)
-    if measurements and results is not None:
-        write(bench, measurements, where, results / "bench")
+        if results is not None:  # after each row: a stopped run keeps those before it
+            write(bench, measurements, where, results / "bench")
     return not refused
 
 

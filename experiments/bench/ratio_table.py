@@ -13,11 +13,10 @@ from typing import Any
 import torch
 
 from experiments.bench.pairing import Bench, Measured
-from experiments.bench.ratios import Clock, Spread, ratios
+from experiments.bench.ratios import Clock, Spread, ratios, verdict
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import commit
 
-MET = {True: "met", False: "missed", None: "none"}
 GIB = 2**30
 HEAD = ("Row", "Ratio", "Median", "Min to max", "Pairs", "Goal", "Verdict", "Ours, s", "Peer, s")
 
@@ -69,7 +68,7 @@ def line(measured: Measured, where: Where) -> dict[str, Any]:
         "max": spread.greatest,
         "n": spread.n,
         "goal": row.ratio.goal,
-        "verdict": MET[row.ratio.met(spread.median)],
+        "verdict": verdict(row.ratio, spread),
         "median_by_other_clock": ratios(pairs, row.ratio, other).median,
         "unit": row.unit,
         "ours_amount": pairs[0][0].amount,
@@ -90,31 +89,20 @@ def summary_line(measured: Measured) -> str:
     return (
         f"{row.name}: {row.ratio.title} {spread.median:.3f} "
         f"({spread.least:.3f} to {spread.greatest:.3f}, {spread.n} pairs), "
-        f"{goal}, {MET[row.ratio.met(spread.median)]}"
+        f"{goal}, {verdict(row.ratio, spread)}"
     )
 
 
 def _page(bench: Bench, lines: Sequence[dict[str, Any]]) -> str:
-    head = (
-        "Row",
-        "Ratio",
-        "Median",
-        "Min to max",
-        "Pairs",
-        "Goal",
-        "Verdict",
-        "Ours, s",
-        "Peer, s",
-    )
-    table = [head, ["---"] * len(head)]
+    table = [HEAD, ("---",) * len(HEAD)]
     for x in lines:
         clock = x["clock"]
         ratio = f"{x['ratio']}, {clock}"
         goal = "none" if x["goal"] is None else f"{x['goal']:g}"
         spread = f"{x['min']:.3f} to {x['max']:.3f}"
         seconds = [f"{x[f'{side}_{clock}_s']:.4g}" for side in ("ours", "peer")]
-        verdict = "" if x["goal"] is None else x["verdict"]
-        cells = (x["row"], ratio, f"{x['median']:.3f}", spread, str(x["n"]), goal, verdict)
+        said = "" if x["goal"] is None else x["verdict"]
+        cells = (x["row"], ratio, f"{x['median']:.3f}", spread, str(x["n"]), goal, said)
         table.append((*cells, *seconds))
     rows = ["| " + " | ".join(cells) + " |" for cells in table]
     details = [
@@ -125,7 +113,8 @@ def _page(bench: Bench, lines: Sequence[dict[str, Any]]) -> str:
     first = lines[0]
     notes = [
         *bench.notes,
-        "Each ratio is of one pair, ours and then the peer's; seconds are this machine's medians.",
+        "Each ratio is of one pair, ours and then the peer's; seconds are this machine's medians. "
+        "A goal is met, or missed, where every pair says so, and else undecided.",
         f"{first['machine']}; load before {first['load']}; commit {first['commit']}.",
     ]
     return "\n".join(

@@ -123,6 +123,16 @@ class Spread:
         return cls(statistics.median(numbers), min(numbers), max(numbers), len(numbers))
 
 
+MET = {True: "met", False: "missed", None: "none"}
+
+
+def verdict(ratio: Ratio, spread: Spread) -> str:
+    """Whether the goal is met or missed, where every pair says so; else it is undecided. "none"
+    without a goal."""
+    met = {ratio.met(spread.least), ratio.met(spread.greatest)}
+    return MET[met.pop()] if len(met) == 1 else "undecided"
+
+
 def ratios(pairs: Sequence[tuple[Timed, Timed]], ratio: Ratio, clock: Clock) -> Spread:
     """The spread of the ratio within each pair of (ours, the peer's)."""
     return Spread.of([ratio.of(ours, peer, clock) for ours, peer in pairs])

@@ -18,7 +18,7 @@ from experiments.pipeline.provenance import ROOT
 COMMANDS = {"make all": "", "make paris2": "paris2-"}
 """What the tables of a command are called; a longer beginning comes before the empty one."""
 LEAST_SHARE = 0.005
-TITLES = ("Command", "Stages", "Number", "Core-seconds", "Share", "Longest, s")
+TITLES = ("Command", "Stages", "Number", "Wall seconds", "Share", "Longest, s")
 
 
 @dataclass(frozen=True)

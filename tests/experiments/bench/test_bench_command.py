@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -25,8 +26,8 @@ def bench(*rows, name="sums", asked_only=False):
 
 
 def test_what_is_written_is_what_was_measured(tmp_path):
-    """kills: columns exchanged, a verdict of the worst pair, a peer without its version, seconds of
-    another side or clock, a machine or commit left out."""
+    """kills: columns exchanged, a verdict of the median alone, a peer without its version, seconds
+    of another side or clock, a machine or commit left out."""
     one = BenchRow(
         "fast",
         "adds",
@@ -45,7 +46,7 @@ def test_what_is_written_is_what_was_measured(tmp_path):
     (read,) = csv.DictReader((tmp_path / "sums.csv").open())
     expected = {
         **{"row": "fast", "peer": "peer 1.0", "median": "2.0", "min": "1.0", "max": "4.0"},
-        **{"n": "3", "goal": "1.5", "verdict": "met", "clock": "wall", "precision": "fp64"},
+        **{"n": "3", "goal": "1.5", "verdict": "undecided", "clock": "wall", "precision": "fp64"},
         **{"ours_cpu_s": "6.0", "ours_wall_s": "1.0", "peer_cpu_s": "12.0", "peer_wall_s": "4.0"},
         **{"ours_amount": "2", "peer_amount": "4", "shapes": "[2]", "unit": "sum"},
         **{"machine": "a machine, 2 cores", "commit": "abc123", "load": "0.5"},
@@ -53,7 +54,10 @@ def test_what_is_written_is_what_was_measured(tmp_path):
     }
     assert {key: read[key] for key in expected} == expected
     page = (tmp_path / "sums.md").read_text()
-    assert "| fast | our rate / the peer's, wall | 2.000 | 1.000 to 4.000 | 3 | 1.5 | met |" in page
+    assert (
+        "| fast | our rate / the peer's, wall | 2.000 | 1.000 to 4.000 | 3 | 1.5 | undecided |"
+        in page
+    )
     for said in ("peer 1.0", "A note.", "a machine, 2 cores", "abc123", "answer 3 and 3"):
         assert said in page
 
@@ -73,6 +77,20 @@ def test_a_refused_row_is_named_and_left_out(tmp_path, capsys):
     assert "wrong: refused, not the same work: answer 2 and 1" in capsys.readouterr().err
     read = list(csv.DictReader((tmp_path / "bench" / "sums.csv").open()))
     assert [line["row"] for line in read] == ["right"]
+
+
+def test_a_stopped_run_leaves_the_rows_that_were_measured(tmp_path):
+    """kills: half an hour of one row lost with the next."""
+
+    def stop():
+        raise KeyboardInterrupt
+
+    two = TwoSides(Side(stop), Side(stop), lambda a, b: ())
+    stopped = replace(row("stopped"), prepare=lambda _: two)
+    with pytest.raises(KeyboardInterrupt):
+        command.main(["--pairs", "1", "--results", str(tmp_path)], [bench(row("whole"), stopped)])
+    read = list(csv.DictReader((tmp_path / "bench" / "sums.csv").open()))
+    assert [line["row"] for line in read] == ["whole"]
 
 
 def test_only_what_is_asked_for_is_measured(tmp_path, capsys):

@@ -16,6 +16,7 @@ from experiments.bench.ratios import (
     Timed,
     TimeRatio,
     ratios,
+    verdict,
 )
 
 
@@ -77,6 +78,23 @@ def test_seconds_of_ours_are_not_divided():
 def test_goals_are_least_rates_and_most_times(ratio, met):
     """kills: a goal read the wrong way round, missed where it is just reached, invented."""
     assert [ratio.met(x) for x in (1.2, 1.3, 1.4)] == met
+
+
+@pytest.mark.parametrize(
+    ("least", "greatest", "said"),
+    [
+        (1.3, 1.5, ["met", "undecided", "none"]),
+        (1.1, 1.2, ["missed", "met", "none"]),
+        (1.1, 1.5, ["undecided", "undecided", "none"]),
+        (1.4, 1.5, ["met", "missed", "none"]),
+    ],
+)
+def test_a_verdict_is_of_every_pair(least, greatest, said):
+    """kills: a goal met by the median while pairs miss it, or the other way; a verdict without a
+    goal."""
+    spread = Spread(1.3, least, greatest, 3)
+    kinds = (RateRatio(1.3), TimeRatio(1.3), MemoryRatio(None))
+    assert [verdict(kind, spread) for kind in kinds] == said
 
 
 @pytest.mark.parametrize("numbers", [[], [1.0, math.nan], [math.inf]])
