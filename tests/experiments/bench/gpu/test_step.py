@@ -12,6 +12,7 @@ from experiments.bench.gpu.device import TINY, Place, stated_peak
 from experiments.bench.gpu.training import ShareOfPeak, training_steps
 from experiments.bench.peers import batch
 from experiments.bench.ratios import Clock, Timed
+from modules import stacking, together
 from modules.denoising import FlowMatchingExpert
 from modules.together import Together
 from modules.training import Optim
@@ -97,22 +98,26 @@ def test_steps_are_determined(device, monkeypatch):
     assert torch.equal(*ends)
 
 
-def test_nothing_in_a_step_waits_for_the_device(device):
+@pytest.mark.parametrize("largest", [stacking.LARGEST, 0], ids=["stacked", "bound"])
+def test_nothing_in_a_step_waits_for_the_device(largest, device, monkeypatch):
     """kills: `.item()`, `.cpu()`, `.tolist()` or an `if` on a tensor in draws, loss, network or
     clipping, numbers drawn in memory that is not pinned: each stops the processor until the device
-    has caught up; an optimiser that is not fused."""
+    has caught up; an optimiser that is not fused; a network too large for a stack, as XL/2 is, that
+    is trained in one, or a small one that is not."""
+    monkeypatch.setattr(stacking, "LARGEST", largest)
+    monkeypatch.setattr(together, "small", stacking.small.__wrapped__)  # past what it remembers
     module = FlowMatchingExpert(TINY, OPTIM).to(device)
     x0, _, c, _ = (part.to(device) for part in batch(TINY, 4))
-    together, data = Together([module], device), StackedBatches([Latents([], 4, 10, 0)])
+    training, data = Together([module], device), StackedBatches([Latents([], 4, 10, 0)])
     given = {"x0": x0, "tokens": c.tokens, "pooled": c.pooled, "step": torch.tensor(3)}
     batches = data.transfer_batch_to_device([given], device, 0)
     assert batches[0]["step"].device.type == "cpu"
-    optimizer = together.configure_optimizers()["optimizer"]
+    optimizer = training.configure_optimizers()["optimizer"]
 
     def pass_back():
-        together.zero_grad()
-        together.training_step(batches, 0).backward()
-        together.configure_gradient_clipping(optimizer)
+        training.zero_grad()
+        training.training_step(batches, 0).backward()
+        training.configure_gradient_clipping(optimizer)
 
     pass_back()
     optimizer.step()  # its state is made, kernels are loaded
@@ -127,7 +132,8 @@ def test_nothing_in_a_step_waits_for_the_device(device):
             torch.cuda.set_sync_debug_mode("default")
     calls = {event.key: event.count for event in profiled.key_averages()}
     assert optimizer.defaults["fused"]
-    assert "aten::baddbmm" in calls
+    assert (training.network is module.network) == (largest == 0)
+    assert ("aten::baddbmm" in calls) == (largest > 0)
     assert calls["aten::_local_scalar_dense"] == 1  # the step, which lies on the CPU
     assert "aten::nonzero" not in calls
 
