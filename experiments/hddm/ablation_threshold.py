@@ -57,16 +57,25 @@ class Thresholds:
 
 
 def tests(results: Results) -> list[str | None]:
-    """What the paper says of 0.2, 0.5, 0.7 and of beyond 0.5; in KID too where FID is of so few
-    pictures that no prompt is asked twice."""
-    lines, ways = list[str | None](), [FID] if results.measures(DIVERSITY) else [FID, KID]
-    for name in readings.crossed(results.scale, "same"):
-        low, middle, high, last = ((name, f"{tau:g}") for tau in (0.2, 0.5, 0.7, 0.9))
-        lines += [compared(results, way, low, middle) for way in ways]
-        lines.append(compared(results, SPREAD, middle, low))
-        lines += [compared(results, way, high, low) for way in ways]
-        if KID in ways:
-            lines += [compared(results, way, last, middle) for way in ways]
+    """What the paper says of 0.2, 0.5 and 0.7; where no prompt is asked twice, and FID is of few
+    pictures, in KID too, with both ends of the sweep and what the schedules change."""
+    few = not results.measures(DIVERSITY)
+    quality = [FID, KID] if few else [FID]
+    wanted = [*((way, 0.2, 0.5) for way in quality), (SPREAD, 0.5, 0.2)]
+    wanted += [(way, 0.7, 0.2) for way in quality]
+    if few:
+        wanted += [(way, 0.1, 0.2) for way in quality]
+        wanted += [(way, 0.9, 0.5) for way in (*quality, SPREAD, ACCURACY)]
+    names = readings.crossed(results.scale, "same")
+    lines = [
+        compared(results, way, (name, f"{a:g}"), (name, f"{b:g}"))
+        for name in names
+        for way, a, b in wanted
+    ]
+    for name in names if few else ():
+        own = name.replace("same", "different")
+        if own != name:
+            lines += [compared(results, way, (own, "0.2"), (name, "0.2")) for way in quality]
     return lines
 
 
