@@ -55,6 +55,18 @@ def training_step(
     return step
 
 
+def _untrained(loss: float, shape: DiT) -> Alike:
+    """Ours begins with a head of zeros: its first loss is that of the answer 0."""
+    target = batch(shape, BATCH)[3]
+    return Alike("loss, untrained, and of the answer 0", loss, target.square().mean().item(), 1e-5)
+
+
+def _lowered(*sides: tuple[float, Callable[[], float]]) -> Alike:
+    """Of (the loss before its step, a further step), untimed: each has learned."""
+    fell = sum(step() < before for before, step in sides)
+    return Alike("losses that a step lowered", fell, len(sides))
+
+
 def _both(size: Size, precision: Precision, compiled: bool, room: Room) -> TwoSides:
     """compiled: the peer's blocks too, by diffusers' own way."""
     shape = shape_of(size)
@@ -80,7 +92,8 @@ def _both(size: Size, precision: Precision, compiled: bool, room: Room) -> TwoSi
         return (
             Alike("trained parameters", numbers[0], numbers[1], 0.02),
             Alike("FLOPs a step", flops[0], flops[1], 0.02),
-            Alike("loss, untrained", our_loss, their_loss, 0.5),
+            _untrained(our_loss, shape),
+            _lowered((our_loss, ours), (their_loss, peer)),
         )
 
     return TwoSides(Side(ours), Side(peer), alike)
@@ -101,8 +114,12 @@ def _ceiling(size: Size, precision: Precision, room: Room) -> TwoSides:
     blank = shape.build()
     ours, peer = training_flops(blank, blank, shape, BATCH), counted_flops(product)
 
-    def alike(_: float, __: float) -> Sequence[Alike]:
-        return (Alike("FLOPs of the matrix product", peer, 2 * SIDE**3),)
+    def alike(loss: float, _: float) -> Sequence[Alike]:
+        return (
+            Alike("FLOPs of the matrix product", peer, 2 * SIDE**3),
+            _untrained(loss, shape),
+            _lowered((loss, step)),
+        )
 
     # As long a timing as a step's, or the product's would be noise.
     turns = max(1, round(ours / peer))

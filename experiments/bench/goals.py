@@ -36,7 +36,7 @@ def read_ratio(line: Mapping[str, str]) -> Ratio:
 def goal_row(line: Mapping[str, str]) -> tuple[str, ...]:
     """The cells of a row of a table of ratios, from its line in the .csv."""
     ratio, n = read_ratio(line), int(line["n"])
-    spread = Spread(*(float(line[name]) for name in ("median", "min", "max")), n)
+    spread = Spread(float(line["median"]), float(line["min"]), float(line["max"]), n)
     bound = ">=" if isinstance(ratio, RateRatio) else "<="
     seen = f"{spread.median:.2f} ({spread.least:.2f} to {spread.greatest:.2f})"
     about = (line["row"], line["what"], line["peer"], f"{line['ratio']}, {line['clock']}")

@@ -7,9 +7,10 @@ import compileall
 import csv
 import shutil
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 from experiments.bench.commands import python
@@ -35,13 +36,33 @@ SHARED = (
 new: to make them is other work."""
 
 
+Estimate = tuple[float, float]
+"""A mean over seeds and the half-width of its interval."""
+
+
+def differences(line: Mapping[str, str]) -> dict[str, Estimate]:
+    """A row's paired differences that have intervals, each named by the row and its column."""
+    names = takewhile(lambda column: f"{column} low" not in line, line)
+    row = ", ".join(line[name] for name in names if line[name] and not name.endswith("(paper)"))
+    return {
+        f"{row}: {column}": (float(line[column]), float(line[f"{column} half-width"]))
+        for column in line
+        if column.endswith(" difference") and line[f"{column} half-width"]
+    }
+
+
 @dataclass(frozen=True)
 class Written:
-    """Of all tables in a folder: rows, how many have a prompt accuracy, and its mean in percent."""
+    """Of all tables in a folder: rows, how many have a prompt accuracy, and its mean in percent.
+
+    seeds: of each row.  differences: paired, of all tables, by row and column; none of one seed.
+    """
 
     rows: int
     scored: int
     accuracy: float
+    seeds: int = 1
+    differences: Mapping[str, Estimate] = field(default_factory=dict)
 
     @classmethod
     def of(cls, folder: Path) -> "Written":
@@ -53,7 +74,28 @@ class Written:
         accuracies = [float(line[ACCURACY]) for line in lines if line.get(ACCURACY)]
         if not accuracies:
             raise RefusedError(f"no table with a {ACCURACY} was written to {folder}")
-        return cls(len(lines), len(accuracies), sum(accuracies) / len(accuracies))
+        seeds = max(int(line.get("n seeds") or 1) for line in lines)
+        paired = {name: x for line in lines for name, x in differences(line).items()}
+        mean = sum(accuracies) / len(accuracies)
+        return cls(len(lines), len(accuracies), mean, seeds, paired)
+
+
+APART = 0.25
+"""The share of paired differences whose intervals need not overlap: the recipes are not the same,
+and of so many some part by chance. The page names them."""
+
+
+def verdicts(ours: Written, peer: Written) -> Alike:
+    """Of the paired differences of both, most must have intervals that overlap the other's."""
+    shared = [name for name in peer.differences if name in ours.differences]
+    apart = []
+    for name in shared:
+        (a, around_a), (b, around_b) = ours.differences[name], peer.differences[name]
+        if not abs(a - b) <= around_a + around_b:
+            apart.append(name)
+    but = f", all but {'; '.join(apart)}:" if apart else ""
+    what = f"paired differences whose intervals overlap{but}"
+    return Alike(what, len(shared) - len(apart), max(1, len(shared)), APART)
 
 
 @dataclass(frozen=True)
@@ -107,7 +149,13 @@ def _together(main: str) -> tuple[str, str]:
     return "-c", f"{imports}; sys.exit(main({tables}))"
 
 
-def _sides(ours: tuple[str, str], peer: tuple[str, str], room: Room) -> TwoSides:
+def _sides(
+    ours: tuple[str, str], peer: tuple[str, str], room: Room, paired: bool = False
+) -> TwoSides:
+    """paired: whether the tables' paired differences must agree, where seeds give them intervals.
+
+    Of steps too few to learn anything they need not.
+    """
     scale = "smoke" if room.brief else "small"
     old = clone(COMMIT, room.folder / "tree")
     for room_of_code in CODE[:-1]:  # or one side would compile in every worker
@@ -122,10 +170,13 @@ def _sides(ours: tuple[str, str], peer: tuple[str, str], room: Room) -> TwoSides
     ]
 
     def alike(made: Written, before: Written) -> Sequence[Alike]:
+        several = paired and before.seeds > 1 and not room.brief
         return (
+            Alike("seeds", made.seeds, before.seeds),
             Alike("rows", made.rows, before.rows, 0.0),
             Alike("rows with a prompt accuracy", made.scored, before.scored, 0.0),
             Alike("mean prompt accuracy", made.accuracy, before.accuracy, 1 if room.brief else 0.1),
+            *([verdicts(made, before)] if several else ()),
         )
 
     first, second = (Side(making, before=making.clear) for making in sides)
@@ -133,7 +184,13 @@ def _sides(ours: tuple[str, str], peer: tuple[str, str], room: Room) -> TwoSides
 
 
 def _row(
-    name: str, what: str, unit: str, goal: float, ours: tuple[str, str], peer: tuple[str, str]
+    name: str,
+    what: str,
+    unit: str,
+    goal: float,
+    ours: tuple[str, str],
+    peer: tuple[str, str],
+    paired: bool = False,
 ) -> BenchRow:
     return BenchRow(
         name=name,
@@ -143,7 +200,7 @@ def _row(
         unit=unit,
         shapes="scale small, trained 1,500 steps on the commit's batches",
         precision="fp32",
-        prepare=partial(_sides, ours, peer),
+        prepare=partial(_sides, ours, peer, paired=paired),
         most_pairs=PAIRS,
         warm_up=False,
     )
@@ -159,8 +216,13 @@ NOTES = (
 TABLE1 = Bench(
     name="table1",
     title="Table 1 against the commit before",
-    rows=(_row("table1", "`make table1`", "table", 0.62, ALONE, ALONE),),
-    notes=NOTES,
+    rows=(_row("table1", "`make table1`", "table", 0.62, ALONE, ALONE, paired=True),),
+    notes=(
+        *NOTES,
+        "Of two seeds or more, three in four of the paired differences that both tables have must "
+        "have intervals that overlap the commit's, and those that do not are named; one seed has "
+        "none.",
+    ),
 )
 ALL = Bench(
     name="all",

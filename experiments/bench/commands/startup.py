@@ -13,19 +13,29 @@ from experiments.bench.commands.python import IMPORT
 from experiments.bench.pairing import Alike, Bench, BenchRow, Room, Side, TwoSides
 from experiments.bench.peers import versioned
 from experiments.bench.ratios import RateRatio, Ratio, SecondsOfOurs, TimeRatio
+from experiments.pipeline.stage import Stage
 
 HELP = ("-m", "experiments.hddm.table1", "--help")
 WORKERS = 4
 START = f"""
-from operator import attrgetter
+from experiments.bench.commands.startup import look
+from experiments.cli.main import LIBRARIES
 from experiments.hddm.table1 import TABLE
 from experiments.pipeline.launch.local import Local
 from experiments.pipeline.launch.task import Task
+engine = Local({WORKERS})
+engine.prepare(LIBRARIES)
 stages = TABLE.stages(TABLE.scales["smoke"], 1)[:{WORKERS}]
 tasks = [Task(stage.key, stage, stage.label, 1.0, frozenset()) for stage in stages]
-assert len(tasks) == {WORKERS} and not Local({WORKERS}).map(attrgetter("kind"), tasks)
+assert len(tasks) == {WORKERS} and not engine.map(look, tasks)
 """
-"""Hands a stage of Table 1 to each of four workers, who look at its kind."""
+"""Hands a stage of Table 1 to each of four workers, forked as a table's are, who look at it."""
+
+
+def look(stage: Stage) -> str:
+    """In a worker: the stage's kind. AssertionError if it would import what it trains with."""
+    assert "lightning" in sys.modules
+    return stage.kind
 
 
 def table1(folder: Path, seeds: int, scale: str = "smoke") -> tuple[str, ...]:
@@ -94,7 +104,7 @@ STARTUP = Bench(
         ),
         _row(
             "worker",
-            f"a command and its {WORKERS} workers, each handed a stage",
+            f"a command and its {WORKERS} workers, which hold what stages import, a stage for each",
             RateRatio(0.5),
             "process",
             f"{1 + WORKERS} processes a call",

@@ -13,7 +13,7 @@ from experiments.bench.pairing import Alike, Bench, BenchRow, Room, Side, TwoSid
 from experiments.bench.peers import pixart, trained_numbers, versioned
 from experiments.bench.ratios import Clock, MemoryRatio, RateRatio, Ratio, TimeRatio
 from experiments.bench.top2 import spread_evenly
-from modules.ensemble import Ensemble
+from modules.ensemble import Ensemble, counting
 from modules.expert import Expert
 from modules.objectives import Velocity
 from modules.schedules import Linear
@@ -59,6 +59,14 @@ def asking(place: Place, field: Ensemble, n: int) -> Callable[[], Tensor]:
     return ask
 
 
+def evaluations(field: Ensemble, ask: Callable[[], Tensor]) -> int:
+    """Single-sample evaluations of the field's experts in one answer."""
+    networks = [expert.network for expert in field.experts]
+    with counting([n for n in networks if isinstance(n, nn.Module)]) as count:
+        ask()
+        return count()
+
+
 def _agree(ours: Tensor, peer: Tensor) -> Sequence[Alike]:
     size = peer.norm().item()
     return (Alike("u, but for", size + (ours - peer).norm().item(), size, 1e-3),)
@@ -66,10 +74,15 @@ def _agree(ours: Tensor, peer: Tensor) -> Sequence[Alike]:
 
 def _against_one(place: Place, room: Room) -> TwoSides:
     made, n = experts(place, K, offloaded=False), place.amount(ROWS, 8)
-    top, one = (asking(place, mixed(made, choice), n) for choice in (Top(2), Only(0)))
+    fields = [mixed(made, choice) for choice in (Top(2), Only(0))]
+    top, one = (asking(place, field, n) for field in fields)
+    counted = evaluations(fields[0], top), evaluations(fields[1], one)
 
     def alike(ours: Tensor, peer: Tensor) -> Sequence[Alike]:
-        return (Alike("numbers drawn", ours.numel(), peer.numel()),)
+        return (
+            Alike("evaluations, halved in Top-2", counted[0] / 2, counted[1]),
+            Alike("numbers drawn", ours.numel(), peer.numel()),
+        )
 
     return TwoSides(Side(top), Side(one), alike)
 
@@ -88,9 +101,21 @@ def _memory(place: Place, k: int, room: Room) -> int:
     return max(1, place.peak_bytes() - start)
 
 
+def off_loaded(ours: int, peer: int, weights: int) -> Sequence[Alike]:
+    """Of the bytes that both held: one expert's weights were there, and not those of half of K."""
+    least, most = min(ours, peer, weights), max(ours, K * weights // 2)
+    return (
+        Alike("bytes, at least one expert's", least, weights),
+        Alike(f"bytes of ours, at most {K // 2} experts'", most, K * weights // 2),
+    )
+
+
 def _memories(place: Place, room: Room) -> TwoSides:
+    with torch.device("meta"):
+        weights = 4 * trained_numbers(place.shape.build())
+
     def alike(ours: int, peer: int) -> Sequence[Alike]:
-        return (Alike("bytes that are there", min(ours, peer, 1), 1),)
+        return off_loaded(ours, peer, weights) if place.is_cuda else ()
 
     sides = [Side(partial(_memory, place, k, room)) for k in (K, 2)]
     return TwoSides(sides[0], sides[1], alike)
