@@ -1,6 +1,8 @@
 """Tables written from a store that has what they show, several at once."""
 
+import contextlib
 import multiprocessing
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -90,9 +92,9 @@ def in_forks(work: Callable[[int], Any], order: Sequence[int], processes: int) -
         yield from map(work, range(n))
         return
     _work, forks = work, local.Processes()
-    pool = ProcessPoolExecutor(min(n, processes), multiprocessing.get_context("fork"), local.settle)
+    pool = ProcessPoolExecutor(min(n, processes), multiprocessing.get_context("fork"), _settle)
     try:
-        with server.block_sigint():
+        with server.block_sigint(), _blocked_sigterm():
             futures = {i: pool.submit(_called, i) for i in order}
         for i in range(n):
             yield futures[i].result()
@@ -103,6 +105,24 @@ def in_forks(work: Callable[[int], Any], order: Sequence[int], processes: int) -
         raise
     finally:
         _work = None
+
+
+@contextlib.contextmanager
+def _blocked_sigterm() -> Iterator[None]:
+    """Block SIGTERM while forks begin: a handler of the command's that raises there, as Ray has
+    one, would unwind the command's own frames in the fork. `_settle` lifts it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _settle() -> None:
+    """Begin a fork: it ends at SIGTERM, whatever the command does then."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    local.settle()
 
 
 def _called(i: int) -> Any:

@@ -150,3 +150,36 @@ def test_no_fork_outlives_its_command(end):
         command.wait(30)
         watch.cancel()
     assert until(lambda: not any(map(alive, writers)), 60)
+
+
+TERMINATED = r"""
+import os, signal, sys
+from experiments.cli.writing import in_forks
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(15))  # as Ray has it
+fork = os.fork
+
+def forked():
+    child = fork()
+    if not child:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return child
+
+os.fork = forked
+try:
+    list(in_forks(abs, range(2), 2))
+finally:
+    os.write(1, b"ended\n")
+"""
+
+
+@forks
+def test_a_fork_that_is_ended_as_it_begins_runs_nothing_of_its_command():
+    """kills: a handler of SIGTERM that raises in a fork just begun, which then goes on as if it
+    were the command: it would clean up, or write, what is the command's."""
+    ended = subprocess.run(
+        [sys.executable, "-c", TERMINATED], cwd=ROOT, capture_output=True, check=False, timeout=120
+    )
+    assert ended.returncode == 1
+    assert ended.stdout == b"ended\n"
+    assert b"BrokenProcessPool" in ended.stderr
