@@ -16,7 +16,8 @@ def bad_records(stages: Sequence[Stage], store: Store) -> Iterator[str]:
             key, why = told.bad[0]
             yield (
                 f"{stage.label}: {len(told.bad)} of {told.total} records are bad and left out, the "
-                f"first {key}: {why}; all are in {store}/{stage.kind}/{stage.key}/refused.json"
+                f"first {key}: {why}; all are in "
+                f"{store.place}/{stage.kind}/{stage.key}/refused.json"
             )
 
 

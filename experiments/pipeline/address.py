@@ -19,9 +19,11 @@ def open_store(store: str, cache: Path | None = None, cache_gb: float = CACHE_GB
     """The store in a folder or at an address of fsspec, as a person writes it.
 
     cache: the folder of copies of what lies at an address; by default one below ~/.cache.
-    cache_gb: what it may hold.  Raises StoreError for an address of HTTP; one of no kind that is
-    known raises it when it is first asked.
+    cache_gb: what it may hold.  Raises StoreError for no name, as of a variable that is not set,
+    and for an address of HTTP; one of no kind that is known raises it when it is first asked.
     """
+    if not store.strip():
+        raise StoreError("the store has no name: give a folder or an address")
     place = place_of(store)
     if isinstance(place, FolderPlace):
         return Store(place.root)

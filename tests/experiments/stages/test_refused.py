@@ -37,7 +37,7 @@ def test_what_was_skipped_is_told(tmp_path):
     }
     (line,) = bad_records([stage, CLUSTERS], Store(tmp_path / "store"))
     assert "1 of 20 records are bad and left out, the first 00000/000000003: no caption" in line
-    assert line.endswith(f"/encode/{stage.key}/refused.json")
+    assert line.endswith(f" {tmp_path}/store/encode/{stage.key}/refused.json")
 
 
 def test_what_failed_for_want_of_pictures_tells_what_was_left_out(tmp_path):

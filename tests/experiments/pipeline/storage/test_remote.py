@@ -232,6 +232,13 @@ def test_an_address_that_can_be_no_store_is_one_line(address, reason, tmp_path):
         open_store(address, tmp_path).has(Part())
 
 
+@pytest.mark.parametrize("store", ["", " "])
+def test_a_store_without_a_name_is_refused(store):
+    """kills: artifacts laid over the current folder where a variable was not set."""
+    with pytest.raises(StoreError, match="the store has no name"):
+        open_store(store)
+
+
 def test_a_server_that_fails_every_fifth_request_loses_nothing(tmp_path):
     """kills: a request tried once."""
     with s3_server(5) as server:
