@@ -4,7 +4,7 @@ Rows are spread evenly among the experts by a posterior that is given, where the
 is no part of the row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -88,11 +88,11 @@ def masked(field: Ensemble) -> Field:
     return every
 
 
-def evaluations(field: Ensemble, asked: Asked) -> int:
-    """Single-sample evaluations of experts in one answer."""
+def evaluations(field: Ensemble, ask: Callable[[], Tensor]) -> int:
+    """Single-sample evaluations of the field's experts in one answer, which `ask` asks for."""
     networks = [expert.network for expert in field.experts]
     with counting([n for n in networks if isinstance(n, torch.nn.Module)]) as count:
-        answers(field, asked)
+        ask()
         return count()
 
 
@@ -100,7 +100,10 @@ def _against_one(room: Room) -> TwoSides:
     top = ensemble(shape_of(S), K, Top(2))
     one = Ensemble(top.experts, top.router, Only(0))
     asked = Asked.of(shape_of(S), ROWS)
-    counted = evaluations(top, asked), evaluations(one, asked)
+    counted = (
+        evaluations(top, partial(answers, top, asked)),
+        evaluations(one, partial(answers, one, asked)),
+    )
 
     def alike(_: Tensor, __: Tensor) -> Sequence[Alike]:
         return (Alike("evaluations, halved in Top-2", counted[0] / 2, counted[1]),)
@@ -131,7 +134,7 @@ def _routing(room: Room) -> TwoSides:
         return network(x, t, c).softmax(1)
 
     field, asked = ensemble(shape, K, Top(2), router), Asked.of(shape, ROWS)
-    count = evaluations(field, asked)
+    count = evaluations(field, partial(answers, field, asked))
 
     def alike(p: Tensor, u: Tensor) -> Sequence[Alike]:
         return (
@@ -145,7 +148,10 @@ def _routing(room: Room) -> TwoSides:
 def _among(k: int, fewer: int, room: Room) -> TwoSides:
     many, few = (ensemble(SMALLER_SHAPE, n, Top(2)) for n in (k, fewer))
     asked = Asked.of(SMALLER_SHAPE, MANY)
-    counted = evaluations(many, asked), evaluations(few, asked)
+    counted = (
+        evaluations(many, partial(answers, many, asked)),
+        evaluations(few, partial(answers, few, asked)),
+    )
 
     def alike(_: Tensor, __: Tensor) -> Sequence[Alike]:
         return (Alike("evaluations", counted[0], counted[1]),)

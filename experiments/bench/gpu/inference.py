@@ -12,8 +12,8 @@ from experiments.bench.gpu.device import Place
 from experiments.bench.pairing import Alike, Bench, BenchRow, Room, Side, TwoSides
 from experiments.bench.peers import pixart, trained_numbers, versioned
 from experiments.bench.ratios import Clock, MemoryRatio, RateRatio, Ratio, TimeRatio
-from experiments.bench.top2 import spread_evenly
-from modules.ensemble import Ensemble, counting
+from experiments.bench.top2 import evaluations, spread_evenly
+from modules.ensemble import Ensemble
 from modules.expert import Expert
 from modules.objectives import Velocity
 from modules.schedules import Linear
@@ -57,14 +57,6 @@ def asking(place: Place, field: Ensemble, n: int) -> Callable[[], Tensor]:
         return u
 
     return ask
-
-
-def evaluations(field: Ensemble, ask: Callable[[], Tensor]) -> int:
-    """Single-sample evaluations of the field's experts in one answer."""
-    networks = [expert.network for expert in field.experts]
-    with counting([n for n in networks if isinstance(n, nn.Module)]) as count:
-        ask()
-        return count()
 
 
 def _agree(ours: Tensor, peer: Tensor) -> Sequence[Alike]:
