@@ -62,6 +62,7 @@ env: $(READY) ## create .venv from requirements.lock
 $(READY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; say make PYTHON=python3.11" >&2; exit 1; }
+	@echo "making $(VENV): 7 GB, once, in minutes; CUDA's libraries are most of it" >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(RUN) pip install --quiet --disable-pip-version-check \
 		"$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"

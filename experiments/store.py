@@ -18,6 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from datamodules.shards import ShardError, read_index, read_shard
+from experiments.cli.bounds import named_folder
 from experiments.pipeline.files import StoreError
 from experiments.pipeline.storage.inventory import (
     Held,
@@ -59,7 +60,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         if verb in ("ls", "du"):
             own.add_argument("--json", action="store_true", help="for machines")
         if verb == "gc":
-            own.add_argument("--results", type=Path, default=Path("results"), help="whose tables")
+            own.add_argument(
+                "--results", type=named_folder, default=Path("results"), help="whose tables"
+            )
             own.add_argument("--hours", type=hours, default=24.0, help="leave what is younger")
             own.add_argument("--delete", action="store_true", help="delete it")
     return parser.parse_args(arguments)

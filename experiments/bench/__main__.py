@@ -26,6 +26,7 @@ from experiments.bench import (
 from experiments.bench.commands import baseline, startup
 from experiments.bench.pairing import Bench, Measured, RefusedError, Room, measure
 from experiments.bench.ratio_table import Where, summary_line, write
+from experiments.cli.bounds import named_folder
 
 BENCHES = (
     startup.STARTUP,
@@ -67,7 +68,9 @@ def parser(benches: Sequence[Bench]) -> argparse.ArgumentParser:
     )
     made.add_argument("--pairs", type=positive, default=7, help="pairs of a row, 7 by default")
     made.add_argument("--seeds", type=positive, default=1, help="of tables that are made, 1")
-    made.add_argument("--results", type=Path, default=Path("results"), help="written below bench/")
+    made.add_argument(
+        "--results", type=named_folder, default=Path("results"), help="written below bench/"
+    )
     made.add_argument(
         "--brief", action="store_true", help="less work, nothing written: do the rows run?"
     )

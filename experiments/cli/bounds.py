@@ -1,7 +1,17 @@
-"""What numbers on a command line lie between, in whichever command they are given."""
+"""What values on a command line must be, in whichever command they are given."""
+
+from argparse import ArgumentTypeError
+from pathlib import Path
 
 MOST_SEEDS = 1000
 LAST_PORT = 65535
+
+
+def named_folder(text: str) -> Path:
+    """ArgumentTypeError for "", as of a variable that is not set: it would be the current one."""
+    if not text:
+        raise ArgumentTypeError("the name of a folder is empty")
+    return Path(text)
 
 
 def seeds_refused(seeds: int) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from jsonargparse import ArgumentError, ArgumentParser
 
 from experiments.cli import config, dials, engines
-from experiments.cli.bounds import seeds_refused
+from experiments.cli.bounds import named_folder, seeds_refused
 from experiments.cli.refusals import plain
 from experiments.pipeline.address import CACHE_GB
 from experiments.pipeline.hardware import Device, Hardware, Strategy
@@ -75,7 +75,7 @@ def take_scale(arguments: Sequence[str], scales: Mapping[str, Any]) -> tuple[str
     if name is None:
         name = "small"
     if name not in scales:
-        raise UsageError(f"unknown scale {name!r}: choose from {', '.join(scales)}")
+        raise UsageError(f"there is no scale {name!r} here: choose from {', '.join(scales)}")
     path, rest = _take("--source", rest)
     try:
         source = None if path is None else dials.source_class(path)
@@ -162,7 +162,9 @@ def parse(
     parser.add_argument("--seeds", type=int, default=3, help="training seeds 0 … n - 1")
     engines.add(parser, engine)
     add_store(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
+    parser.add_argument(
+        "--results", type=named_folder, default=Path("results"), help="folder of tables"
+    )
     parser.add_argument("--tensorboard", type=bool, default=False, help="also log to TensorBoard")
     parser.add_argument("--wandb", type=bool, default=False, help="also log to Weights & Biases")
     parser.add_argument("--device", type=Device, default="auto", help="where to train and sample")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli.bounds import port_refused, seeds_refused
+from experiments.cli.bounds import named_folder, port_refused, seeds_refused
 from experiments.pipeline.files import StoreError, write_whole
 from experiments.pipeline.storage.places import FolderPlace, place_of
 from experiments.report import contents, page
@@ -22,7 +22,9 @@ PAGE = "index.html"
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="report", description=__doc__, allow_abbrev=False)
     options.add_argument("--scale", default="small", help="the folder of results to show")
-    options.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
+    options.add_argument(
+        "--results", type=named_folder, default=Path("results"), help="folder of tables"
+    )
     options.add_argument("--against", type=Path, help="other results: what moved between them")
     options.add_argument("--watch", action="store_true", help="serve the page while a run goes")
     options.add_argument("--store", default="store", help="of the run: a folder")
@@ -40,7 +42,7 @@ def refusal(options: argparse.Namespace, every: "Mapping[str, Table[Any]]") -> s
         return f"no table is called {unknown[0]}: choose from {', '.join(every)}"
     scales = dict.fromkeys(scale for table in every.values() for scale in table.scales)
     if options.scale not in scales:
-        return f"unknown scale {options.scale!r}: choose from {', '.join(scales)}"
+        return f"there is no scale {options.scale!r} here: choose from {', '.join(scales)}"
     for name in options.tables or ():
         if options.scale not in every[name].scales:
             own = ", ".join(every[name].scales)

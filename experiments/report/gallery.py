@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from experiments.cli.bounds import named_folder
 from experiments.cli.main import reason
 from experiments.lab import Lab, StageT
 from experiments.pipeline.build import StagesFailed
@@ -100,7 +101,9 @@ def command(
     """
     options = argparse.ArgumentParser(prog=name, description=about, allow_abbrev=False)
     options.add_argument("--scale", default="small", choices=[*scales])
-    options.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
+    options.add_argument(
+        "--results", type=named_folder, default=Path("results"), help="folder of tables"
+    )
     options.add_argument("--store", default="store", help="where networks lie, or are made")
     options.add_argument("--train", action="store_true", help="make the networks that are missing")
     read = options.parse_args(arguments)

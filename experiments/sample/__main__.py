@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from experiments.sample import clips, pictures
+from experiments.sample.places import weights_refused
 
 
 def weights(arguments: Sequence[str]) -> str:
@@ -21,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 when the files are there, 2 for a bad command line, 1 for weights that cannot serve."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = weights(given)
-    folder = clips.folder_of(name) if name else None
+    there = name and weights_refused(name) is None
+    folder = clips.folder_of(name) if there else None
     return pictures.main(given) if folder is None else clips.main(given, folder)
 
 

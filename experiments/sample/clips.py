@@ -33,6 +33,7 @@ from datamodules.sources.pictures import Filter, decode, square
 from datamodules.sources.source import BadRecordError
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import commit
+from experiments.sample.places import TOLD, out_refused
 from experiments.sample.selections import selection
 from metrics.pixels import to_uint8
 from modules.ensemble import Ensemble
@@ -191,7 +192,7 @@ def run(options: argparse.Namespace, folder: Path) -> list[Path]:
     asked = {name: x if isinstance(x, int | float | list) else str(x)
             for name, x in vars(options).items() if x is not None}  # fmt: skip
     form = json.dumps({**asked, **drawn, "code": commit()}, indent=1, ensure_ascii=False)
-    write_whole(options.out / "sample.json", (form + "\n").encode())
+    write_whole(options.out / TOLD, (form + "\n").encode())
     return paths
 
 
@@ -227,8 +228,8 @@ def main(arguments: Sequence[str], folder: Path) -> int:
         wrong = "--steps and --fps must be at least 1, --seed and --cfg not negative"
     elif options.frames is not None and (options.frames < 1 or options.frames % 4 != 1):
         wrong = f"--frames must be 1 + 4 n, not {options.frames}"
-    elif options.out.exists() and not options.out.is_dir():
-        wrong = f"{options.out} is no folder"
+    else:
+        wrong = out_refused(options.out)
     if wrong is not None:
         print(f"sample: {wrong}", file=sys.stderr)
         return 2

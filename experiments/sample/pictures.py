@@ -1,6 +1,6 @@
 """Draw pictures for prompts of your own with published weights: Paris 1.0's, or networks of ours.
 
-    python -m experiments.sample --weights bageldotcom/paris --prompt "a red car" --out pictures
+    python -m experiments.sample --weights bageldotcom/paris --prompt "a red car" --out drawn
     python -m experiments.sample --weights published friends/expert_3 --prompt "the digit three"
     python -m experiments.sample --weights paris2 --prompt "a red car" --out clips
 
@@ -31,6 +31,7 @@ from datamodules.encoders.encoder import LatentEncoder, TextEncoder
 from datamodules.encoders.hub import HubWeightsError, find_files
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import commit
+from experiments.sample.places import TOLD, out_refused, weights_refused
 from experiments.sample.selections import selection
 from experiments.stages import publishable
 from metrics.pixels import to_uint8
@@ -55,11 +56,12 @@ SMALL = 64
 
 @dataclass(frozen=True)
 class Model:
-    """What draws, and the encoders that it was trained with."""
+    """What draws, the encoders that it was trained with, and how much guidance if nobody says."""
 
     ensemble: Ensemble
     latents: LatentEncoder | StableDiffusionVAE
     text: TextEncoder | ClipText
+    guidance: float
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -110,7 +112,7 @@ def load(weights: Sequence[str], select: Selection, device: torch.device) -> Mod
             )
         ensemble, origin = load_ensemble(there, select, GUARD, device)
         latents, text = map(publishable.read, (origin.latents, origin.captions))
-        return Model(ensemble, latents, text)
+        return Model(ensemble, latents, text, 1.0)
     if len(weights) > 1:
         raise HubWeightsError(
             f"no network of ours in {', '.join(weights)}: no {CARD} and {WEIGHTS}"
@@ -118,7 +120,8 @@ def load(weights: Sequence[str], select: Selection, device: torch.device) -> Mod
     folder = find_files(weights[0], ["config.json"])
     vae, clip = encoders(folder)
     null = torch.from_numpy(clip.encode([""])[0][0]).float()
-    return Model(paris.load(folder, null, select, paris.ROUTER, device=device), vae, clip)
+    ensemble = paris.load(folder, null, select, paris.ROUTER, device=device)
+    return Model(ensemble, vae, clip, paris.GUIDANCE)
 
 
 def read(encoder: TextEncoder | ClipText, prompts: Sequence[str]) -> Text:
@@ -167,16 +170,17 @@ def run(options: argparse.Namespace) -> list[Path]:
     model = load(options.weights, options.select, device)
     text = read(model.text, options.prompt)
     seeds = [options.seed + i for i in range(len(options.prompt))]
-    latents = draw(model.ensemble, text, seeds, model.shape, options.steps, options.cfg, device)
+    cfg = model.guidance if options.cfg is None else options.cfg
+    latents = draw(model.ensemble, text, seeds, model.shape, options.steps, cfg, device)
     pictures = to_uint8(model.latents.decode(latents.numpy(), device))
     options.out.mkdir(parents=True, exist_ok=True)
     paths = [options.out / f"{i:04d}-seed{seed}.png" for i, seed in enumerate(seeds)]
     for picture, path in zip(pictures, paths, strict=True):
         shown(picture).save(path)
-    drawn = {"select": str(model.ensemble.selection), "side": pictures.shape[-1]}
+    drawn = {"select": str(model.ensemble.selection), "side": pictures.shape[-1], "cfg": cfg}
     settings = {**vars(options), **drawn, "out": str(options.out), "code": commit()}
     content = json.dumps(settings, indent=1, ensure_ascii=False)
-    write_whole(options.out / "sample.json", (content + "\n").encode())
+    write_whole(options.out / TOLD, (content + "\n").encode())
     return paths
 
 
@@ -190,12 +194,16 @@ def parser() -> argparse.ArgumentParser:
         "--select", type=selection, default=paris.SELECTION, help="top2, full, expert0, …"
     )
     parser.add_argument("--steps", type=int, default=paris.STEPS, help="Euler steps")
-    parser.add_argument("--cfg", type=float, default=paris.GUIDANCE, help="guidance; 1 is none")
+    parser.add_argument(
+        "--cfg",
+        type=float,
+        help=f"guidance; 1 is none, and the default but for Paris's {paris.GUIDANCE}",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the first picture; then one more")
     parser.add_argument(
         "--out",
         type=Path,
-        default=Path("pictures"),
+        default=Path("drawn"),
         help="folder of the pictures; those under 64 pixels enlarged",
     )
     return parser
@@ -204,13 +212,15 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """0 when the pictures are there, 2 for a bad command line, 1 for weights that cannot serve."""
     options = parser().parse_args(arguments)
-    if options.steps < 1 or options.seed < 0 or not 0 <= options.cfg < math.inf:
+    cfg = 1.0 if options.cfg is None else options.cfg
+    if options.steps < 1 or options.seed < 0 or not 0 <= cfg < math.inf:
         message = "--steps must be at least 1, --seed and --cfg not negative"
         print(f"sample: {message}", file=sys.stderr)
         return 2
-    if options.out.exists() and not options.out.is_dir():
-        print(f"sample: {options.out} is no folder", file=sys.stderr)
-        return 2
+    for wrong in (*map(weights_refused, options.weights), out_refused(options.out)):
+        if wrong is not None:
+            print(f"sample: {wrong}", file=sys.stderr)
+            return 2
     try:
         for path in run(options):
             print(path)

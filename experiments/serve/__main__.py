@@ -10,6 +10,7 @@ what 1, 8 and 32 clients see of a running server.
 """
 
 import argparse
+import socket
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -50,8 +51,19 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def serve(options: argparse.Namespace) -> None:
-    """Until it is interrupted."""
+def listening(host: str, port: int) -> socket.socket:
+    """Bound to the port, or to a free one for 0. OSError, naming the dial, if it cannot be."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        raise OSError(
+            f"cannot listen at {in_url(host)}:{port} (--host, --port): {error}"
+        ) from error
+
+
+def serve(options: argparse.Namespace, there: socket.socket) -> None:
+    """Until it is interrupted.  there: where it listens."""
     place = ActorShare(None if options.memory is None else options.memory << 20, options.gpus)
     opened: AbstractContextManager[Drawer]
     if options.resident is None:
@@ -62,8 +74,8 @@ def serve(options: argparse.Namespace) -> None:
         engine = DrawingEngine(drawer, options.batch)
         names = (*LOOPBACK, options.host, *options.name)
         page = app(engine, len(drawer.ensemble.experts), names)
-        print(f"http://{in_url(options.host)}:{options.port}", flush=True)
-        uvicorn.run(page, host=options.host.strip("[]"), port=options.port, log_level="warning")
+        print(f"http://{in_url(options.host)}:{there.getsockname()[1]}", flush=True)
+        uvicorn.Server(uvicorn.Config(page, log_level="warning")).run(sockets=[there])
 
 
 def bench(arguments: Sequence[str]) -> int:
@@ -107,7 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return cli.say(PROG, wrong, 2)
     cli.hear_interrupts()
     try:
-        serve(options)
+        with listening(options.host.strip("[]"), options.port) as there:
+            serve(options, there)
     except KeyboardInterrupt:
         return 0
     except (ActorsError, *BAD_INPUT) as error:

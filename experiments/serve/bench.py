@@ -30,6 +30,7 @@ import torch
 
 from datamodules.encoders.encoder import PixelLatents, TinyClipText
 from experiments.bench.ratio_table import Where
+from experiments.cli.bounds import named_folder
 from experiments.measures.clustering import anonymous
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import ROOT
@@ -227,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0, or 1 where what runs is not what was to be measured."""
     parser = argparse.ArgumentParser("python -m experiments.serve.bench", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--results", type=named_folder, default=Path("results"))
     parser.add_argument("--requests", type=int, default=Load.requests)
     parser.add_argument("--experts", type=int, default=Load.experts)
     parser.add_argument("--clients", type=int, nargs="+", default=[*CLIENTS])

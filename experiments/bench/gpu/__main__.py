@@ -11,6 +11,7 @@ from experiments.bench.__main__ import positive, run
 from experiments.bench.gpu.device import Place
 from experiments.bench.gpu.inference import inference
 from experiments.bench.gpu.training import training
+from experiments.cli.bounds import named_folder
 
 SKIPPED = (
     "no CUDA device is used: nothing is measured and no results/bench/gpu-* written; the rows run "
@@ -23,7 +24,9 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser("python -m experiments.bench.gpu", description=__doc__)
     made.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
     made.add_argument("--pairs", type=positive, default=5, help="pairs of a row, 5 by default")
-    made.add_argument("--results", type=Path, default=Path("results"), help="written below bench/")
+    made.add_argument(
+        "--results", type=named_folder, default=Path("results"), help="written below bench/"
+    )
     return made
 
 

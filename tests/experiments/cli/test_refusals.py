@@ -21,6 +21,7 @@ from experiments.hddm.table1 import TABLE
         ("scale.data.text", "x", "--scale.data.text.class_path package.module.Class"),
         ("scale.data.partition.class_path", "Nowhere", "takes a class"),
         ("scale.train.step", "3", "did you mean --scale.train.steps?"),
+        ("results", "", "--results: the name of a folder is empty"),
         ("workrs", "3", "did you mean --workers?"),
         ("scale.train.steps", "60", "the average starts (--scale.train.ema_start) at step 100"),
     ],

@@ -72,7 +72,7 @@ def test_a_table_without_the_scale_is_left_out_of_many_and_refused_alone(pools, 
     assert not list((tmp_path / "results").rglob("table10.md"))
     assert list((tmp_path / "results").rglob("table9.md"))
     assert cli.main(elsewhere, arguments=[*SMOKE, *places(tmp_path)]) == 2
-    assert "unknown scale 'smoke': choose from scenes" in capsys.readouterr().err
+    assert "there is no scale 'smoke' here: choose from scenes" in capsys.readouterr().err
 
 
 def test_a_table_is_the_same_alone_or_among_others(pools, tmp_path):

@@ -60,7 +60,8 @@ def test_all_that_can_be_made_is_made_and_every_failure_named(context):
 
 def test_the_command_line_names_them_in_one_line(tmp_path):
     """kills: failures told by the first one's words, a folder to delete that goes unsaid, a bug
-    among mendable failures without its traceback, one damaged file told by each stage it fails."""
+    among mendable failures without its traceback, one damaged file told by each stage it fails, a
+    line as long as there are stages on a disk that is full."""
     damaged = StoreError(f"{tmp_path}/score/ab12/x is damaged")
     failed = build.StagesFailed({LOST: ValueError("no file"), WRONG: damaged}, 1)
     assert cli.reason(failed, tmp_path) == (
@@ -73,5 +74,9 @@ def test_the_command_line_names_them_in_one_line(tmp_path):
     other = StoreError(f"{tmp_path}/score/cd34/x is damaged")
     both = cli.reason(build.StagesFailed({LOST: damaged, WRONG: other}, 0), tmp_path)
     assert both.endswith("cd34 and run again; make store ARGS=verify names all that is damaged")
+    many = {Toy(f"t{i}"): OSError(28, "No space left on device", f"f{i}") for i in range(9)}
+    line = "; ".join(f"t{i}: f{i}: No space left on device" for i in range(3))
+    told = cli.reason(build.StagesFailed(many, 0), tmp_path)
+    assert told == f"{line}; 6 more, of other causes: --debug true shows them"
     assert cli.is_bug(build.StagesFailed({LOST: ValueError("no file"), WRONG: KeyError("k")}, 0))
     assert str(build.StagesFailed({LOST: ValueError("no file")}, 0)) == "lost: no file"

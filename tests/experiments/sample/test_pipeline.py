@@ -1,5 +1,7 @@
 """diffusers' interface: the pictures of `experiments.sample`, walked by diffusers' scheduler."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -84,6 +86,16 @@ def test_an_ensemble_of_ours_is_saved_and_opened_as_diffusers_does(published, tm
     for path, picture in zip(sorted(out.glob("*.png")), shown, strict=True):
         theirs = np.asarray(Image.open(path))[::8, ::8] / 255  # enlarged eightfold
         assert np.abs(theirs - picture[..., 0]).max() <= 1.01 / 255
+
+
+def test_no_guidance_is_the_default_for_networks_of_ours(published, tmp_path):
+    """kills: Paris 1.0's 7.5, for which no network of ours was trained."""
+    assert command(published, tmp_path / "out") == 0
+    assert command(published, tmp_path / "one", "--cfg", "1") == 0
+    told = json.loads((tmp_path / "out" / "sample.json").read_text())
+    assert told["cfg"] == 1
+    for path in (tmp_path / "one").glob("*.png"):
+        assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
 
 
 def test_a_generator_decides_the_noise(published):

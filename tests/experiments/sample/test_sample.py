@@ -94,3 +94,29 @@ def test_what_is_missing_is_one_line(folder, tmp_path, capsys, lost):
     assert said.count("\n") == 1
     assert lost.split("/")[-1].split("_")[0] in said
     assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_drawn_over(folder, tmp_path, capsys):
+    """kills: an earlier command's pictures and its sample.json lost; a --out that is a file."""
+    out = tmp_path / "out"
+    assert run(folder, out) == 0
+    there = {path: path.read_bytes() for path in out.iterdir()}
+    assert run(folder, out, "--seed", "7") == 2
+    assert {path: path.read_bytes() for path in out.iterdir()} == there
+    assert "nothing is drawn over" in capsys.readouterr().err
+    assert run(folder, out / "sample.json") == 2
+    assert "is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["nowhere", "/nowhere/at/all", "a/b/c"])
+def test_a_folder_that_is_not_there_is_not_sought_on_the_hub(tmp_path, capsys, name):
+    """kills: `hf download nowhere`, which no hub has."""
+    assert run(name, tmp_path / "out") == 2
+    assert f"there is no folder {name}" in capsys.readouterr().err
+
+
+def test_pariss_guidance_is_the_default_for_paris(folder, tmp_path):
+    """kills: no guidance, where its card has 7.5."""
+    assert run(folder, tmp_path / "out") == 0
+    told = json.loads((tmp_path / "out" / "sample.json").read_text())
+    assert told["cfg"] == paris.GUIDANCE == 7.5

@@ -66,6 +66,29 @@ def test_no_cluster_at_the_address_is_one_line(published, capsys, monkeypatch):
     assert "no Ray cluster answers at 127.0.0.1:1" in line
 
 
+def test_a_port_that_another_has_is_one_line_before_weights_are_read(capsys):
+    """kills: an address printed that is another's, and an ensemble loaded for nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        assert serve.main(["--weights", "nowhere", "--resident", "1", "--port", port]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    assert f"cannot listen at 127.0.0.1:{port} (--host, --port)" in line
+
+
+@pytest.mark.slow
+def test_a_free_port_is_printed(published):
+    """kills: http://127.0.0.1:0, where nobody listens."""
+    where = ("--port", "0", "--resident", "1")
+    command = [sys.executable, "-m", "experiments.serve", "--weights", str(published), *where]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert b"<html" in opened(process.stdout.readline().strip())
+        finally:
+            os.kill(process.pid, signal.SIGINT)
+
+
 @pytest.mark.parametrize(
     ("host", "as_in_url"),
     [

@@ -10,7 +10,7 @@ from tests.helpers.tables import TABLE
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["--scale", "nope"], "unknown scale 'nope': choose from smoke, small, "),
+        (["--scale", "nope"], "there is no scale 'nope' here: choose from smoke, small, "),
         (["--seeds", "0"], "--seeds must lie between 1 and 1000, not be 0"),
         (["--seeds", "-1"], "--seeds must lie between 1 and 1000, not be -1"),
         (["--seeds", "1001"], "--seeds must lie between 1 and 1000, not be 1001"),
