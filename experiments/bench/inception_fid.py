@@ -75,10 +75,11 @@ def _hub_beside(folder: Path) -> Any:
     return patch.dict(os.environ, TORCH_HOME=str(folder.parent))
 
 
-def ours(folder: Path, reference: Path, width: int) -> float:
+def ours(folder: Path, reference: Path, width: int) -> tuple[float, int]:
+    """The FID, and of how many pictures."""
     with _hub_beside(folder):
         features = InceptionFeatures(width).encode(read(folder), CPU, BATCH)
-    return moments_distance(Moments.of(features), load_moments(reference))
+    return moments_distance(Moments.of(features), load_moments(reference)), len(features)
 
 
 def pytorch_fid(model: nn.Module, folder: Path, reference: Path, width: int) -> float:
@@ -134,8 +135,9 @@ def _laid(room: Room) -> tuple[Path, Path, Path, int]:
 def _two(room: Room, peer: Any, arguments: tuple[Path, Path, int]) -> TwoSides:
     count = len(list(arguments[0].iterdir()))
 
-    def alike(one: float, other: float) -> Sequence[Alike]:
-        return (Alike("FID", one, other, AGREEMENT),)
+    def alike(one: tuple[float, int], other: float) -> Sequence[Alike]:
+        fid, pictures = one
+        return (Alike("pictures", pictures, count), Alike("FID", fid, other, AGREEMENT))
 
     return TwoSides(
         Side(partial(ours, *arguments), count), Side(partial(peer, *arguments), count), alike

@@ -94,10 +94,10 @@ class SecondsOfOurs:
 
 @dataclass(frozen=True)
 class MemoryRatio:
-    """Peak bytes, which a call returns, ours over the peer's; the goal is the most of it."""
+    """Bytes, which a call returns, ours over the peer's; the goal is the most of it."""
 
     goal: float | None
-    title = "our peak memory / the peer's"
+    title = "our memory / the peer's"
 
     def of(self, ours: Timed, peer: Timed, clock: Clock) -> float:
         return ours.output / peer.output

@@ -1,6 +1,5 @@
 """Reading shards as training does, against a plain webdataset loop and against the disk."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from datamodules.latents import BatchStream
 from datamodules.shards import ClusterWriter, Shard, read_index
+from experiments.bench.commands.limits import forget
 from experiments.bench.pairing import Alike, Bench, BenchRow, Room, Side, TwoSides
 from experiments.bench.peers import versioned
 from experiments.bench.ratios import Clock, RateRatio
@@ -74,17 +74,6 @@ def off_the_disk(shards: Sequence[Shard]) -> int:
     return count
 
 
-def forget(shards: Sequence[Shard]) -> None:
-    """Drop the shards from the page cache, as far as the file system obeys."""
-    for shard in shards:
-        file = os.open(shard.path, os.O_RDONLY)
-        try:
-            os.fsync(file)
-            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(file)
-
-
 def _laid(room: Room) -> tuple[list[Shard], int, Latents, Latents]:
     """The shards, their samples, and both ways to read them."""
     samples = room.amount(SAMPLES, BRIEF) // BATCH * BATCH
@@ -111,7 +100,7 @@ def _against_webdataset(room: Room) -> TwoSides:
 def _against_disk(cold: bool, room: Room) -> TwoSides:
     shards, samples, reading, other = _laid(room)
     held = sum(shard.bytes for shard in shards)
-    before = partial(forget, shards) if cold else None
+    before = partial(forget, [shard.path for shard in shards]) if cold else None
 
     def alike(read: int, passed: int) -> Sequence[Alike]:
         return (

@@ -19,7 +19,7 @@ def test_every_goal_is_read_its_own_way(tmp_path):
         "a,adds,p 1,our rate / the peer's,cpu,1.28,1.11,1.31,5,1.3,missed",
         "b,adds,p 1,our time / the peer's,wall,1.28,1.11,1.31,5,1.32,missed",
         "c,adds,p 1,model FLOP/s / the device's stated peak,wall,0.5,0.4,0.54,5,0.55,met",
-        "d,adds,p 1,our peak memory / the peer's,cpu,1.28,1.11,1.31,5,,none",
+        "d,adds,p 1,our memory / the peer's,cpu,1.28,1.11,1.31,5,,none",
     )
     (tmp_path / "other.csv").write_text("Kind,Number\nsample,3\n")
     assert [(row[0], row[3], *row[4:]) for row in goal_rows(tmp_path)] == [

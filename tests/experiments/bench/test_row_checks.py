@@ -9,7 +9,6 @@ from experiments.bench.commands import baseline, python, startup
 from experiments.bench.commands.baseline import Written, differences
 from experiments.bench.gpu.inference import off_loaded
 from experiments.bench.pairing import OtherWorkError, Room
-from experiments.bench.resident import BESIDE, FEW, Kept, _bounds
 
 LINE = {
     **{"Strategy": "Top-2", "Router": "", "FID (paper)": "22.6"},
@@ -70,18 +69,6 @@ def test_a_table_of_one_seed_is_compared_by_its_means(tmp_path, monkeypatch):
     far = written(9.0, 1.0), written(2.0, 1.0)
     agree(*far, Room(tmp_path, brief=True), monkeypatch)  # which has learned nothing
     agree(*far, room, monkeypatch, baseline.ALL.rows[0])
-
-
-def test_mapped_weights_that_were_loaded_are_seen():
-    """kills: a bound that every number meets; one that an honest run does not."""
-    weights, activations = 160_000_000, 115_000_000
-    check(_bounds(Kept(8, mapped=True), activations, weights))
-    with pytest.raises(OtherWorkError, match=f"at most half the weights' and {BESIDE:,}"):
-        check(_bounds(Kept(8, mapped=True), activations + weights, weights))
-    check(_bounds(Kept(8), activations + weights, weights))
-    with pytest.raises(OtherWorkError, match="at least the weights'"):
-        check(_bounds(Kept(8), activations, weights))
-    assert _bounds(Kept(FEW, mapped=True), activations, weights) == ()
 
 
 def test_experts_that_stay_on_the_device_are_seen():

@@ -10,6 +10,7 @@ from experiments.bench import dit_steps, guided_sampling, inception_fid, residen
 from experiments.bench.pairing import OtherWorkError, Room, measure
 from modules.blocks import Size
 from modules.dit import Trunk
+from modules.ensemble import Ensemble
 from modules.selection import Only, Top
 from modules.training import Precision
 
@@ -23,6 +24,12 @@ def brief(row, folder):
     found = measure(replace(row, warm_up=False), Room(folder, brief=True), 1)
     assert len(found.pairs) == 1
     assert found.alike
+
+
+def measured(row, folder):
+    """The ratio of one pair."""
+    ((ours, peer),) = measure(row, Room(folder, brief=True), 1).pairs
+    return row.ratio.of(ours, peer, row.clock)
 
 
 def refused(row, folder, why):
@@ -150,27 +157,48 @@ def test_top_2(name, part, change, why, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("limits")
 def test_memory_of_mapped_weights(tmp_path, monkeypatch):
-    """kills: `map_weights` that loads them all, whose memory is called that of mapped ones."""
-    row, honest = named(resident.MEMORY, "top2-mapped-of-8"), resident.held
-    brief(row, tmp_path)
+    """kills: `map_weights` that loads them all, whose memory is called that of mapped ones; fewer
+    experts asked, which takes less."""
+    row = named(resident.MEMORY, "top2-mapped-of-8")
+    assert row.ratio.met(measured(row, tmp_path))
+    honest, held = resident.field, resident.held
+    monkeypatch.setattr(
+        resident, "held", lambda kept, *more: held(replace(kept, mapped=kept.k == 2), *more)
+    )
+    assert not row.ratio.met(measured(row, tmp_path))
 
-    def loading(kept, paths):
-        return honest(replace(kept, mapped=False), paths) if kept.k > 2 else 1
+    def alone(kept, paths):
+        both = honest(kept, paths)
+        return both if kept.k == 2 else Ensemble(both.experts, both.router, Only(0))
 
-    monkeypatch.setattr(resident, "held", loading)
-    refused(row, tmp_path, "at most half the weights'")
+    monkeypatch.setattr(resident, "field", alone)
+    refused(row, tmp_path, "evaluations")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("limits")
+def test_weights_that_are_not_resident_are_no_resident_ones(tmp_path, monkeypatch):
+    """kills: a peer whose weights are mapped too."""
+    held = resident.held
+    monkeypatch.setattr(
+        resident, "held", lambda kept, *more: held(replace(kept, mapped=True), *more)
+    )
+    refused(named(resident.MEMORY, "top2-mapped"), tmp_path, "at least the weights'")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", inception_fid.FID.rows, ids=lambda row: row.name)
 def test_fid(row, tmp_path, monkeypatch):
-    """kills: half of the pictures left out for speed, features whose FID is another."""
+    """kills: one picture left out for speed, which FID hides; features whose FID is another."""
     monkeypatch.setattr(inception_fid, "BRIEF", 12)
     brief(row, tmp_path / "whole")
     read = inception_fid.read
-    monkeypatch.setattr(inception_fid, "read", lambda folder: read(folder)[::2])
-    refused(row, tmp_path / "half", "FID")
+    monkeypatch.setattr(inception_fid, "read", lambda folder: read(folder)[1:])
+    refused(row, tmp_path / "fewer", "pictures")
+    monkeypatch.setattr(inception_fid, "read", lambda folder: 255 - read(folder))
+    refused(row, tmp_path / "others", "FID")
 
 
 @pytest.mark.parametrize("row", tar_reading.READING.rows, ids=lambda row: row.name)
