@@ -1,42 +1,39 @@
 """The least memory of Top-2 as the number of experts grows, their weights resident or mapped."""
 
+import itertools
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from experiments.bench.commands.limits import Groups, forget, least
+from experiments.bench.commands.memory import Groups, forget, least
 from experiments.bench.pairing import Alike, Bench, BenchRow, Room, Side, TwoSides
 from experiments.bench.peers import trained_numbers, versioned
 from experiments.bench.ratios import MemoryRatio
-from experiments.bench.top2 import (
-    MANY,
-    SMALL,
-    SMALLER_SHAPE,
-    STEP,
-    Asked,
-    answers,
-    ensemble,
-    evaluations,
-    spread_evenly,
-)
+from experiments.bench.top2 import SMALLER, SMALLER_SHAPE, Asked, answers, evaluations
+from experiments.bench.top2 import ensemble as drawn
 from modules.ensemble import Ensemble
 from modules.expert import Expert
 from modules.objectives import Velocity
 from modules.schedules import Linear
 from modules.selection import Top
+from modules.text import Text
 from modules.weights.checkpoint import load_weights, map_weights, save_weights
 
 FEW, SOME = 2, 12
-PAIRS = 3
+ROWS, CALLS, BRIEF = 2, 256, 32
+"""Rows of an answer; answers, in which each of 64 experts is asked about eight times."""
+PAIRS = 2
 FLAT = 1.1
 """What is called flat in K."""
-PLENTY, STEP_BYTES = 1 << 30, 4 << 20
-"""Bytes beside the weights that are more than enough; how finely the least limit is told."""
+PLENTY, STEP_BYTES, SLOWER = 1 << 28, 4 << 20, 2.0
+"""Bytes beside the weights that are more than enough; how finely the least limit is told; how many
+times the seconds of plenty it may take."""
 
 
 @dataclass(frozen=True)
@@ -72,54 +69,79 @@ def loaded(path: Path, mapped: bool) -> Expert:
     return Expert(network.eval().requires_grad_(False), Velocity(), Linear())
 
 
-def field(kept: Kept, paths: Sequence[Path]) -> Ensemble:
+@dataclass(frozen=True)
+class InTurns:
+    """A posterior that sends all rows to the same two of K experts, in each answer to the next.
+
+    However many there are, an answer is the same work.
+    """
+
+    experts: int
+    calls: Iterator[int] = field(default_factory=itertools.count)
+
+    def __call__(self, x: Tensor, t: Tensor, c: Text | None = None) -> Tensor:
+        first = next(self.calls) % self.experts
+        p = torch.full((len(x), self.experts), 0.01)
+        p[:, first], p[:, (first + 1) % self.experts] = 3.0, 2.0
+        return p / p.sum(1, keepdim=True)
+
+
+def ensemble_of(kept: Kept, paths: Sequence[Path]) -> Ensemble:
     """Top-2 of experts from their files."""
     experts = [loaded(path, kept.mapped) for path in paths]
-    return Ensemble(experts, spread_evenly(kept.k), Top(2))
+    return Ensemble(experts, InTurns(kept.k), Top(2))
 
 
-def _ask(kept: Kept, paths: Sequence[Path]) -> None:
-    """Load all experts and ask Top-2 of them once; the files' pages are this process's own."""
+def ask(kept: Kept, paths: Sequence[Path], calls: int) -> None:
+    """Load all experts and have so many answers; the files' pages are this process's own.
+
+    RuntimeError unless two experts were asked about each row.
+    """
     forget(paths)
-    answers(field(kept, paths), Asked.of(SMALLER_SHAPE, MANY))
+    ensemble, asked = ensemble_of(kept, paths), Asked.of(SMALLER_SHAPE, ROWS)
+
+    def every() -> Tensor:
+        return torch.stack([answers(ensemble, asked) for _ in range(calls)])
+
+    count = evaluations(ensemble, every)
+    if count != 2 * ROWS * calls:
+        raise RuntimeError(f"{count} evaluations for {2 * ROWS * calls}")
 
 
-def _least(kept: Kept, paths: Sequence[Path], weights: int) -> int:
-    """Everything is imported, and one small answer given, before the first fork."""
+def _least(kept: Kept, paths: Sequence[Path], calls: int, weights: int) -> int:
+    """Everything is imported, and a small answer given, before the first fork."""
     torch.set_num_threads(1)
-    answers(ensemble(SMALLER_SHAPE, 2, Top(2)), Asked.of(SMALLER_SHAPE, 2))
-    return least(partial(_ask, kept, paths), weights + PLENTY, STEP_BYTES, Groups.here())
+    answers(drawn(SMALLER_SHAPE, 2, Top(2)), Asked.of(SMALLER_SHAPE, ROWS))
+    work = partial(ask, kept, paths, calls)
+    return least(work, weights + PLENTY, STEP_BYTES, Groups.here(), SLOWER, weights)
 
 
-def held(kept: Kept, paths: Sequence[Path], weights: int) -> int:
-    """The least bytes, beyond what its imports hold, that a process needs to do nothing else.
+def needed(kept: Kept, paths: Sequence[Path], calls: int, weights: int) -> int:
+    """The least bytes, beyond what its imports hold, that a process needs to ask so often.
 
     weights: bytes of all experts', resident.  RefusedError where no limit can be set.
     """
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_least, kept, paths, weights).result()
+        return pool.submit(_least, kept, paths, calls, weights).result()
 
 
 def _sides(ours: Kept, peer: Kept, room: Room) -> TwoSides:
+    calls = room.amount(CALLS, BRIEF)
     weights = 4 * trained_numbers(SMALLER_SHAPE.build())
     paths = written(room.folder, max(ours.k, peer.k))
-    asked = Asked.of(SMALLER_SHAPE, MANY)
-    counted = list[int]()
-    for kept in (ours, peer):
-        both = field(kept, paths[: kept.k])
-        counted.append(evaluations(both, partial(answers, both, asked)))
+
+    def side(kept: Kept) -> Side:
+        return Side(partial(needed, kept, paths[: kept.k], calls, kept.k * weights), calls)
 
     def alike(our_bytes: int, their_bytes: int) -> Sequence[Alike]:
         each = ((ours, our_bytes), (peer, their_bytes))
-        resident = tuple(
-            Alike(f"bytes, at least the weights': {kept}", min(bytes_, all_of_it), all_of_it)
-            for kept, bytes_ in each
-            if not kept.mapped and (all_of_it := kept.k * weights)
+        bounds = ((kept, bytes_, weights * (1 if kept.mapped else kept.k)) for kept, bytes_ in each)
+        return tuple(
+            Alike(f"bytes, at least {fewest:,}: {kept}", min(bytes_, fewest), fewest)
+            for kept, bytes_, fewest in bounds
         )
-        return (Alike("evaluations", *counted), *resident)
 
-    sides = [Side(partial(held, kept, paths[: kept.k], kept.k * weights)) for kept in (ours, peer)]
-    return TwoSides(sides[0], sides[1], alike)
+    return TwoSides(side(ours), side(peer), alike)
 
 
 def _row(name: str, ours: Kept, peer: Kept, goal: float | None = None) -> BenchRow:
@@ -128,8 +150,9 @@ def _row(name: str, ours: Kept, peer: Kept, goal: float | None = None) -> BenchR
         what=str(ours),
         peer=str(peer),
         ratio=MemoryRatio(goal),
-        unit=STEP,
-        shapes=SMALL,
+        unit="answer, no gradients, each of the next two experts",
+        shapes=f"DiT {SMALLER.width} wide, {SMALLER.depth} deep, 64 tokens, 77 text tokens, "
+        f"{ROWS} rows an answer, {CALLS} answers",
         precision="fp32",
         prepare=partial(_sides, ours, peer),
         most_pairs=PAIRS,
@@ -149,11 +172,12 @@ MEMORY = Bench(
         _row("top2-mapped", Kept(SOME, mapped=True), Kept(SOME)),
     ),
     notes=(
-        f"Ours on both sides: {versioned('torch')}. The least limit, to {STEP_BYTES >> 20} MiB, in "
-        "which a fork of a process that has imported everything loads all experts and asks them "
-        "once: it is not killed, and takes at most twice the seconds that it takes in plenty. "
-        "Pages of files count, and the files' are dropped from the page cache before.",
-        "Mapped weights are such pages, which the kernel drops when it needs the room. What must "
-        "be held are activations, and of K experts each is asked fewer rows at a time.",
+        f"Ours on both sides: {versioned('torch')}. The least limit, to {STEP_BYTES >> 20} MiB and "
+        "without swap, in which a fork of a process that has imported everything loads all "
+        "experts and has its answers: it is not killed, and takes at most "
+        f"{SLOWER:g} times the seconds of {PLENTY >> 20} MiB beside all weights. Pages of files "
+        "count; they are dropped from the page cache before, and that all were read is checked.",
+        "Mapped weights are such pages, which the kernel drops when it needs the room, and reads "
+        "again. Each answer asks two experts, in turns: the same work whatever K is.",
     ),
 )

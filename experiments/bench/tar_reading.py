@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datamodules.latents import BatchStream
 from datamodules.shards import ClusterWriter, Shard, read_index
-from experiments.bench.commands.limits import forget
+from experiments.bench.commands.memory import forget
 from experiments.bench.pairing import Alike, Bench, BenchRow, Room, Side, TwoSides
 from experiments.bench.peers import versioned
 from experiments.bench.ratios import Clock, RateRatio

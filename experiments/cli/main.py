@@ -3,6 +3,7 @@
 One table or many: what they share is made once, and all of it in one pool of workers.
 """
 
+import errno
 import re
 import signal
 import sys
@@ -42,8 +43,7 @@ BAD_INPUT = (
 LIBRARIES = ("experiments.training.fit", "sklearn.cluster", "sklearn.metrics", "scipy.stats")
 """What stages import where they use it, and so workers need beside the modules that are here."""
 
-MOST_CAUSES = 3
-"""So many are told in the line that a run ends with: on a full disk each file has its own."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 MANY = 30
 """Tables times seeds whose stages take seconds to name, before which a line says what goes on."""
 
@@ -177,11 +177,11 @@ def reason(error: Exception, store: str | Path) -> str:
             cause = f"{reason(each, store)}{unused(stage, error.store)}"
             causes.setdefault(cause, []).append(stage.label)
         lines = [f"{several(labels)}: {cause}" for cause, labels in causes.items()]
-        if (more := len(lines) - MOST_CAUSES) > 0:
-            lines[MOST_CAUSES:] = [f"{more} more, of other causes: --debug true shows them"]
         if sum("is damaged" in cause for cause in causes) > 1:
             lines.append("make store ARGS=verify names all that is damaged")
         return "; ".join(lines) + error.consequence
+    if isinstance(error, OSError) and error.errno in FULL:  # whichever file it was
+        return f"{store}: {error.strerror}"
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     message = str(error)

@@ -10,11 +10,14 @@ from typing import Any, Literal, get_args, get_type_hints
 from jsonargparse import ArgumentError, ArgumentParser
 
 from experiments.cli import config, dials, engines
-from experiments.cli.bounds import named_folder, seeds_refused
+from experiments.cli.bounds import seeds_refused
 from experiments.cli.refusals import plain
 from experiments.pipeline.address import CACHE_GB
 from experiments.pipeline.hardware import Device, Hardware, Strategy
 from experiments.pipeline.launch.task import Engine
+
+FOLDERS = ("--results", "--out", "--cache")
+"""Without a name they would be the current folder."""
 
 
 class UsageError(RuntimeError):
@@ -99,6 +102,9 @@ def read(
     scales: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The options by name, `scale` among them made of the named one. UsageError for bad ones."""
+    for option in FOLDERS:
+        if "" in config.taken(option, arguments)[0]:
+            raise UsageError(f"{option}: the name of a folder is empty")
     try:
         options = vars(parser.instantiate(parser.parse_args(arguments)))
         return {**options, "scale": dials.filled(options["scale"], scales[name])}
@@ -162,9 +168,7 @@ def parse(
     parser.add_argument("--seeds", type=int, default=3, help="training seeds 0 … n - 1")
     engines.add(parser, engine)
     add_store(parser)
-    parser.add_argument(
-        "--results", type=named_folder, default=Path("results"), help="folder of tables"
-    )
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of tables")
     parser.add_argument("--tensorboard", type=bool, default=False, help="also log to TensorBoard")
     parser.add_argument("--wandb", type=bool, default=False, help="also log to Weights & Biases")
     parser.add_argument("--device", type=Device, default="auto", help="where to train and sample")

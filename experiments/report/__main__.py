@@ -25,7 +25,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--results", type=named_folder, default=Path("results"), help="folder of tables"
     )
-    options.add_argument("--against", type=Path, help="other results: what moved between them")
+    options.add_argument(
+        "--against", type=named_folder, help="other results: what moved between them"
+    )
     options.add_argument("--watch", action="store_true", help="serve the page while a run goes")
     options.add_argument("--store", default="store", help="of the run: a folder")
     options.add_argument("--seeds", type=int, default=3, help="of the run")

@@ -31,6 +31,7 @@ from datamodules.encoders.hunyuan import HunyuanVAE, Tiles
 from datamodules.encoders.t5_clip import T5ClipText
 from datamodules.sources.pictures import Filter, decode, square
 from datamodules.sources.source import BadRecordError
+from experiments.cli.bounds import named_folder
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import commit
 from experiments.sample.places import TOLD, out_refused
@@ -216,7 +217,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--fps", type=int, default=RATE, help="frames in a second")
-    parser.add_argument("--out", type=Path, default=Path("clips"), help="folder of the clips")
+    parser.add_argument("--out", type=named_folder, default=Path("clips"), help="new folder")
     return parser
 
 

@@ -29,10 +29,11 @@ from datamodules.encoders.captions import plain, refusals
 from datamodules.encoders.clip_text import ClipText
 from datamodules.encoders.encoder import LatentEncoder, TextEncoder
 from datamodules.encoders.hub import HubWeightsError, find_files
+from experiments.cli.bounds import named_folder
 from experiments.pipeline.files import write_whole
 from experiments.pipeline.provenance import commit
-from experiments.sample.places import TOLD, out_refused, weights_refused
-from experiments.sample.selections import selection
+from experiments.sample.places import TOLD, lacking, out_refused, weights_refused
+from experiments.sample.selections import GUIDANCE, selection
 from experiments.stages import publishable
 from metrics.pixels import to_uint8
 from modules.dit import DiTNetwork
@@ -112,7 +113,7 @@ def load(weights: Sequence[str], select: Selection, device: torch.device) -> Mod
             )
         ensemble, origin = load_ensemble(there, select, GUARD, device)
         latents, text = map(publishable.read, (origin.latents, origin.captions))
-        return Model(ensemble, latents, text, 1.0)
+        return Model(ensemble, latents, text, GUIDANCE)
     if len(weights) > 1:
         raise HubWeightsError(
             f"no network of ours in {', '.join(weights)}: no {CARD} and {WEIGHTS}"
@@ -197,14 +198,14 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cfg",
         type=float,
-        help=f"guidance; 1 is none, and the default but for Paris's {paris.GUIDANCE}",
+        help=f"guidance; 1: none. By default {paris.GUIDANCE} for Paris, {GUIDANCE:g} for ours",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the first picture; then one more")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=named_folder,
         default=Path("drawn"),
-        help="folder of the pictures; those under 64 pixels enlarged",
+        help="new folder of the pictures; those under 64 pixels enlarged",
     )
     return parser
 
@@ -225,6 +226,6 @@ def main(arguments: Sequence[str]) -> int:
         for path in run(options):
             print(path)
     except (HubWeightsError, CheckpointError, OSError, KeyError, ValueError) as error:
-        print(f"sample: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"sample: {lacking(error, options.weights)}", file=sys.stderr)
         return 1
     return 0

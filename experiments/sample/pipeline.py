@@ -73,7 +73,7 @@ class EnsemblePipeline(DiffusionPipeline):
         self,
         prompt: str | Sequence[str],
         num_inference_steps: int = paris.STEPS,
-        guidance_scale: float = paris.GUIDANCE,
+        guidance_scale: float | None = None,
         selection: str = "top2",
         generator: torch.Generator | None = None,
         latents: Tensor | None = None,
@@ -81,6 +81,7 @@ class EnsemblePipeline(DiffusionPipeline):
     ) -> ImagePipelineOutput:
         """Pictures, one for each prompt, as PIL's, "np" [N, H, W, C] in [0, 1], or "latent".
 
+        guidance_scale: by default Paris's 7.5, or what networks of ours are drawn with.
         selection: top1, top2, …, full, expert0, …  latents: noise [N, C, h, w] at t = 1; drawn from
         the generator where none is given.  Raises ValueError for an output type or a selection that
         there is not, or for latents of another shape.
@@ -97,7 +98,7 @@ class EnsemblePipeline(DiffusionPipeline):
         x = self._walked(
             ensemble,
             read(self.model.text, prompts),
-            guidance_scale,
+            self.model.guidance if guidance_scale is None else guidance_scale,
             latents.float(),
             num_inference_steps,
         )

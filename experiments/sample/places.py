@@ -1,5 +1,6 @@
 """Where weights lie, and where what is drawn goes: what is wrong with either, in words."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 TOLD = "sample.json"
@@ -8,16 +9,22 @@ TOLD = "sample.json"
 
 def weights_refused(name: str) -> str | None:
     """None for a folder that is there, and for what may be a name of the hub."""
-    place = Path(name).expanduser()
-    if place.is_dir() or name.count("/") == 1:
+    if name and (Path(name).expanduser().is_dir() or name.count("/") == 1):
         return None
-    return f"there is no folder {name}, and a name of the hub is owner/name"
+    return f"there is no folder {name!r}, and a name of the hub is owner/name"
 
 
 def out_refused(out: Path) -> str | None:
-    """None for a folder that is to be made, or that has nothing drawn in it yet."""
+    """None for a folder that is to be made, or in which there is nothing."""
     if out.exists() and not out.is_dir():
         return f"{out} is no folder"
-    if (out / TOLD).exists():
-        return f"{out} has what an earlier command drew, and nothing is drawn over: another --out"
+    if out.is_dir() and any(out.iterdir()):
+        return f"{out} is not empty, and nothing is drawn over: say another folder with --out"
     return None
+
+
+def lacking(error: Exception, names: Sequence[str]) -> str:
+    """What is wrong with weights, in a line, and which names are no folders here."""
+    absent = [name for name in names if not Path(name).expanduser().is_dir()]
+    said = " ".join(str(error).split())
+    return f"no folder here is {', '.join(absent)}; {said}" if absent else said

@@ -1,8 +1,11 @@
-"""What --select names: a selection of experts, for pictures and clips alike."""
+"""What is drawn: the experts that --select names, and the guidance where nobody says."""
 
 import argparse
 
 from modules.selection import Full, Only, Selection, Top
+
+GUIDANCE = 2.0
+"""Of networks of ours: what the tables of `small` draw with."""
 
 
 def selection(text: str) -> Selection:

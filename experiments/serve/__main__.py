@@ -13,7 +13,7 @@ import argparse
 import socket
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 import uvicorn
@@ -47,23 +47,36 @@ def parser() -> argparse.ArgumentParser:
         "--host", default="127.0.0.1", help="where to listen; others than this machine must be told"
     )
     add("--name", action="append", default=[], help="another name under which it may be called")
-    add("--port", type=int, default=8000)
+    add("--port", type=int, default=8000, help="0 for a free one")
     return parser
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """Bound to the port, or to a free one for 0. OSError, naming the dial, if it cannot be."""
+def bound(host: str, port: int) -> list[socket.socket]:
+    """A socket at the port for each address of the host, at a free one for 0; none listens yet.
+
+    OSError, naming the dials, if the port is taken or the host has no address here.
+    """
+    sockets = list[socket.socket]()
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((x[0], x[4]) for x in found):
+            there = socket.socket(family, socket.SOCK_STREAM)
+            sockets.append(there)
+            there.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                there.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            same = port or sockets[0].getsockname()[1]
+            there.bind((address[0], same, *address[2:]))
     except OSError as error:
-        raise OSError(
-            f"cannot listen at {in_url(host)}:{port} (--host, --port): {error}"
-        ) from error
+        for there in sockets:
+            there.close()
+        place = f"{in_url(host)}:{port} (--host, --port)"
+        raise OSError(f"cannot listen at {place}: {error}") from error
+    return sockets
 
 
-def serve(options: argparse.Namespace, there: socket.socket) -> None:
-    """Until it is interrupted.  there: where it listens."""
+def serve(options: argparse.Namespace, sockets: list[socket.socket]) -> None:
+    """Until it is interrupted.  sockets: at which it listens once all weights are there."""
     place = ActorShare(None if options.memory is None else options.memory << 20, options.gpus)
     opened: AbstractContextManager[Drawer]
     if options.resident is None:
@@ -74,8 +87,8 @@ def serve(options: argparse.Namespace, there: socket.socket) -> None:
         engine = DrawingEngine(drawer, options.batch)
         names = (*LOOPBACK, options.host, *options.name)
         page = app(engine, len(drawer.ensemble.experts), names)
-        print(f"http://{in_url(options.host)}:{there.getsockname()[1]}", flush=True)
-        uvicorn.Server(uvicorn.Config(page, log_level="warning")).run(sockets=[there])
+        print(f"http://{in_url(options.host)}:{sockets[0].getsockname()[1]}", flush=True)
+        uvicorn.Server(uvicorn.Config(page, log_level="warning")).run(sockets=sockets)
 
 
 def bench(arguments: Sequence[str]) -> int:
@@ -119,8 +132,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return cli.say(PROG, wrong, 2)
     cli.hear_interrupts()
     try:
-        with listening(options.host.strip("[]"), options.port) as there:
-            serve(options, there)
+        with ExitStack() as stack:
+            sockets = bound(options.host.strip("[]"), options.port)
+            for there in sockets:
+                stack.enter_context(there)
+            serve(options, sockets)
     except KeyboardInterrupt:
         return 0
     except (ActorsError, *BAD_INPUT) as error:

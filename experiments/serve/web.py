@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from experiments.sample.pictures import shown
+from experiments.sample.selections import GUIDANCE
 from experiments.serve import engine
 from experiments.serve.engine import BusyError, DrawingEngine, DrawnPicture, Step
 
@@ -61,7 +62,7 @@ def app(drawing: DrawingEngine, experts: int, hosts: Sequence[str]) -> FastAPI:
 
     @application.get("/picture")
     async def picture(
-        prompt: Prompt, seed: Seed = 0, steps: Steps = 25, cfg: Guidance = 2.0
+        prompt: Prompt, seed: Seed = 0, steps: Steps = 25, cfg: Guidance = GUIDANCE
     ) -> Response:
         """The picture as PNG, and how many experts were asked a step."""
         drawn = await _drawn(await submitted(prompt, seed, steps, cfg))
@@ -69,7 +70,7 @@ def app(drawing: DrawingEngine, experts: int, hosts: Sequence[str]) -> FastAPI:
 
     @application.get("/draw")
     async def draw(
-        prompt: Prompt, seed: Seed = 0, steps: Steps = 25, cfg: Guidance = 2.0
+        prompt: Prompt, seed: Seed = 0, steps: Steps = 25, cfg: Guidance = GUIDANCE
     ) -> StreamingResponse:
         """Events: `step` with t and weights, then `picture`, or `failed` with a reason."""
         told = asyncio.Queue[Step | None]()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.bench.commands.limits import Groups, ends
+from experiments.bench.commands.memory import Groups, Outcome, under
 from experiments.bench.pairing import RefusedError
 
 
@@ -10,6 +10,7 @@ from experiments.bench.pairing import RefusedError
 def limits():
     """Skips where the kernel lets nobody set a limit."""
     try:
-        assert ends(lambda: None, 1 << 28, Groups.here(), 60.0)
+        outcome, _ = under(lambda: None, 1 << 28, Groups.here(), 60.0)
     except RefusedError as error:
         pytest.skip(str(error))
+    assert outcome is Outcome.ENDED

@@ -1,5 +1,7 @@
 """What a person reads who gave an option a value that it does not take."""
 
+import re
+
 import pytest
 
 from experiments.cli.main import main
@@ -39,3 +41,10 @@ def test_what_has_no_plain_words_stays_as_it_is():
     reason = "Parser key \"x\": Expected a <class 'Fraction'>. Got value: y"
     assert plain(reason) == reason
     assert plain("arguments\n  are required") == "arguments are required"
+
+
+def test_help_says_nothing_of_python(capsys):
+    """kills: an option whose type is told by the address of a function."""
+    with pytest.raises(SystemExit):
+        main(TABLE, arguments=["--help"])
+    assert not re.findall("<function| at 0x", capsys.readouterr().out)

@@ -97,22 +97,34 @@ def test_what_is_missing_is_one_line(folder, tmp_path, capsys, lost):
 
 
 def test_nothing_is_drawn_over(folder, tmp_path, capsys):
-    """kills: an earlier command's pictures and its sample.json lost; a --out that is a file."""
+    """kills: an earlier command's pictures lost, of one that was ended too; a --out that is a file,
+    or the current folder."""
     out = tmp_path / "out"
     assert run(folder, out) == 0
     there = {path: path.read_bytes() for path in out.iterdir()}
     assert run(folder, out, "--seed", "7") == 2
     assert {path: path.read_bytes() for path in out.iterdir()} == there
     assert "nothing is drawn over" in capsys.readouterr().err
-    assert run(folder, out / "sample.json") == 2
+    (out / "sample.json").unlink()
+    assert run(folder, out, "--seed", "7") == 2
+    assert run(folder, next(out.iterdir())) == 2
     assert "is no folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        run(folder, "")
+    assert "--out: the name of a folder is empty" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["nowhere", "/nowhere/at/all", "a/b/c"])
+@pytest.mark.parametrize("name", ["nowhere", "/nowhere/at/all", "a/b/c", ""])
 def test_a_folder_that_is_not_there_is_not_sought_on_the_hub(tmp_path, capsys, name):
     """kills: `hf download nowhere`, which no hub has."""
     assert run(name, tmp_path / "out") == 2
-    assert f"there is no folder {name}" in capsys.readouterr().err
+    assert f"there is no folder {name!r}" in capsys.readouterr().err
+
+
+def test_a_misspelt_folder_is_told_from_a_name_of_the_hub(tmp_path, capsys):
+    """kills: `hf download store/publishd` as the only advice."""
+    assert run("store/publishd", tmp_path / "out") == 1
+    assert "no folder here is store/publishd; " in capsys.readouterr().err
 
 
 def test_pariss_guidance_is_the_default_for_paris(folder, tmp_path):

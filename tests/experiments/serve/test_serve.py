@@ -77,16 +77,40 @@ def test_a_port_that_another_has_is_one_line_before_weights_are_read(capsys):
     assert f"cannot listen at 127.0.0.1:{port} (--host, --port)" in line
 
 
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")
+def test_every_address_of_a_host_is_bound_to_one_port_and_none_listens_yet(monkeypatch):
+    """kills: `localhost` at ::1 alone, where 127.0.0.1 is refused; a client that waits for weights
+    to be read; sockets of the first address left open where the second is taken."""
+    both = [
+        (family, socket.SOCK_STREAM, 6, "", address)
+        for family, address in (
+            (socket.AF_INET, ("127.0.0.1", 0)),
+            (socket.AF_INET6, ("::1", 0, 0, 0)),
+            (socket.AF_INET, ("127.0.0.1", 0)),
+        )
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    sockets = serve.bound("localhost", 0)
+    names = [there.getsockname()[:2] for there in sockets]
+    assert names == [("127.0.0.1", names[0][1]), ("::1", names[0][1])]
+    with socket.socket() as client:
+        assert client.connect_ex(names[0])
+    for there in sockets:
+        there.close()
+
+
 @pytest.mark.slow
-def test_a_free_port_is_printed(published):
-    """kills: http://127.0.0.1:0, where nobody listens."""
+def test_a_free_port_is_printed_and_an_interrupt_ends_it(published):
+    """kills: http://127.0.0.1:0, where nobody listens; a status that is none of success's."""
     where = ("--port", "0", "--resident", "1")
     command = [sys.executable, "-m", "experiments.serve", "--weights", str(published), *where]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert b"<html" in opened(process.stdout.readline().strip())
-        finally:
             os.kill(process.pid, signal.SIGINT)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(
