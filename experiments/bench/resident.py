@@ -26,8 +26,8 @@ from modules.text import Text
 from modules.weights.checkpoint import load_weights, map_weights, save_weights
 
 FEW, SOME = 2, 12
-ROWS, CALLS, BRIEF = 2, 256, 32
-"""Rows of an answer; answers, in which each of 64 experts is asked about eight times."""
+ROWS, CALLS, BRIEF = 2, 128, 16
+"""Rows of an answer; answers, in which each of 64 experts is asked four times."""
 PAIRS = 2
 FLAT = 1.1
 """What is called flat in K."""

@@ -174,14 +174,16 @@ def reason(error: Exception, store: str | Path) -> str:
     if isinstance(error, build.StagesFailed):
         causes = dict[str, list[str]]()
         for stage, each in error.errors.items():
-            cause = f"{reason(each, store)}{unused(stage, error.store)}"
+            if isinstance(each, OSError) and each.errno in FULL:  # whichever file it was
+                what = f"{store}: {each.strerror}"
+            else:
+                what = reason(each, store)
+            cause = f"{what}{unused(stage, error.store)}"
             causes.setdefault(cause, []).append(stage.label)
         lines = [f"{several(labels)}: {cause}" for cause, labels in causes.items()]
         if sum("is damaged" in cause for cause in causes) > 1:
             lines.append("make store ARGS=verify names all that is damaged")
         return "; ".join(lines) + error.consequence
-    if isinstance(error, OSError) and error.errno in FULL:  # whichever file it was
-        return f"{store}: {error.strerror}"
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     message = str(error)

@@ -218,10 +218,12 @@ def main(arguments: Sequence[str]) -> int:
         message = "--steps must be at least 1, --seed and --cfg not negative"
         print(f"sample: {message}", file=sys.stderr)
         return 2
-    for wrong in (*map(weights_refused, options.weights), out_refused(options.out)):
-        if wrong is not None:
-            print(f"sample: {wrong}", file=sys.stderr)
-            return 2
+    if (wrong := out_refused(options.out)) is not None:
+        print(f"sample: {wrong}", file=sys.stderr)
+        return 2
+    for wrong in filter(None, map(weights_refused, options.weights)):
+        print(f"sample: {wrong}", file=sys.stderr)
+        return 1
     try:
         for path in run(options):
             print(path)

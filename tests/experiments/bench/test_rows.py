@@ -156,36 +156,54 @@ def test_top_2(name, part, change, why, tmp_path, monkeypatch):
     refused(row, tmp_path, why)
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.usefixtures("limits")
 def test_memory_of_mapped_weights(tmp_path, monkeypatch):
-    """kills: `map_weights` that loads them all, whose memory is called that of mapped ones; fewer
-    experts asked, which takes less."""
-    row = named(resident.MEMORY, "top2-mapped-of-8")
+    """kills: `map_weights` that loads them all, whose memory is called that of mapped ones."""
+    row, needed = named(resident.MEMORY, "top2-mapped-of-8"), resident.needed
     assert row.ratio.met(measured(row, tmp_path))
-    honest, held = resident.field, resident.held
-    monkeypatch.setattr(
-        resident, "held", lambda kept, *more: held(replace(kept, mapped=kept.k == 2), *more)
-    )
+
+    def loading(kept, *more):
+        return needed(replace(kept, mapped=kept.k == 2), *more)
+
+    monkeypatch.setattr(resident, "needed", loading)
     assert not row.ratio.met(measured(row, tmp_path))
 
-    def alone(kept, paths):
-        both = honest(kept, paths)
-        return both if kept.k == 2 else Ensemble(both.experts, both.router, Only(0))
 
-    monkeypatch.setattr(resident, "field", alone)
-    refused(row, tmp_path, "evaluations")
-
-
-@pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.usefixtures("limits")
 def test_weights_that_are_not_resident_are_no_resident_ones(tmp_path, monkeypatch):
     """kills: a peer whose weights are mapped too."""
-    held = resident.held
+    needed = resident.needed
     monkeypatch.setattr(
-        resident, "held", lambda kept, *more: held(replace(kept, mapped=True), *more)
+        resident, "needed", lambda kept, *more: needed(replace(kept, mapped=True), *more)
     )
-    refused(named(resident.MEMORY, "top2-mapped"), tmp_path, "at least the weights'")
+    refused(named(resident.MEMORY, "top2-mapped"), tmp_path, "bytes, at least")
+
+
+def test_experts_are_asked_in_turns(tmp_path, monkeypatch):
+    """kills: the same two experts asked at each answer, or one of them alone, which takes less."""
+    paths = resident.written(tmp_path, 3)
+    asked, honest = [], resident.ensemble_of
+
+    def watched(kept, paths):
+        ensemble = honest(kept, paths)
+        for i, expert in enumerate(ensemble.experts):
+            expert.network.register_forward_hook(lambda *_, i=i: asked.append(i))
+        return ensemble
+
+    monkeypatch.setattr(resident, "ensemble_of", watched)
+    for mapped in (True, False):
+        resident.ask(resident.Kept(3, mapped), paths, 3)
+    assert [sorted(asked[i : i + 2]) for i in range(0, 12, 2)] == 2 * [[0, 1], [1, 2], [0, 2]]
+
+    def alone(kept, paths):
+        both = honest(kept, paths)
+        return Ensemble(both.experts, both.router, Only(0))
+
+    monkeypatch.setattr(resident, "ensemble_of", alone)
+    with pytest.raises(RuntimeError, match="6 evaluations for 12"):
+        resident.ask(resident.Kept(3), paths, 3)
 
 
 @pytest.mark.slow
